@@ -1,0 +1,127 @@
+//! The one HTTP stack: HTTP/1.1 over rustls with ring, for the AWS SDK's clients and for the response PUT alike.
+//!
+//! One pool of connections and one TLS configuration, built without a look at the system's certificates: reading those
+//! takes longer than all the rest of the start. Redirects are not followed.
+
+use std::{fmt, time::Duration};
+
+use aws_smithy_runtime_api::client::{
+    http::{HttpClient, HttpConnector as SdkConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector},
+    orchestrator::{HttpRequest, HttpResponse},
+    result::ConnectorError,
+    runtime_components::RuntimeComponents,
+};
+use aws_smithy_types::body::SdkBody;
+use http_body_util::{BodyExt as _, Limited};
+use hyper::{Request, Uri};
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::{
+    client::legacy::{Client, connect::HttpConnector},
+    rt::{TokioExecutor, TokioTimer},
+};
+use rustls::{ClientConfig, RootCertStore, crypto::ring, pki_types::CertificateDer};
+
+/// How long a TCP connection may take to be made, and how long what was sent may stay unacknowledged: a connection that
+/// died while the function was frozen is found out, and there is time for another.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// The HTTP client. Clones share its connections.
+#[derive(Clone)]
+pub struct Http(Client<HttpsConnector<HttpConnector>, SdkBody>);
+
+impl Http {
+    /// A client that trusts `roots`, or the built-in root certificates where there are none.
+    ///
+    /// # Errors
+    /// Where the TLS library has no protocol version in common with its cryptography, which no input brings about.
+    pub fn new(roots: &[CertificateDer<'static>]) -> Result<Self, rustls::Error> {
+        let mut store = RootCertStore::empty();
+        if roots.is_empty() {
+            store.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
+        } else {
+            store.add_parsable_certificates(roots.iter().cloned());
+        }
+        let tls = ClientConfig::builder_with_provider(ring::default_provider().into())
+            .with_safe_default_protocol_versions()?
+            .with_root_certificates(store)
+            .with_no_client_auth();
+        let mut tcp = HttpConnector::new();
+        tcp.enforce_http(false);
+        tcp.set_nodelay(true);
+        tcp.set_connect_timeout(Some(CONNECT_TIMEOUT));
+        #[cfg(target_os = "linux")]
+        tcp.set_tcp_user_timeout(Some(CONNECT_TIMEOUT));
+        let connector = HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http().enable_http1().wrap_connector(tcp);
+        Ok(Self(Client::builder(TokioExecutor::new()).pool_timer(TokioTimer::new()).build(connector)))
+    }
+
+    /// PUTs `body` with no `Content-Type`, as the signature of CloudFormation's URL calls for, and returns the status.
+    ///
+    /// # Errors
+    /// Where there is no answer: which step failed, never the URL.
+    pub async fn put(&self, uri: Uri, body: String) -> Result<hyper::StatusCode, NoAnswer> {
+        let request = Request::put(uri).body(SdkBody::from(body)).map_err(|_| NoAnswer("the request could not be built"))?;
+        let response = self.0.request(request).await.map_err(|error| NoAnswer::from(&error))?;
+        let status = response.status();
+        // Read to its end, so that the connection can be used again; of no other interest.
+        drop(Limited::new(response.into_body(), 64 * 1024).collect().await);
+        Ok(status)
+    }
+}
+
+/// Why an HTTP request had no answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NoAnswer(pub &'static str);
+
+impl From<&hyper_util::client::legacy::Error> for NoAnswer {
+    fn from(error: &hyper_util::client::legacy::Error) -> Self {
+        Self(if error.is_connect() { "no connection could be made" } else { "the connection was lost" })
+    }
+}
+
+impl fmt::Display for NoAnswer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0)
+    }
+}
+
+impl fmt::Debug for Http {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Http")
+    }
+}
+
+impl HttpClient for Http {
+    fn http_connector(&self, settings: &HttpConnectorSettings, _: &RuntimeComponents) -> SharedHttpConnector {
+        // Making the connection is part of waiting for the answer, and bounded by the connector's own time-out besides.
+        let patience = match (settings.connect_timeout(), settings.read_timeout()) {
+            (connect, Some(read)) => Some(read + connect.unwrap_or_default()),
+            (_, None) => None,
+        };
+        SharedHttpConnector::new(Connector { http: self.clone(), patience })
+    }
+}
+
+/// The client as the SDK calls it, with the time-outs that the SDK asks for.
+#[derive(Debug)]
+struct Connector {
+    http: Http,
+    patience: Option<Duration>,
+}
+
+impl SdkConnector for Connector {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let client = self.http.0.clone();
+        let patience = self.patience;
+        HttpConnectorFuture::new(async move {
+            let request = request.try_into_http1x().map_err(|error| ConnectorError::user(error.into()))?;
+            let answer = client.request(request);
+            let answer = match patience {
+                None => answer.await,
+                Some(patience) => tokio::time::timeout(patience, answer).await.map_err(|error| ConnectorError::timeout(error.into()))?,
+            };
+            let response = answer.map_err(|error| ConnectorError::io(NoAnswer::from(&error).0.into()))?;
+            HttpResponse::try_from(response.map(SdkBody::from_body_1_x)).map_err(|error| ConnectorError::other(error.into(), None))
+        })
+    }
+}

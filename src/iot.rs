@@ -1,0 +1,423 @@
+//! AWS IoT: the one module that names its SDK. Nouns go in and come out; errors are classified here, once.
+//!
+//! A call is tried again for as long as there is room to answer afterwards: the SDK's own retries, which stop after a
+//! few attempts, are off. See <https://docs.aws.amazon.com/iot/latest/apireference/API_Operations_AWS_IoT.html>.
+
+use std::{
+    cell::{Cell, RefCell},
+    fmt::Debug,
+    time::Duration,
+};
+
+use aws_config::environment::EnvironmentVariableCredentialsProvider;
+use aws_sdk_iot::{
+    Client, Config,
+    config::{BehaviorVersion, Region, StalledStreamProtectionConfig, retry::RetryConfig, timeout::TimeoutConfig},
+    error::{ProvideErrorMetadata, SdkError},
+    operation::describe_mitigation_action::DescribeMitigationActionOutput,
+    primitives::{DateTime, DateTimeFormat},
+    types::{self, MitigationActionParams, Tag},
+};
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use tokio::time::{Instant, sleep, timeout};
+
+use crate::{
+    http::Http,
+    mitigation::{
+        Action, ActionName, CertificateAction, Code, Definition, Described, Failure, Flag, LogLevel, Moment, Params, PolicyTemplate,
+        RoleArn, Tags, ThingGroupNames, TopicArn,
+    },
+    retry::{attempt_time, backoff},
+    settings::Settings,
+};
+
+/// The service, and the settings of its calls.
+pub struct Iot<'s> {
+    client: Client,
+    settings: &'s Settings,
+}
+
+impl<'s> Iot<'s> {
+    /// A client for the region and endpoint of `settings`, over `http`, with the environment's credentials.
+    #[must_use]
+    pub fn new(settings: &'s Settings, http: Http) -> Self {
+        let mut config = Config::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .region(Region::new(settings.region.clone()))
+            .credentials_provider(EnvironmentVariableCredentialsProvider::new())
+            .http_client(http)
+            .retry_config(RetryConfig::disabled())
+            .timeout_config(TimeoutConfig::disabled())
+            .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
+        config.set_endpoint_url(settings.iot_endpoint.clone());
+        Self { client: Client::from_conf(config.build()), settings }
+    }
+
+    /// The calls of one request, which end by `until`.
+    #[must_use]
+    pub fn session(&self, until: Instant) -> Session<'_> {
+        Session { iot: self, until, propagation: Propagation::default(), tally: Tally::default(), last_answer: RefCell::default() }
+    }
+}
+
+/// The calls of one request.
+pub struct Session<'s> {
+    iot: &'s Iot<'s>,
+    until: Instant,
+    propagation: Propagation,
+    tally: Tally,
+    last_answer: RefCell<Option<Failure>>,
+}
+
+/// What a request cost.
+#[derive(Debug, Default)]
+pub struct Tally {
+    /// Calls made, those that failed included.
+    pub calls: Cell<u32>,
+    /// Calls that the service throttled.
+    pub throttles: Cell<u32>,
+    /// Creates whose outcome is not known, as no answer came or one that says nothing of it.
+    pub lost_creates: Cell<u32>,
+}
+
+impl Session<'_> {
+    /// [`CreateMitigationAction`](https://docs.aws.amazon.com/iot/latest/apireference/API_CreateMitigationAction.html).
+    ///
+    /// # Errors
+    /// As the service's, and [`Code::InternalFailure`] where there was no answer in time.
+    pub async fn create(&self, name: &ActionName, definition: &Definition, tags: &Tags) -> Result<Action, Failure> {
+        let call = self.iot.client.create_mitigation_action().action_name(name.as_str()).role_arn(definition.role_arn.as_str());
+        let call = call.action_params(to_sdk(&definition.params)?).set_tags(Some(sdk_tags(tags)?));
+        let lost = || self.tally.lost_creates.set(self.tally.lost_creates.get() + 1);
+        let made = self.call("CreateMitigationAction", lost, || call.clone().send()).await?;
+        action(name, made.action_arn, made.action_id, Some(definition.params.action_type().to_owned()))
+    }
+
+    /// [`UpdateMitigationAction`](https://docs.aws.amazon.com/iot/latest/apireference/API_UpdateMitigationAction.html):
+    /// what is given changes, the rest stays.
+    ///
+    /// # Errors
+    /// As [`Session::create`].
+    pub async fn update(&self, name: &ActionName, role_arn: Option<&RoleArn>, params: Option<&Params>) -> Result<Action, Failure> {
+        let call = self.iot.client.update_mitigation_action().action_name(name.as_str());
+        let call = call.set_role_arn(role_arn.map(|arn| arn.as_str().to_owned())).set_action_params(params.map(to_sdk).transpose()?);
+        let updated = self.call("UpdateMitigationAction", || (), || call.clone().send()).await?;
+        action(name, updated.action_arn, updated.action_id, params.map(|params| params.action_type().to_owned()))
+    }
+
+    /// [`DeleteMitigationAction`](https://docs.aws.amazon.com/iot/latest/apireference/API_DeleteMitigationAction.html),
+    /// which succeeds on what is not there.
+    ///
+    /// # Errors
+    /// As [`Session::create`].
+    pub async fn delete(&self, name: &ActionName) -> Result<(), Failure> {
+        let call = self.iot.client.delete_mitigation_action().action_name(name.as_str());
+        self.call("DeleteMitigationAction", || (), || call.clone().send()).await.map(drop)
+    }
+
+    /// [`DescribeMitigationAction`](https://docs.aws.amazon.com/iot/latest/apireference/API_DescribeMitigationAction.html);
+    /// the tags are another call's.
+    ///
+    /// # Errors
+    /// As [`Session::create`].
+    pub async fn describe(&self, name: &ActionName) -> Result<(Action, Described), Failure> {
+        let call = self.iot.client.describe_mitigation_action().action_name(name.as_str());
+        let found = self.call("DescribeMitigationAction", || (), || call.clone().send()).await?;
+        described(name, found)
+    }
+
+    /// [`ListTagsForResource`](https://docs.aws.amazon.com/iot/latest/apireference/API_ListTagsForResource.html), all pages.
+    ///
+    /// # Errors
+    /// As [`Session::create`].
+    pub async fn tags(&self, arn: &str) -> Result<Tags, Failure> {
+        let mut tags = Tags::default();
+        let mut page = None;
+        loop {
+            let call = self.iot.client.list_tags_for_resource().resource_arn(arn).set_next_token(page);
+            let found = self.call("ListTagsForResource", || (), || call.clone().send()).await?;
+            for tag in found.tags.unwrap_or_default() {
+                tags.set(tag.key, tag.value.unwrap_or_default());
+            }
+            page = found.next_token.filter(|token| !token.is_empty());
+            if page.is_none() {
+                return Ok(tags);
+            }
+        }
+    }
+
+    /// [`TagResource`](https://docs.aws.amazon.com/iot/latest/apireference/API_TagResource.html): adds and changes.
+    ///
+    /// # Errors
+    /// As [`Session::create`].
+    pub async fn tag(&self, arn: &str, tags: &Tags) -> Result<(), Failure> {
+        let call = self.iot.client.tag_resource().resource_arn(arn).set_tags(Some(sdk_tags(tags)?));
+        self.call("TagResource", || (), || call.clone().send()).await.map(drop)
+    }
+
+    /// [`UntagResource`](https://docs.aws.amazon.com/iot/latest/apireference/API_UntagResource.html).
+    ///
+    /// # Errors
+    /// As [`Session::create`].
+    pub async fn untag(&self, arn: &str, keys: Vec<String>) -> Result<(), Failure> {
+        let call = self.iot.client.untag_resource().resource_arn(arn).set_tag_keys(Some(keys));
+        self.call("UntagResource", || (), || call.clone().send()).await.map(drop)
+    }
+
+    /// From here on, refusals that a role made moments ago can cause are tried again for as long as the settings say.
+    pub fn wait_for_role(&self) {
+        self.propagation.limit.set(self.iot.settings.role_propagation);
+    }
+
+    /// Waits as after `tries` failed attempts at a call, for as long as there is room.
+    pub async fn pause(&self, tries: u32) {
+        sleep(backoff(tries).min(self.room().unwrap_or_default() / 2)).await;
+    }
+
+    /// What the calls so far cost.
+    #[must_use]
+    pub fn tally(&self) -> &Tally {
+        &self.tally
+    }
+
+    /// The failure of a request whose time ran out: that of the service's last answer, if it was one.
+    #[must_use]
+    pub fn out_of_time(&self, fault: &str) -> Failure {
+        match self.last_answer.borrow().clone() {
+            Some(last) => last.because(&format!("time ran out after {} calls", self.tally.calls.get())),
+            None => Failure::new(Code::InternalFailure, format!("AWS IoT gave no answer in time: {fault}")),
+        }
+    }
+
+    /// One call, tried until it succeeds, fails for good, or leaves no room to answer.
+    async fn call<T, E, R>(&self, operation: &'static str, lost: impl Fn(), attempt: impl Fn() -> R) -> Result<T, Failure>
+    where
+        R: Future<Output = Result<T, SdkError<E, HttpResponse>>>,
+        E: ProvideErrorMetadata + Debug,
+    {
+        let mut tries = 0;
+        loop {
+            let Some(room) = self.room() else {
+                return Err(self.out_of_time(&format!("none was left for {operation}")));
+            };
+            tries += 1;
+            self.tally.calls.set(self.tally.calls.get() + 1);
+            let fault = match timeout(attempt_time(room), Box::pin(attempt())).await {
+                Ok(Ok(answer)) => {
+                    self.last_answer.take();
+                    return Ok(answer);
+                }
+                Ok(Err(error)) => self.classify(operation, &error),
+                Err(_) => Fault::Silence(format!("{operation} was not answered within {} ms", attempt_time(room).as_millis())),
+            };
+            let wait = match self.judge(fault, tries, &lost) {
+                Judgement::Wait(wait) => wait,
+                Judgement::Final(failure) => return Err(failure),
+            };
+            tracing::debug!(operation, tries, wait_ms = wait.as_millis(), "call failed and is tried again");
+            sleep(wait).await;
+        }
+    }
+
+    /// What becomes of a failed call.
+    fn judge(&self, fault: Fault, tries: u32, lost: impl Fn()) -> Judgement {
+        let (failure, silence) = match fault {
+            Fault::Answer(failure) => {
+                *self.last_answer.borrow_mut() = Some(failure.clone());
+                (failure, None)
+            }
+            Fault::Silence(text) => (Failure::new(Code::InternalFailure, text.clone()), Some(text)),
+        };
+        match failure.code {
+            Code::Throttling => self.tally.throttles.set(self.tally.throttles.get() + 1),
+            Code::InternalFailure => lost(),
+            _ => {}
+        }
+        let out_of_time = || Judgement::Final(self.out_of_time(silence.as_deref().unwrap_or_default()));
+        match failure.code {
+            Code::Throttling | Code::InternalFailure => {
+                self.room().map_or_else(out_of_time, |room| Judgement::Wait(backoff(tries).min(room / 2)))
+            }
+            Code::InvalidRequest | Code::AccessDenied => match self.propagation.next() {
+                Some(wait) if self.room().is_some_and(|room| wait < room) => Judgement::Wait(wait),
+                Some(_) => out_of_time(),
+                None => Judgement::Final(self.propagation.tell(failure)),
+            },
+            _ => Judgement::Final(failure),
+        }
+    }
+
+    /// The time that is left for calls, where it is enough for one.
+    fn room(&self) -> Option<Duration> {
+        const LEAST: Duration = Duration::from_millis(50);
+        Some(self.until.saturating_duration_since(Instant::now())).filter(|room| *room >= LEAST)
+    }
+
+    fn classify<E: ProvideErrorMetadata>(&self, operation: &str, error: &SdkError<E, HttpResponse>) -> Fault {
+        match error {
+            SdkError::ServiceError(answer) => {
+                let status = answer.raw().status().as_u16();
+                let code = code_of(status, answer.err().code().unwrap_or_default());
+                let message =
+                    answer.err().message().map_or_else(|| format!("status {status}"), |text| self.iot.settings.scrub(text.to_owned()));
+                Fault::Answer(Failure::new(code, format!("{operation}: {message}")))
+            }
+            SdkError::ResponseError(answer) => {
+                let status = answer.raw().status().as_u16();
+                Fault::Answer(Failure::new(code_of(status, ""), format!("{operation}: the answer of status {status} could not be read")))
+            }
+            SdkError::DispatchFailure(_) => Fault::Silence(format!("{operation}: the connection could not be made or was lost")),
+            SdkError::TimeoutError(_) => Fault::Silence(format!("{operation}: no answer in time")),
+            _ => Fault::Answer(Failure::new(Code::InternalFailure, format!("{operation}: the request could not be built"))),
+        }
+    }
+}
+
+/// How a call failed.
+enum Fault {
+    /// The service said so.
+    Answer(Failure),
+    /// No answer came: whether the call was carried out is not known.
+    Silence(String),
+}
+
+enum Judgement {
+    Wait(Duration),
+    Final(Failure),
+}
+
+/// The waits for a role made moments ago: 1, 2, 4, 8 s, and 8 s from then on, as long as their sum is within the limit.
+#[derive(Default)]
+struct Propagation {
+    limit: Cell<Duration>,
+    waited: Cell<Duration>,
+    waits: Cell<u32>,
+}
+
+impl Propagation {
+    fn next(&self) -> Option<Duration> {
+        let waits = self.waits.get();
+        let wait = Duration::from_secs(1 << waits.min(3));
+        let waited = self.waited.get() + wait;
+        (waited <= self.limit.get()).then(|| {
+            self.waited.set(waited);
+            self.waits.set(waits + 1);
+            wait
+        })
+    }
+
+    /// `failure`, which is final now, saying how long it was waited for.
+    fn tell(&self, failure: Failure) -> Failure {
+        match self.waited.get().as_secs() {
+            0 => failure,
+            waited => {
+                failure.because(&format!("still so after {waited} s of retries, in which a role made moments ago would have become known"))
+            }
+        }
+    }
+}
+
+/// The API's name for an error, from what the answer says of it.
+fn code_of(status: u16, name: &str) -> Code {
+    match (status, name) {
+        (401 | 403, _) => Code::AccessDenied,
+        // A success that cannot be read is a success to be asked for again.
+        (500.. | ..300, _) => Code::InternalFailure,
+        (_, "ThrottlingException" | "Throttling" | "TooManyRequestsException") | (429, _) => Code::Throttling,
+        (_, "ResourceAlreadyExistsException") => Code::ResourceAlreadyExists,
+        (_, "ResourceNotFoundException") => Code::ResourceNotFound,
+        (_, "LimitExceededException") => Code::LimitExceeded,
+        (_, "InternalFailureException") | (408, _) => Code::InternalFailure,
+        (_, "AccessDeniedException") => Code::AccessDenied,
+        (404, _) => Code::ResourceNotFound,
+        (409, _) => Code::ResourceAlreadyExists,
+        (410, _) => Code::LimitExceeded,
+        _ => Code::InvalidRequest,
+    }
+}
+
+fn action(name: &ActionName, arn: Option<String>, id: Option<String>, kind: Option<String>) -> Result<Action, Failure> {
+    match (arn, id) {
+        (Some(arn), Some(id)) => Ok(Action { name: name.clone(), arn, id: Some(id), kind }),
+        _ => Err(Failure::new(Code::InternalFailure, format!("AWS IoT gave no ARN or no id for the action {name}"))),
+    }
+}
+
+fn described(name: &ActionName, found: DescribeMitigationActionOutput) -> Result<(Action, Described), Failure> {
+    let moment = |at: DateTime| {
+        let text = at.fmt(DateTimeFormat::DateTime).unwrap_or_default();
+        Moment { seconds: at.secs(), text }
+    };
+    let described = Described {
+        role_arn: found.role_arn.map(RoleArn::found),
+        params: found.action_params.and_then(from_sdk),
+        tags: Tags::default(),
+        created: found.creation_date.map(moment),
+        modified: found.last_modified_date.map(moment),
+    };
+    let kind = found.action_type.map(|kind| kind.as_str().to_owned());
+    let kind = kind.or_else(|| described.params.as_ref().map(|params| params.action_type().to_owned()));
+    Ok((action(name, found.action_arn, found.action_id, kind)?, described))
+}
+
+/// What the SDK's builders answer where a member is missing, which none here is.
+fn incomplete(error: impl std::error::Error) -> Failure {
+    Failure::new(Code::InternalFailure, format!("the request could not be built: {error}"))
+}
+
+fn sdk_tags(tags: &Tags) -> Result<Vec<Tag>, Failure> {
+    tags.iter().map(|(key, value)| Tag::builder().key(key).value(value).build().map_err(incomplete)).collect()
+}
+
+fn to_sdk(params: &Params) -> Result<MitigationActionParams, Failure> {
+    let sdk = MitigationActionParams::builder();
+    let sdk = match params {
+        Params::AddThingsToThingGroup { thing_group_names, override_dynamic_groups } => sdk.add_things_to_thing_group_params(
+            types::AddThingsToThingGroupParams::builder()
+                .set_thing_group_names(Some(thing_group_names.iter().map(str::to_owned).collect()))
+                .set_override_dynamic_groups(override_dynamic_groups.0)
+                .build()
+                .map_err(incomplete)?,
+        ),
+        Params::EnableIoTLogging { log_level, role_arn_for_logging } => sdk.enable_io_t_logging_params(
+            types::EnableIoTLoggingParams::builder()
+                .log_level(log_level.as_str().into())
+                .role_arn_for_logging(role_arn_for_logging.as_str())
+                .build()
+                .map_err(incomplete)?,
+        ),
+        Params::PublishFindingToSns { topic_arn } => sdk.publish_finding_to_sns_params(
+            types::PublishFindingToSnsParams::builder().topic_arn(topic_arn.as_str()).build().map_err(incomplete)?,
+        ),
+        Params::ReplaceDefaultPolicyVersion { template_name } => sdk.replace_default_policy_version_params(
+            types::ReplaceDefaultPolicyVersionParams::builder().template_name(template_name.as_str().into()).build().map_err(incomplete)?,
+        ),
+        Params::UpdateCaCertificate { action } => sdk.update_ca_certificate_params(
+            types::UpdateCaCertificateParams::builder().action(action.as_str().into()).build().map_err(incomplete)?,
+        ),
+        Params::UpdateDeviceCertificate { action } => sdk.update_device_certificate_params(
+            types::UpdateDeviceCertificateParams::builder().action(action.as_str().into()).build().map_err(incomplete)?,
+        ),
+    };
+    Ok(sdk.build())
+}
+
+/// The parameters that the service holds; `None` for a kind that came after this version.
+fn from_sdk(params: MitigationActionParams) -> Option<Params> {
+    if let Some(found) = params.add_things_to_thing_group_params {
+        let thing_group_names = ThingGroupNames::found(found.thing_group_names);
+        Some(Params::AddThingsToThingGroup { thing_group_names, override_dynamic_groups: Flag(found.override_dynamic_groups) })
+    } else if let Some(found) = params.enable_io_t_logging_params {
+        let log_level = LogLevel::found(found.log_level.as_str().to_owned());
+        Some(Params::EnableIoTLogging { log_level, role_arn_for_logging: RoleArn::found(found.role_arn_for_logging) })
+    } else if let Some(found) = params.publish_finding_to_sns_params {
+        Some(Params::PublishFindingToSns { topic_arn: TopicArn::found(found.topic_arn) })
+    } else if let Some(found) = params.replace_default_policy_version_params {
+        Some(Params::ReplaceDefaultPolicyVersion { template_name: PolicyTemplate::found(found.template_name.as_str().to_owned()) })
+    } else if let Some(found) = params.update_ca_certificate_params {
+        Some(Params::UpdateCaCertificate { action: CertificateAction::found(found.action.as_str().to_owned()) })
+    } else {
+        let found = params.update_device_certificate_params?;
+        Some(Params::UpdateDeviceCertificate { action: CertificateAction::found(found.action.as_str().to_owned()) })
+    }
+}

@@ -1,0 +1,145 @@
+//! Settings: environment variables, read once at start.
+//!
+//! A bad one does not end the process, as a stack would be left hanging: it is kept, and every request answered with it.
+
+use std::time::Duration;
+
+use hyper::Uri;
+use rustls::pki_types::{CertificateDer, pem::PemObject as _};
+
+use crate::mitigation::{Code, Failure, Problem, Problems};
+
+/// The settings of the function. Where a variable is bad, its field is as if it were unset.
+pub struct Settings {
+    /// `AWS_REGION`: where the calls go.
+    pub region: String,
+    /// `AWS_ENDPOINT_URL_IOT`, or else `AWS_ENDPOINT_URL`.
+    pub iot_endpoint: Option<String>,
+    /// `ROLE_PROPAGATION_SECONDS`: how long a role made moments ago may take to be known everywhere.
+    pub role_propagation: Duration,
+    /// `RESPONSE_URL_ALLOWED_HOSTS`: hosts that are answered besides CloudFormation's own, in lower case.
+    pub response_hosts: Vec<String>,
+    /// `SSL_CERT_FILE`: the root certificates in place of the built-in ones; empty for those.
+    pub roots: Vec<CertificateDer<'static>>,
+    secrets: Vec<String>,
+    problems: Problems,
+}
+
+impl Settings {
+    /// The settings in the process's environment.
+    #[must_use]
+    pub fn from_environment() -> Self {
+        Self::read(|name| std::env::var(name).ok())
+    }
+
+    /// The settings in the variables that `lookup` finds by name.
+    pub fn read(lookup: impl Fn(&str) -> Option<String>) -> Self {
+        let mut variables = Variables { lookup, problems: Problems::new() };
+        let everywhere = variables.optional("AWS_ENDPOINT_URL", ENDPOINT, endpoint);
+        let iot_endpoint = variables.optional("AWS_ENDPOINT_URL_IOT", ENDPOINT, endpoint).or(everywhere);
+        Self {
+            region: variables.required("AWS_REGION", "the name of a region, such as eu-west-1", region).unwrap_or_default(),
+            iot_endpoint,
+            role_propagation: variables
+                .optional("ROLE_PROPAGATION_SECONDS", "a whole number of seconds from 0 to 900", seconds)
+                .unwrap_or(Duration::from_secs(20)),
+            response_hosts: variables.hosts(),
+            roots: variables
+                .optional("SSL_CERT_FILE", "the path of a PEM file with at least one certificate", certificates)
+                .unwrap_or_default(),
+            secrets: variables.credentials(),
+            problems: variables.problems,
+        }
+    }
+
+    /// What is wrong with the settings, as the failure of every request.
+    #[must_use]
+    pub fn failure(&self) -> Option<Failure> {
+        let failure = || Failure { code: Code::InvalidSetting, ..Failure::invalid(self.problems.clone()) };
+        (!self.problems.is_empty()).then(failure)
+    }
+
+    /// `text` without the credentials that an answer of AWS may repeat, as it does where it refuses a signature.
+    #[must_use]
+    pub fn scrub(&self, text: String) -> String {
+        self.secrets.iter().fold(text, |text, secret| text.replace(secret, "[credential]"))
+    }
+}
+
+const ENDPOINT: &str = "an http or https URL";
+
+/// The environment, and what is wrong with it. An empty value is unset.
+struct Variables<F> {
+    lookup: F,
+    problems: Problems,
+}
+
+impl<F: Fn(&str) -> Option<String>> Variables<F> {
+    fn value(&self, name: &str) -> Option<String> {
+        (self.lookup)(name).filter(|value| !value.is_empty())
+    }
+
+    fn optional<T>(&mut self, name: &str, legal: &str, parse: impl Fn(&str) -> Option<T>) -> Option<T> {
+        let value = self.value(name)?;
+        let parsed = parse(&value);
+        if parsed.is_none() {
+            self.problems.push(Problem::illegal(name, &format!("{value:?}"), legal));
+        }
+        parsed
+    }
+
+    fn required<T>(&mut self, name: &str, legal: &str, parse: impl Fn(&str) -> Option<T>) -> Option<T> {
+        if self.value(name).is_none() {
+            self.problems.push(Problem::missing(name, legal));
+        }
+        self.optional(name, legal, parse)
+    }
+
+    /// The hosts that can be told, even where another cannot: whoever can be answered is.
+    fn hosts(&mut self) -> Vec<String> {
+        const NAME: &str = "RESPONSE_URL_ALLOWED_HOSTS";
+
+        let is_legal = |host: &String| host.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_' | b':'));
+        let value = self.value(NAME).unwrap_or_default();
+        let hosts = value.split(',').map(|host| host.trim().trim_matches(['[', ']']).to_ascii_lowercase());
+        let (legal, illegal): (Vec<_>, Vec<_>) = hosts.filter(|host| !host.is_empty()).partition(is_legal);
+        if !illegal.is_empty() {
+            let words = "host names without scheme, port or path, between commas";
+            self.problems.push(Problem::illegal(NAME, &format!("{value:?}"), words));
+        }
+        legal
+    }
+
+    /// What may never be printed. Something shorter than any credential is a local run's, and would blot out words.
+    fn credentials(&mut self) -> Vec<String> {
+        let found = [
+            self.required("AWS_ACCESS_KEY_ID", "the function's access key, which Lambda sets", owned),
+            self.required("AWS_SECRET_ACCESS_KEY", "the function's secret key, which Lambda sets", owned),
+            self.value("AWS_SESSION_TOKEN"),
+        ];
+        found.into_iter().flatten().filter(|secret| secret.len() >= 16).collect()
+    }
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "a parser that takes anything")]
+fn owned(value: &str) -> Option<String> {
+    Some(value.to_owned())
+}
+
+fn endpoint(value: &str) -> Option<String> {
+    let uri: Uri = value.parse().ok()?;
+    (matches!(uri.scheme_str(), Some("http" | "https")) && uri.host().is_some()).then(|| value.to_owned())
+}
+
+fn region(value: &str) -> Option<String> {
+    value.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-').then(|| value.to_owned())
+}
+
+fn seconds(value: &str) -> Option<Duration> {
+    value.parse().ok().filter(|seconds| *seconds <= 900).map(Duration::from_secs)
+}
+
+fn certificates(path: &str) -> Option<Vec<CertificateDer<'static>>> {
+    let certificates: Vec<_> = CertificateDer::pem_file_iter(path).ok()?.collect::<Result<_, _>>().ok()?;
+    (!certificates.is_empty()).then_some(certificates)
+}

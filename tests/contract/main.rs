@@ -1,0 +1,31 @@
+//! Claims about the real binary: run as Lambda runs it, against strict stand-ins, over HTTP.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unreachable,
+    reason = "a test that meets the unexpected ends"
+)]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod answer;
+mod laws;
+mod lifecycle;
+mod validation;
+
+use std::path::Path;
+
+use support::World;
+
+/// A world with no settings but those that a local run needs.
+async fn world() -> World {
+    world_with(&[]).await
+}
+
+async fn world_with(settings: &[(&str, &str)]) -> World {
+    World::start(Path::new(env!("CARGO_BIN_EXE_bootstrap")), settings).await
+}

@@ -1,0 +1,95 @@
+//! Stand-ins for AWS, over HTTP on the loopback interface, and the real binary run against them.
+//!
+//! They are strict: what the real service would refuse, they refuse. Tests and the local run share them; the shipped
+//! binary holds none of it.
+
+#![allow(dead_code, reason = "each user of the stand-ins uses a part of them")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::missing_panics_doc,
+    reason = "a stand-in that is misused ends the test"
+)]
+
+pub mod bucket;
+pub mod fault;
+pub mod function;
+pub mod iot;
+pub mod lambda;
+pub mod server;
+pub mod stack;
+
+pub use function::Function;
+pub use stack::World;
+
+/// The region, account and function of every test.
+pub const REGION: &str = "eu-west-1";
+pub const ACCOUNT: &str = "123456789012";
+pub const FUNCTION: &str = "mitigation-action-provider";
+
+use std::{
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+use server::{Reply, Seen};
+
+/// All of AWS that the provider needs, at one address.
+#[derive(Clone)]
+pub struct Aws {
+    pub address: SocketAddr,
+    pub iot: Arc<iot::Iot>,
+    pub bucket: Arc<bucket::Bucket>,
+    pub lambda: Arc<lambda::Lambda>,
+    connections: Arc<AtomicUsize>,
+}
+
+impl Aws {
+    /// Starts the stand-ins on any free port.
+    pub async fn start() -> Self {
+        Self::start_at("127.0.0.1:0").await
+    }
+
+    /// Starts the stand-ins at `address`.
+    pub async fn start_at(address: &str) -> Self {
+        let listener = tokio::net::TcpListener::bind(address).await.expect("the address is free");
+        let aws = Self {
+            address: listener.local_addr().unwrap(),
+            iot: Arc::default(),
+            bucket: Arc::default(),
+            lambda: Arc::default(),
+            connections: Arc::default(),
+        };
+        let router = aws.clone();
+        server::serve(listener, aws.connections.clone(), move |seen| {
+            let aws = router.clone();
+            async move { aws.answer(seen).await }
+        });
+        aws
+    }
+
+    /// How many connections have been made to it.
+    pub fn connections(&self) -> usize {
+        self.connections.load(Ordering::SeqCst)
+    }
+
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    async fn answer(&self, seen: Seen) -> Reply {
+        let path = seen.path.clone();
+        if path.starts_with("/2018-06-01/runtime/") || path.starts_with("/2015-03-31/functions/") {
+            self.lambda.answer(seen).await
+        } else if path.starts_with("/response/") {
+            self.bucket.answer(seen).await
+        } else {
+            self.iot.answer(seen).await
+        }
+    }
+}
