@@ -5,23 +5,28 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use futures_util::FutureExt as _;
+use futures_util::{FutureExt as _, future::join_all};
 use hyper::StatusCode;
 use lambda_runtime::{Context, Diagnostic, LambdaEvent};
+use serde::Serialize;
 use serde_json::value::RawValue;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 use tracing::Instrument as _;
 
 use crate::{
+    bus::Bus,
     http::Http,
     iot::{Iot, Session},
     lifecycle,
-    mitigation::{Code, Failure, Outcome, Task},
+    mitigation::{Code, Failure, Outcome, Owner, Request, Task},
     retry::{attempt_time, backoff},
     settings::Settings,
     trigger::{
-        Home, Payload, Trigger,
+        Home, Payload, Trigger, Unrecognized,
+        api::{self, Call},
+        batch::{self, Batch, Content, Message},
         cloudformation::{Ask, Envelope, ResponseUrl},
+        eventbridge::{Event, Requested, ResultEvent},
     },
 };
 
@@ -30,6 +35,7 @@ pub struct Handler<'s> {
     settings: &'s Settings,
     http: Http,
     iot: Iot<'s>,
+    bus: Bus<'s>,
 }
 
 /// A failed invocation: what Lambda reports as a function error.
@@ -47,11 +53,23 @@ impl From<FunctionError> for Diagnostic {
     }
 }
 
+impl From<Unrecognized> for FunctionError {
+    fn from(unrecognized: Unrecognized) -> Self {
+        Self { kind: "UnrecognizedEvent", message: unrecognized.to_string() }
+    }
+}
+
+impl From<&Failure> for FunctionError {
+    fn from(failure: &Failure) -> Self {
+        Self { kind: failure.code.as_str(), message: api::message(failure) }
+    }
+}
+
 impl<'s> Handler<'s> {
     /// A handler with `settings`, whose calls all go over `http`.
     #[must_use]
     pub fn new(settings: &'s Settings, http: Http) -> Self {
-        Self { settings, http: http.clone(), iot: Iot::new(settings, http) }
+        Self { settings, http: http.clone(), iot: Iot::new(settings, http.clone()), bus: Bus::new(settings, http) }
     }
 
     /// Answers one event.
@@ -62,9 +80,15 @@ impl<'s> Handler<'s> {
         let LambdaEvent { payload, context } = event;
         let span = tracing::info_span!("invocation", request_id = context.request_id);
         let result = async {
-            match Trigger::recognise(&payload) {
-                Ok(Trigger::CloudFormation(envelope)) => self.answer(&envelope, &context).await,
-                Err(unrecognized) => Err(FunctionError { kind: "UnrecognizedEvent", message: unrecognized.to_string() }),
+            match Trigger::recognise(&payload)? {
+                Trigger::CloudFormation(envelope) => self.answer("cloudformation", &envelope, &context, context.deadline()).await,
+                Trigger::Notification(requests) => self.answer_in_turn(requests, &context).await,
+                Trigger::Event(event) => match event {
+                    Event::Requested(requested) => self.serve(&requested, &context).await,
+                    Event::OwnResult => ignored(),
+                },
+                Trigger::Batch(batch) => self.serve_batch(batch, &context).await,
+                Trigger::Direct(call) => self.call(&call, &context).await,
             }
         };
         let result = result.instrument(span.clone()).await;
@@ -74,30 +98,66 @@ impl<'s> Handler<'s> {
         result
     }
 
+    /// Answers the requests of a notification one after another; the time that is left is shared among those still to come.
+    async fn answer_in_turn(
+        &self,
+        requests: Vec<Result<Envelope, Unrecognized>>,
+        context: &Context,
+    ) -> Result<Box<RawValue>, FunctionError> {
+        let mut documents = Vec::new();
+        let mut failed = None;
+        let mut left = u32::try_from(requests.len()).unwrap_or(u32::MAX);
+        for request in requests {
+            let now = SystemTime::now();
+            let share = context.deadline().duration_since(now).unwrap_or_default() / left.max(1);
+            left = left.saturating_sub(1);
+            let answered = match request {
+                Ok(envelope) => self.answer("sns", &envelope, context, now + share).await,
+                Err(unrecognized) => Err(unrecognized.into()),
+            };
+            match answered {
+                Ok(document) => documents.push(document),
+                Err(error) => failed = failed.or(Some(error)),
+            }
+        }
+        match (failed, documents.pop()) {
+            (Some(error), _) => Err(error),
+            (None, Some(only)) if documents.is_empty() => Ok(only),
+            (None, last) => {
+                documents.extend(last);
+                written(&documents)
+            }
+        }
+    }
+
     /// Works a custom resource's request and delivers its answer: one document, whatever happens on the way to it.
-    async fn answer(&self, envelope: &Envelope, context: &Context) -> Result<Box<RawValue>, FunctionError> {
-        let began = Instant::now();
+    async fn answer(
+        &self,
+        door: &'static str,
+        envelope: &Envelope,
+        context: &Context,
+        end: SystemTime,
+    ) -> Result<Box<RawValue>, FunctionError> {
         let url = envelope.response_url(&self.settings.response_hosts).map_err(|fault| FunctionError {
             kind: "ForbiddenResponseUrl",
             message: format!("the ResponseURL is not answered and no work is done: {fault}"),
         })?;
         let now = SystemTime::now();
         if url.expires_at().is_some_and(|expires| expires <= now) {
-            tracing::warn!(logical_id = envelope.logical_id(), "the ResponseURL has expired, so nobody waits and nothing is done");
-            return returned(r#"{"status":"EXPIRED"}"#.to_owned());
+            tracing::warn!(door, logical_id = envelope.logical_id(), "the ResponseURL has expired, so nobody waits and nothing is done");
+            return written(&serde_json::json!({ "status": "EXPIRED" }));
         }
-        let deadlines = Deadlines::new(now, &url, envelope.service_timeout(), context.deadline());
+        let service = envelope.service_timeout().and_then(|timeout| url.signed_at().unwrap_or(now).checked_add(timeout));
+        let deadlines = Deadlines::new(now, [Some(end), service, url.expires_at()]);
         let session = self.iot.session(deadlines.work);
         let home = Home::new(&context.invoked_function_arn, &self.settings.region);
         let work = self.work(envelope, &home, &session);
-        let result = match timeout_at(deadlines.work, caught(work)).await {
-            Ok(result) => result,
-            Err(_) => Err(session.out_of_time("the work was cut short")),
-        };
-        report(envelope, &result, &session, began);
+        let result = in_time(work, &session, deadlines.work).await;
+        let request_type = envelope.request_type();
+        Line { door, operation: &request_type, subject: envelope.logical_id(), id: envelope.request_id() }.log(&result, &session);
         let document = envelope.answer(&result);
         self.deliver(&url, &document, deadlines.answer).await?;
-        returned(document)
+        RawValue::from_string(document).map_err(|error| undeliverable(&format!("it is not JSON: {error}")))
     }
 
     async fn work(&self, envelope: &Envelope, home: &Home, session: &Session<'_>) -> Result<Outcome, Failure> {
@@ -114,6 +174,119 @@ impl<'s> Handler<'s> {
             }
             Ask::Settled(result) => result,
         }
+    }
+
+    /// Works an event and publishes its result. What may pass is an error, so that the event is delivered again; what can
+    /// never succeed is one only where there is no bus to report it on.
+    async fn serve(&self, requested: &Requested, context: &Context) -> Result<Box<RawValue>, FunctionError> {
+        let deadlines = Deadlines::new(SystemTime::now(), [Some(context.deadline()), None, None]);
+        let session = self.iot.session(deadlines.work);
+        let result = self.perform("eventbridge", requested, context, &session, deadlines.work).await;
+        if let Err(failure) = &result
+            && self.comes_again(failure)
+        {
+            return Err(failure.into());
+        }
+        match self.bus.publish(&[requested.result(&result)], deadlines.answer).await.pop().flatten() {
+            Some(fault) => Err(unpublished(&fault)),
+            None => written(&requested.call.document(&result)),
+        }
+    }
+
+    /// Works the messages of a batch, all at once but those that name the same action, and publishes their results together.
+    async fn serve_batch(&self, batch: Batch, context: &Context) -> Result<Box<RawValue>, FunctionError> {
+        let deadlines = Deadlines::new(SystemTime::now(), [Some(context.deadline()), None, None]);
+        let lanes = batch.lanes().into_iter().map(|lane| async move {
+            let mut ends = Vec::with_capacity(lane.len());
+            for message in lane {
+                let end = self.serve_message(&message, context, deadlines.work).await;
+                ends.push((message.id, end));
+            }
+            ends
+        });
+        let mut failed = Vec::new();
+        let mut results = Vec::new();
+        for (id, end) in join_all(lanes).await.into_iter().flatten() {
+            match end {
+                End::Done => {}
+                End::Result(event) => results.push((id, event)),
+                End::Again => failed.push(id),
+            }
+        }
+        let (ids, events): (Vec<String>, Vec<ResultEvent>) = results.into_iter().unzip();
+        for (id, fault) in ids.into_iter().zip(self.bus.publish(&events, deadlines.answer).await) {
+            if let Some(fault) = fault {
+                tracing::error!(message_id = id, fault, "the result was not published, so the message comes again");
+                failed.push(id);
+            }
+        }
+        batch::failures(failed).map_err(|error| unpublished(&error.to_string()))
+    }
+
+    async fn serve_message(&self, message: &Message, context: &Context, until: Instant) -> End {
+        let requested = match &message.content {
+            Content::Requested(requested) => requested,
+            Content::OwnResult => return End::Done,
+            Content::Unreadable => {
+                tracing::error!(message_id = message.id, "the message is no request, so it goes to the dead-letter queue");
+                return End::Again;
+            }
+        };
+        let session = self.iot.session(until).paced();
+        match self.perform("sqs", requested, context, &session, until).await {
+            Err(failure) if self.comes_again(&failure) => End::Again,
+            result => End::Result(requested.result(&result)),
+        }
+    }
+
+    /// Works a direct call: its result is the return value, its failure a function error of the API's name.
+    async fn call(&self, call: &Call, context: &Context) -> Result<Box<RawValue>, FunctionError> {
+        let deadlines = Deadlines::new(SystemTime::now(), [Some(context.deadline()), None, None]);
+        let session = self.iot.session(deadlines.work);
+        let id = call.request_id().unwrap_or(&context.request_id);
+        let work = self.carry_out(call.task(), Owner::request(id), context, &session);
+        let result = in_time(work, &session, deadlines.work).await;
+        Line { door: "direct", operation: call.operation(), subject: call.action_name().unwrap_or_default(), id }.log(&result, &session);
+        match &result {
+            Ok(_) => written(&call.document(&result)),
+            Err(failure) => Err(failure.into()),
+        }
+    }
+
+    /// Works a request whose result is an event, and logs what came of it.
+    async fn perform(
+        &self,
+        door: &'static str,
+        requested: &Requested,
+        context: &Context,
+        session: &Session<'_>,
+        until: Instant,
+    ) -> Result<Outcome, Failure> {
+        let Requested { call, owner, .. } = requested;
+        let result = in_time(self.carry_out(call.task(), owner.clone(), context, session), session, until).await;
+        let subject = call.action_name().unwrap_or_default();
+        Line { door, operation: call.operation(), subject, id: requested.id() }.log(&result, session);
+        result
+    }
+
+    async fn carry_out(
+        &self,
+        task: Result<Task, Failure>,
+        owner: Owner,
+        context: &Context,
+        session: &Session<'_>,
+    ) -> Result<Outcome, Failure> {
+        if let Some(failure) = self.settings.failure() {
+            return Err(failure);
+        }
+        let home = Home::new(&context.invoked_function_arn, &self.settings.region);
+        let request = Request { task: task?, owner, place: home.place().cloned(), leftover: None };
+        lifecycle::carry_out(&request, session).await
+    }
+
+    /// Whether a request that failed is to be delivered again, to be worked or at the end to be kept for a person.
+    fn comes_again(&self, failure: &Failure) -> bool {
+        failure.code.is_retryable() || failure.code == Code::InvalidSetting || !self.bus.is_set()
     }
 
     /// PUTs the one document until it is accepted once.
@@ -139,7 +312,22 @@ impl<'s> Handler<'s> {
     }
 }
 
-/// The result of `work`; a panic is a failure like any other.
+/// What becomes of a message.
+enum End {
+    /// It is done, and nobody is to be told.
+    Done,
+    /// It is done, and this is to be published.
+    Result(ResultEvent),
+    /// It goes back to its queue.
+    Again,
+}
+
+/// The result of `work`, which ends by `until`; a panic is a failure like any other.
+async fn in_time(work: impl Future<Output = Result<Outcome, Failure>>, session: &Session<'_>, until: Instant) -> Result<Outcome, Failure> {
+    let cut = |_| Err(session.out_of_time("the work was cut short"));
+    timeout_at(until, caught(work)).await.unwrap_or_else(cut)
+}
+
 async fn caught(work: impl Future<Output = Result<Outcome, Failure>>) -> Result<Outcome, Failure> {
     AssertUnwindSafe(work).catch_unwind().await.unwrap_or_else(|_| {
         let text = "the provider panicked, which is a defect of it: its log says where";
@@ -154,11 +342,9 @@ struct Deadlines {
 }
 
 impl Deadlines {
-    /// Of the time until the earliest end, a fifth, or a second if that is less, is kept free behind the answer, and as
+    /// Of the time until the earliest of `ends`, a fifth, or a second if that is less, is kept free behind the answer, and as
     /// much again up to three seconds for delivering it.
-    fn new(now: SystemTime, url: &ResponseUrl, service_timeout: Option<Duration>, invocation: SystemTime) -> Self {
-        let service = service_timeout.and_then(|timeout| url.signed_at().unwrap_or(now).checked_add(timeout));
-        let ends = [Some(invocation), service, url.expires_at()];
+    fn new(now: SystemTime, ends: [Option<SystemTime>; 3]) -> Self {
         let left = |end: SystemTime| end.duration_since(now).unwrap_or_default();
         let time = ends.into_iter().flatten().map(left).min().unwrap_or_default();
         let now = Instant::now();
@@ -182,31 +368,49 @@ fn undeliverable(fault: &str) -> FunctionError {
     FunctionError { kind: "UndeliverableResponse", message }
 }
 
-fn returned(document: String) -> Result<Box<RawValue>, FunctionError> {
-    RawValue::from_string(document).map_err(|error| undeliverable(&format!("it is not JSON: {error}")))
+fn unpublished(fault: &str) -> FunctionError {
+    FunctionError { kind: "UndeliverableResult", message: format!("the work is done, but its result could not be published: {fault}") }
 }
 
-/// One line an outcome.
-fn report(envelope: &Envelope, result: &Result<Outcome, Failure>, session: &Session<'_>, began: Instant) {
-    let tally = session.tally();
-    let calls = tally.calls.get();
-    let throttles = tally.throttles.get();
-    let milliseconds = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
-    let (operation, logical_id) = (envelope.request_type(), envelope.logical_id());
-    match result {
-        Ok(Outcome { verdict, action, notice }) => {
-            let outcome = verdict.as_str();
-            let action = action.as_ref().map(|action| action.name.as_str());
-            match notice {
-                None => tracing::info!(operation, logical_id, action, outcome, calls, throttles, milliseconds, "request done"),
-                Some(notice) => {
-                    tracing::warn!(operation, logical_id, action, outcome, notice, calls, throttles, milliseconds, "request done");
+fn ignored() -> Result<Box<RawValue>, FunctionError> {
+    tracing::debug!("an event of the provider's own is ignored");
+    written(&serde_json::json!({ "status": "IGNORED" }))
+}
+
+fn written(document: &impl Serialize) -> Result<Box<RawValue>, FunctionError> {
+    serde_json::value::to_raw_value(document).map_err(|error| unpublished(&error.to_string()))
+}
+
+/// What the log says of an outcome besides the outcome.
+struct Line<'a> {
+    door: &'static str,
+    operation: &'a str,
+    /// The logical id of a resource, the name of an action.
+    subject: &'a str,
+    id: &'a str,
+}
+
+impl Line<'_> {
+    /// One line an outcome.
+    fn log(&self, result: &Result<Outcome, Failure>, session: &Session<'_>) {
+        let &Self { door, operation, subject, id } = self;
+        let tally = session.tally();
+        let (calls, throttles) = (tally.calls.get(), tally.throttles.get());
+        let milliseconds = u64::try_from(session.age().as_millis()).unwrap_or(u64::MAX);
+        match result {
+            Ok(Outcome { verdict, action, notice }) => {
+                let outcome = verdict.as_str();
+                let action = action.as_ref().map(|action| action.name.as_str());
+                if let Some(notice) = notice {
+                    tracing::warn!(door, operation, subject, id, action, outcome, calls, throttles, milliseconds, notice, "request done");
+                } else {
+                    tracing::info!(door, operation, subject, id, action, outcome, calls, throttles, milliseconds, "request done");
                 }
             }
-        }
-        Err(failure) => {
-            let reason = failure.reason(4096);
-            tracing::error!(operation, logical_id, outcome = "FAILED", reason, calls, throttles, milliseconds, "request failed");
+            Err(failure) => {
+                let (outcome, reason) = ("FAILED", failure.reason(4096));
+                tracing::error!(door, operation, subject, id, outcome, calls, throttles, milliseconds, reason, "request failed");
+            }
         }
     }
 }

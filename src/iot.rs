@@ -3,24 +3,25 @@
 //! A call is tried again for as long as there is room to answer afterwards: the SDK's own retries, which stop after a
 //! few attempts, are off. See <https://docs.aws.amazon.com/iot/latest/apireference/API_Operations_AWS_IoT.html>.
 
+mod pace;
+
 use std::{
     cell::{Cell, RefCell},
     fmt::Debug,
     time::Duration,
 };
 
-use aws_config::environment::EnvironmentVariableCredentialsProvider;
 use aws_sdk_iot::{
-    Client, Config,
-    config::{BehaviorVersion, Region, StalledStreamProtectionConfig, retry::RetryConfig, timeout::TimeoutConfig},
+    Client,
     error::{ProvideErrorMetadata, SdkError},
     operation::describe_mitigation_action::DescribeMitigationActionOutput,
     primitives::{DateTime, DateTimeFormat},
     types::{self, MitigationActionParams, Tag},
 };
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 
+use self::pace::Pace;
 use crate::{
     http::Http,
     mitigation::{
@@ -28,6 +29,7 @@ use crate::{
         RoleArn, Tags, ThingGroupNames, TopicArn,
     },
     retry::{attempt_time, backoff},
+    sdk::{self, Fault},
     settings::Settings,
 };
 
@@ -35,35 +37,38 @@ use crate::{
 pub struct Iot<'s> {
     client: Client,
     settings: &'s Settings,
+    pace: Pace,
 }
 
 impl<'s> Iot<'s> {
     /// A client for the region and endpoint of `settings`, over `http`, with the environment's credentials.
     #[must_use]
     pub fn new(settings: &'s Settings, http: Http) -> Self {
-        let mut config = Config::builder()
-            .behavior_version(BehaviorVersion::latest())
-            .region(Region::new(settings.region.clone()))
-            .credentials_provider(EnvironmentVariableCredentialsProvider::new())
-            .http_client(http)
-            .retry_config(RetryConfig::disabled())
-            .timeout_config(TimeoutConfig::disabled())
-            .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
-        config.set_endpoint_url(settings.iot_endpoint.clone());
-        Self { client: Client::from_conf(config.build()), settings }
+        let config = sdk::config(settings, http, settings.iot_endpoint.as_deref());
+        Self { client: Client::new(&config), settings, pace: Pace::default() }
     }
 
     /// The calls of one request, which end by `until`.
     #[must_use]
     pub fn session(&self, until: Instant) -> Session<'_> {
-        Session { iot: self, until, propagation: Propagation::default(), tally: Tally::default(), last_answer: RefCell::default() }
+        Session {
+            iot: self,
+            began: Instant::now(),
+            until,
+            pace: None,
+            propagation: Propagation::default(),
+            tally: Tally::default(),
+            last_answer: RefCell::default(),
+        }
     }
 }
 
-/// The calls of one request.
+/// The calls of one request, one after another.
 pub struct Session<'s> {
     iot: &'s Iot<'s>,
+    began: Instant,
     until: Instant,
+    pace: Option<&'s Pace>,
     propagation: Propagation,
     tally: Tally,
     last_answer: RefCell<Option<Failure>>,
@@ -81,6 +86,12 @@ pub struct Tally {
 }
 
 impl Session<'_> {
+    /// The same calls, at the pace that all paced calls of this instance share: for requests that come in numbers.
+    #[must_use]
+    pub fn paced(self) -> Self {
+        Self { pace: Some(&self.iot.pace), ..self }
+    }
+
     /// [`CreateMitigationAction`](https://docs.aws.amazon.com/iot/latest/apireference/API_CreateMitigationAction.html).
     ///
     /// # Errors
@@ -174,6 +185,12 @@ impl Session<'_> {
         sleep(backoff(tries).min(self.room().unwrap_or_default() / 2)).await;
     }
 
+    /// How long ago the request was begun.
+    #[must_use]
+    pub fn age(&self) -> Duration {
+        self.began.elapsed()
+    }
+
     /// What the calls so far cost.
     #[must_use]
     pub fn tally(&self) -> &Tally {
@@ -197,6 +214,8 @@ impl Session<'_> {
     {
         let mut tries = 0;
         loop {
+            let slot = self.pace.map_or_else(Instant::now, |pace| pace.slot(operation, self.until));
+            sleep_until(slot.min(self.until)).await;
             let Some(room) = self.room() else {
                 return Err(self.out_of_time(&format!("none was left for {operation}")));
             };
@@ -205,12 +224,13 @@ impl Session<'_> {
             let fault = match timeout(attempt_time(room), Box::pin(attempt())).await {
                 Ok(Ok(answer)) => {
                     self.last_answer.take();
+                    self.pace.inspect(|pace| pace.answered(operation));
                     return Ok(answer);
                 }
-                Ok(Err(error)) => self.classify(operation, &error),
+                Ok(Err(error)) => Fault::of(operation, &error, self.iot.settings),
                 Err(_) => Fault::Silence(format!("{operation} was not answered within {} ms", attempt_time(room).as_millis())),
             };
-            let wait = match self.judge(fault, tries, &lost) {
+            let wait = match self.judge(operation, fault, tries, &lost) {
                 Judgement::Wait(wait) => wait,
                 Judgement::Final(failure) => return Err(failure),
             };
@@ -220,7 +240,7 @@ impl Session<'_> {
     }
 
     /// What becomes of a failed call.
-    fn judge(&self, fault: Fault, tries: u32, lost: impl Fn()) -> Judgement {
+    fn judge(&self, operation: &'static str, fault: Fault, tries: u32, lost: impl Fn()) -> Judgement {
         let (failure, silence) = match fault {
             Fault::Answer(failure) => {
                 *self.last_answer.borrow_mut() = Some(failure.clone());
@@ -229,7 +249,10 @@ impl Session<'_> {
             Fault::Silence(text) => (Failure::new(Code::InternalFailure, text.clone()), Some(text)),
         };
         match failure.code {
-            Code::Throttling => self.tally.throttles.set(self.tally.throttles.get() + 1),
+            Code::Throttling => {
+                self.tally.throttles.set(self.tally.throttles.get() + 1);
+                self.pace.inspect(|pace| pace.throttled(operation));
+            }
             Code::InternalFailure => lost(),
             _ => {}
         }
@@ -252,33 +275,6 @@ impl Session<'_> {
         const LEAST: Duration = Duration::from_millis(50);
         Some(self.until.saturating_duration_since(Instant::now())).filter(|room| *room >= LEAST)
     }
-
-    fn classify<E: ProvideErrorMetadata>(&self, operation: &str, error: &SdkError<E, HttpResponse>) -> Fault {
-        match error {
-            SdkError::ServiceError(answer) => {
-                let status = answer.raw().status().as_u16();
-                let code = code_of(status, answer.err().code().unwrap_or_default());
-                let message =
-                    answer.err().message().map_or_else(|| format!("status {status}"), |text| self.iot.settings.scrub(text.to_owned()));
-                Fault::Answer(Failure::new(code, format!("{operation}: {message}")))
-            }
-            SdkError::ResponseError(answer) => {
-                let status = answer.raw().status().as_u16();
-                Fault::Answer(Failure::new(code_of(status, ""), format!("{operation}: the answer of status {status} could not be read")))
-            }
-            SdkError::DispatchFailure(_) => Fault::Silence(format!("{operation}: the connection could not be made or was lost")),
-            SdkError::TimeoutError(_) => Fault::Silence(format!("{operation}: no answer in time")),
-            _ => Fault::Answer(Failure::new(Code::InternalFailure, format!("{operation}: the request could not be built"))),
-        }
-    }
-}
-
-/// How a call failed.
-enum Fault {
-    /// The service said so.
-    Answer(Failure),
-    /// No answer came: whether the call was carried out is not known.
-    Silence(String),
 }
 
 enum Judgement {
@@ -314,25 +310,6 @@ impl Propagation {
                 failure.because(&format!("still so after {waited} s of retries, in which a role made moments ago would have become known"))
             }
         }
-    }
-}
-
-/// The API's name for an error, from what the answer says of it.
-fn code_of(status: u16, name: &str) -> Code {
-    match (status, name) {
-        (401 | 403, _) => Code::AccessDenied,
-        // A success that cannot be read is a success to be asked for again.
-        (500.. | ..300, _) => Code::InternalFailure,
-        (_, "ThrottlingException" | "Throttling" | "TooManyRequestsException") | (429, _) => Code::Throttling,
-        (_, "ResourceAlreadyExistsException") => Code::ResourceAlreadyExists,
-        (_, "ResourceNotFoundException") => Code::ResourceNotFound,
-        (_, "LimitExceededException") => Code::LimitExceeded,
-        (_, "InternalFailureException") | (408, _) => Code::InternalFailure,
-        (_, "AccessDeniedException") => Code::AccessDenied,
-        (404, _) => Code::ResourceNotFound,
-        (409, _) => Code::ResourceAlreadyExists,
-        (410, _) => Code::LimitExceeded,
-        _ => Code::InvalidRequest,
     }
 }
 

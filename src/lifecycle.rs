@@ -18,7 +18,7 @@ use crate::{
 pub async fn carry_out(request: &Request, iot: &Session<'_>) -> Result<Outcome, Failure> {
     let life = Lifecycle { iot, owner: &request.owner, place: request.place.as_ref() };
     if let Some(leftover) = &request.leftover {
-        life.release(leftover).await?;
+        life.release(leftover, false).await?;
     }
     match &request.task {
         Task::Create(create) => life.create(create).await,
@@ -172,7 +172,7 @@ impl Lifecycle<'_> {
     async fn delete(&self, wanted: &Delete) -> Result<Outcome, Failure> {
         let mut foreign = None;
         for name in &wanted.names {
-            match self.release(name).await? {
+            match self.release(name, wanted.tell).await? {
                 Released::Deleted(action) => return Ok(Outcome::of(Verdict::Deleted, action)),
                 Released::Disowned(action) => {
                     let notice = format!("the action {name} was adopted, not made: it has lost the owner tag and stays");
@@ -192,12 +192,11 @@ impl Lifecycle<'_> {
     }
 
     /// Deletes the action of that name if the owner made it, takes the owner's tag off if it was adopted, else leaves it.
-    async fn release(&self, name: &ActionName) -> Result<Released, Failure> {
-        let (arn, tags) = match self.tags(name).await {
+    async fn release(&self, name: &ActionName, tell: bool) -> Result<Released, Failure> {
+        let (action, tags) = match self.found(name, tell).await {
             Err(failure) if failure.code == Code::ResourceNotFound => return Ok(Released::Absent),
             found => found?,
         };
-        let action = Action { name: name.clone(), arn, id: None, kind: None };
         match self.owner.standing(tags.owner()) {
             Standing::Made | Standing::Shared => self.iot.delete(name).await.map(|()| Released::Deleted(action)),
             Standing::Adopted => match self.iot.untag(&action.arn, vec![OWNER_TAG.to_owned()]).await {
@@ -219,12 +218,18 @@ impl Lifecycle<'_> {
 
     /// The ARN and the tags of the action of that name: one call where its ARN is known beforehand.
     async fn tags(&self, name: &ActionName) -> Result<(String, Tags), Failure> {
-        let arn = match self.place {
-            Some(place) => place.action_arn(name),
-            None => self.iot.describe(name).await?.0.arn,
+        let (action, tags) = self.found(name, false).await?;
+        Ok((action.arn, tags))
+    }
+
+    /// The action of that name and its tags; its id and type where they are to be told, or where its ARN has to be asked for.
+    async fn found(&self, name: &ActionName, tell: bool) -> Result<(Action, Tags), Failure> {
+        let action = match self.place {
+            Some(place) if !tell => Action { name: name.clone(), arn: place.action_arn(name), id: None, kind: None },
+            _ => self.iot.describe(name).await?.0,
         };
-        let tags = self.iot.tags(&arn).await?;
-        Ok((arn, tags))
+        let tags = self.iot.tags(&action.arn).await?;
+        Ok((action, tags))
     }
 
     /// Changes the tags that differ: first what goes, then what comes, so that the limit on their number is kept.
@@ -245,7 +250,7 @@ impl Lifecycle<'_> {
         let Ok((_, described)) = self.iot.describe(name).await else { return };
         let began = began.duration_since(std::time::UNIX_EPOCH).map_or(0, |since| since.as_secs());
         let is_new = described.created.is_some_and(|created| u64::try_from(created.seconds).is_ok_and(|made| made >= began));
-        if is_new && let Err(failure) = self.release(name).await {
+        if is_new && let Err(failure) = self.release(name, false).await {
             tracing::warn!(action = %name, %failure, "what the failed request made could not be taken away");
         }
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use hyper::Uri;
 use rustls::pki_types::{CertificateDer, pem::PemObject as _};
 
-use crate::mitigation::{Code, Failure, Problem, Problems};
+use crate::mitigation::{Arn, Code, Failure, Problem, Problems};
 
 /// The settings of the function. Where a variable is bad, its field is as if it were unset.
 pub struct Settings {
@@ -15,6 +15,10 @@ pub struct Settings {
     pub region: String,
     /// `AWS_ENDPOINT_URL_IOT`, or else `AWS_ENDPOINT_URL`.
     pub iot_endpoint: Option<String>,
+    /// `AWS_ENDPOINT_URL_EVENTBRIDGE`, or else `AWS_ENDPOINT_URL`.
+    pub eventbridge_endpoint: Option<String>,
+    /// `RESULT_EVENT_BUS`: the name or the ARN of the bus for result events; `None` for no result events.
+    pub result_event_bus: Option<String>,
     /// `ROLE_PROPAGATION_SECONDS`: how long a role made moments ago may take to be known everywhere.
     pub role_propagation: Duration,
     /// `RESPONSE_URL_ALLOWED_HOSTS`: hosts that are answered besides CloudFormation's own, in lower case.
@@ -36,10 +40,13 @@ impl Settings {
     pub fn read(lookup: impl Fn(&str) -> Option<String>) -> Self {
         let mut variables = Variables { lookup, problems: Problems::new() };
         let everywhere = variables.optional("AWS_ENDPOINT_URL", ENDPOINT, endpoint);
-        let iot_endpoint = variables.optional("AWS_ENDPOINT_URL_IOT", ENDPOINT, endpoint).or(everywhere);
+        let iot_endpoint = variables.optional("AWS_ENDPOINT_URL_IOT", ENDPOINT, endpoint).or(everywhere.clone());
+        let eventbridge_endpoint = variables.optional("AWS_ENDPOINT_URL_EVENTBRIDGE", ENDPOINT, endpoint).or(everywhere);
         Self {
             region: variables.required("AWS_REGION", "the name of a region, such as eu-west-1", region).unwrap_or_default(),
             iot_endpoint,
+            eventbridge_endpoint,
+            result_event_bus: variables.optional("RESULT_EVENT_BUS", "the name or the ARN of an event bus", event_bus),
             role_propagation: variables
                 .optional("ROLE_PROPAGATION_SECONDS", "a whole number of seconds from 0 to 900", seconds)
                 .unwrap_or(Duration::from_secs(20)),
@@ -133,6 +140,17 @@ fn endpoint(value: &str) -> Option<String> {
 
 fn region(value: &str) -> Option<String> {
     value.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-').then(|| value.to_owned())
+}
+
+/// As the API's [`EventBusName`](https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutEventsRequestEntry.html).
+fn event_bus(value: &str) -> Option<String> {
+    let name = match Arn::parse(value) {
+        Some(arn) if arn.service == "events" => arn.resource.strip_prefix("event-bus/")?,
+        Some(_) => return None,
+        None => value,
+    };
+    let is_legal = name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'/' | b'.' | b'-' | b'_'));
+    (is_legal && (1..=256).contains(&name.len())).then(|| value.to_owned())
 }
 
 fn seconds(value: &str) -> Option<Duration> {

@@ -1,6 +1,10 @@
 //! Who called: recognise an event by its shape and hand it to the protocol it belongs to.
 
+pub mod api;
+pub mod batch;
 pub mod cloudformation;
+pub mod eventbridge;
+mod notification;
 mod properties;
 
 use std::{collections::BTreeMap, fmt};
@@ -8,6 +12,7 @@ use std::{collections::BTreeMap, fmt};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
+use self::{api::Call, batch::Batch, cloudformation::Envelope, eventbridge::Event};
 use crate::mitigation::{Arn, Place};
 
 /// The event as it came. Taking it never fails, as what cannot be parsed could not be answered; it cannot be printed.
@@ -19,12 +24,20 @@ impl<'de> Deserialize<'de> for Payload {
     }
 }
 
-/// The members of the event's object, each still to be parsed, so that one that is broken does not take the rest along.
+/// The members of an object, each still to be parsed, so that one that is broken does not take the rest along.
 pub struct Fields<'p>(BTreeMap<String, &'p RawValue>);
 
 impl<'p> Fields<'p> {
-    fn of(payload: &'p Payload) -> Option<Self> {
-        serde_json::from_str(payload.0.as_deref()?.get()).ok().map(Self)
+    /// The members of the object that `text` is; `None` where it is none.
+    #[must_use]
+    pub fn of(text: &'p str) -> Option<Self> {
+        serde_json::from_str(text).ok().map(Self)
+    }
+
+    /// Whether there is a member of that name, null or not.
+    #[must_use]
+    pub fn has(&self, name: &str) -> bool {
+        self.0.contains_key(name)
     }
 
     /// The member of that name, if there is one and it is not null.
@@ -32,12 +45,26 @@ impl<'p> Fields<'p> {
     pub fn get(&self, name: &str) -> Option<&'p RawValue> {
         self.0.get(name).copied().filter(|value| value.get() != "null")
     }
+
+    /// The string of that name, if there is one.
+    #[must_use]
+    pub fn text(&self, name: &str) -> Option<String> {
+        serde_json::from_str(self.get(name)?.get()).ok()
+    }
 }
 
 /// An event that is recognised.
 pub enum Trigger {
     /// A request for a custom resource.
-    CloudFormation(Box<cloudformation::Envelope>),
+    CloudFormation(Box<Envelope>),
+    /// Such requests through a topic.
+    Notification(Vec<Result<Envelope, Unrecognized>>),
+    /// An event on a bus.
+    Event(Event),
+    /// Messages of a queue.
+    Batch(Batch),
+    /// A request of somebody who waits for its result.
+    Direct(Box<Call>),
 }
 
 impl Trigger {
@@ -46,11 +73,35 @@ impl Trigger {
     /// # Errors
     /// Where it is none that this function answers.
     pub fn recognise(payload: &Payload) -> Result<Self, Unrecognized> {
-        let fields = Fields::of(payload).ok_or(Unrecognized::NotAnObject)?;
+        let text = payload.0.as_deref().ok_or(Unrecognized::NotAnObject)?.get();
+        let fields = Fields::of(text).ok_or(Unrecognized::NotAnObject)?;
         if fields.get("ResponseURL").is_some() {
-            return Ok(Self::CloudFormation(Box::new(cloudformation::Envelope::read(&fields))));
+            return Ok(Self::CloudFormation(Box::new(Envelope::read(&fields))));
+        }
+        if let Some(records) = fields.get("Records") {
+            return Self::recognise_records(records);
+        }
+        if Event::is_one(&fields) {
+            return Event::read(&fields).map(Self::Event);
+        }
+        if ["actionName", "operation"].iter().any(|name| fields.has(name)) {
+            let value = serde_json::from_str(text).unwrap_or_default();
+            return Ok(Self::Direct(Box::new(Call::read("", &value, true))));
         }
         Err(Unrecognized::NoSuchShape)
+    }
+
+    /// Recognises records by the first: those of an invocation are all of one kind.
+    fn recognise_records(records: &RawValue) -> Result<Self, Unrecognized> {
+        let records: Vec<&RawValue> = serde_json::from_str(records.get()).map_err(|_| Unrecognized::NoSuchShape)?;
+        let first = records.first().and_then(|record| Fields::of(record.get())).ok_or(Unrecognized::NoSuchShape)?;
+        if Batch::is_of_one(&first) {
+            Ok(Self::Batch(Batch::read(&records)))
+        } else if notification::is_one(&first) {
+            Ok(Self::Notification(notification::read(&records)))
+        } else {
+            Err(Unrecognized::NoSuchShape)
+        }
     }
 }
 
@@ -61,13 +112,22 @@ pub enum Unrecognized {
     NotAnObject,
     /// It has none of the members that tell.
     NoSuchShape,
+    /// It is an event of another type.
+    AnotherDetailType,
+    /// A notification with no custom-resource request in it.
+    NoRequestInside,
 }
 
 impl fmt::Display for Unrecognized {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::NotAnObject => "the event is not a JSON object",
-            Self::NoSuchShape => "the event has no ResponseURL, by which a CloudFormation custom-resource request is recognised",
+            Self::NoSuchShape => {
+                "the event has none of: ResponseURL (a CloudFormation custom-resource request), Records of aws:sns or aws:sqs, detail-type, \
+                 source and detail (an EventBridge event), actionName or operation (a direct call)"
+            }
+            Self::AnotherDetailType => "the event's detail-type is not \"Mitigation Action Requested\"",
+            Self::NoRequestInside => "the notification's Message is not a CloudFormation custom-resource request with a ResponseURL",
         })
     }
 }
@@ -87,6 +147,12 @@ impl Home {
     pub fn new(arn: &str, region: &str) -> Self {
         let arn = Arn::parse(arn).filter(|arn| arn.account != Self::EMULATED && !arn.region.is_empty());
         Self { region: region.to_owned(), place: arn.map(Place::from) }
+    }
+
+    /// Where the actions are that are made from here; `None` from an emulator.
+    #[must_use]
+    pub fn place(&self) -> Option<&Place> {
+        self.place.as_ref()
     }
 
     /// Whether what is in `other` can be made from here.

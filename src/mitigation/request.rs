@@ -100,6 +100,8 @@ pub struct Delete {
     pub names: Vec<ActionName>,
     /// What to do where only another's action is found.
     pub foreign: Foreign,
+    /// Whether the outcome is to tell the id and the type of what is deleted, which costs a call.
+    pub tell: bool,
 }
 
 /// What a delete does where only another's action is found.

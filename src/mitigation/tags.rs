@@ -24,12 +24,13 @@ impl Tags {
     /// 1 to 128 characters of `[\p{L}\p{Z}\p{N}_.:/=+\-@]`, and of no prefix that is somebody else's.
     #[must_use]
     pub fn key_fault(key: &str) -> Option<&'static str> {
-        let reserved = |prefix: &str| key.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix));
+        const AWS: &str = "aws:";
+
         if !has_length(key, 1, 128) || !key.chars().all(is_legal_in_key) {
             Some("1 to 128 letters, digits, spaces and _.:/=+-@")
-        } else if reserved("aws:") {
+        } else if key.get(..AWS.len()).is_some_and(|start| start.eq_ignore_ascii_case(AWS)) {
             Some("a key that does not begin with aws:, which AWS reserves")
-        } else if reserved(RESERVED_PREFIX) {
+        } else if key.starts_with(RESERVED_PREFIX) {
             Some("a key that does not begin with mitigation-action-provider:, which the provider reserves")
         } else {
             None

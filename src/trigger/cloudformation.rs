@@ -238,7 +238,7 @@ impl Envelope {
         let given = name_in(self.properties.object(), stack, &self.logical_id);
         names.extend(given.filter(|name| name.as_str() != self.physical_id));
         Request {
-            task: Task::Delete(Delete { names, foreign: Foreign::Leave }),
+            task: Task::Delete(Delete { names, foreign: Foreign::Leave, tell: false }),
             owner: Owner::stack(stack, &self.logical_id),
             place: Some(stack.place.clone()),
             leftover: None,

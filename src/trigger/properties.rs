@@ -281,7 +281,21 @@ impl Reader {
     }
 }
 
+impl Members<'_> {
+    /// The path that a member of that name has.
+    #[must_use]
+    pub fn path(&self, name: &str) -> String {
+        join(&self.path, name)
+    }
+}
+
 impl<'v> Node<'v> {
+    /// Where it is.
+    #[must_use]
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
     /// The value, if there is one.
     #[must_use]
     pub fn value(&self) -> Option<&'v Value> {

@@ -13,13 +13,15 @@
 mod support;
 
 mod answer;
+mod doors;
 mod laws;
 mod lifecycle;
+mod schemas;
 mod validation;
 
 use std::path::Path;
 
-use support::World;
+use support::{Aws, Function, World};
 
 /// A world with no settings but those that a local run needs.
 async fn world() -> World {
@@ -28,4 +30,9 @@ async fn world() -> World {
 
 async fn world_with(settings: &[(&str, &str)]) -> World {
     World::start(Path::new(env!("CARGO_BIN_EXE_bootstrap")), settings).await
+}
+
+/// One more instance of the function.
+fn function(aws: &Aws, settings: &[(&str, &str)]) -> Function {
+    Function::start(Path::new(env!("CARGO_BIN_EXE_bootstrap")), aws, settings)
 }

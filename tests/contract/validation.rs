@@ -15,7 +15,7 @@ pub fn envelope(event: &Value) -> Envelope {
     let payload: Payload = serde_json::from_str(&event.to_string()).unwrap();
     match Trigger::recognise(&payload) {
         Ok(Trigger::CloudFormation(envelope)) => *envelope,
-        Err(unrecognized) => panic!("{unrecognized}"),
+        _ => panic!("not a custom-resource request: {event}"),
     }
 }
 

@@ -14,10 +14,12 @@
 )]
 
 pub mod bucket;
+pub mod bus;
 pub mod fault;
 pub mod function;
 pub mod iot;
 pub mod lambda;
+pub mod queue;
 pub mod server;
 pub mod stack;
 
@@ -45,6 +47,7 @@ pub struct Aws {
     pub address: SocketAddr,
     pub iot: Arc<iot::Iot>,
     pub bucket: Arc<bucket::Bucket>,
+    pub bus: Arc<bus::Bus>,
     pub lambda: Arc<lambda::Lambda>,
     connections: Arc<AtomicUsize>,
 }
@@ -62,6 +65,7 @@ impl Aws {
             address: listener.local_addr().unwrap(),
             iot: Arc::default(),
             bucket: Arc::default(),
+            bus: Arc::default(),
             lambda: Arc::default(),
             connections: Arc::default(),
         };
@@ -88,6 +92,8 @@ impl Aws {
             self.lambda.answer(seen).await
         } else if path.starts_with("/response/") {
             self.bucket.answer(seen).await
+        } else if seen.header("x-amz-target").is_some() {
+            self.bus.answer(seen).await
         } else {
             self.iot.answer(seen).await
         }
