@@ -100,10 +100,10 @@ impl<'s> Bus<'s> {
                 Fault::Answer(failure) => (failure.to_string(), failure.code.is_retryable()),
                 Fault::Silence(text) => (text, true),
             };
-            if !passes || tries == Self::TRIES {
-                break text;
+            match backoff(tries, until.saturating_duration_since(Instant::now())) {
+                Some(wait) if passes && tries < Self::TRIES => sleep(wait).await,
+                _ => break text,
             }
-            sleep(backoff(tries).min(room / 4)).await;
         };
         vec![Some(fault); events.len()]
     }

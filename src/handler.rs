@@ -18,7 +18,7 @@ use crate::{
     http::Http,
     iot::{Iot, Session},
     lifecycle,
-    mitigation::{Code, Failure, Outcome, Owner, Request, Task},
+    mitigation::{Code, Failure, Outcome, Owner, Request, Task, beginning},
     retry::{attempt_time, backoff},
     settings::Settings,
     trigger::{
@@ -153,7 +153,7 @@ impl<'s> Handler<'s> {
         let home = Home::new(&context.invoked_function_arn, &self.settings.region);
         let work = self.work(envelope, &home, &session);
         let result = in_time(work, &session, deadlines.work).await;
-        let request_type = envelope.request_type();
+        let request_type = beginning(&envelope.request_type(), 64);
         Line { door, operation: &request_type, subject: envelope.logical_id(), id: envelope.request_id() }.log(&result, &session);
         let document = envelope.answer(&result);
         self.deliver(&url, &document, deadlines.answer).await?;
@@ -302,12 +302,11 @@ impl<'s> Handler<'s> {
                 Ok(Err(none)) => format!("the last of {tries} attempts failed: {none}"),
                 Err(_) => format!("the last of {tries} attempts was not answered"),
             };
-            let room = by.saturating_duration_since(Instant::now());
-            if room < Duration::from_millis(20) {
+            let Some(wait) = backoff(tries, by.saturating_duration_since(Instant::now())) else {
                 return Err(undeliverable(&fault));
-            }
+            };
             tracing::debug!(fault, "response not delivered yet");
-            sleep(backoff(tries).min(room / 2)).await;
+            sleep(wait).await;
         }
     }
 }
@@ -324,7 +323,7 @@ enum End {
 
 /// The result of `work`, which ends by `until`; a panic is a failure like any other.
 async fn in_time(work: impl Future<Output = Result<Outcome, Failure>>, session: &Session<'_>, until: Instant) -> Result<Outcome, Failure> {
-    let cut = |_| Err(session.out_of_time("the work was cut short"));
+    let cut = |_| Err(session.out_of_time());
     timeout_at(until, caught(work)).await.unwrap_or_else(cut)
 }
 

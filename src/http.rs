@@ -19,7 +19,7 @@ use hyper_util::{
     client::legacy::{Client, connect::HttpConnector},
     rt::{TokioExecutor, TokioTimer},
 };
-use rustls::{ClientConfig, RootCertStore, crypto::ring, pki_types::CertificateDer};
+use rustls::{ClientConfig, RootCertStore, crypto::ring};
 
 /// How long a TCP connection may take to be made, and how long what was sent may stay unacknowledged: a connection that
 /// died while the function was frozen is found out, and there is time for another.
@@ -30,20 +30,15 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 pub struct Http(Client<HttpsConnector<HttpConnector>, SdkBody>);
 
 impl Http {
-    /// A client that trusts `roots`, or the built-in root certificates where there are none.
+    /// A client that trusts `roots`, or the built-in root certificates where that is `None`.
     ///
     /// # Errors
     /// Where the TLS library has no protocol version in common with its cryptography, which no input brings about.
-    pub fn new(roots: &[CertificateDer<'static>]) -> Result<Self, rustls::Error> {
-        let mut store = RootCertStore::empty();
-        if roots.is_empty() {
-            store.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
-        } else {
-            store.add_parsable_certificates(roots.iter().cloned());
-        }
+    pub fn new(roots: Option<RootCertStore>) -> Result<Self, rustls::Error> {
+        let roots = roots.unwrap_or_else(|| webpki_roots::TLS_SERVER_ROOTS.iter().cloned().collect());
         let tls = ClientConfig::builder_with_provider(ring::default_provider().into())
             .with_safe_default_protocol_versions()?
-            .with_root_certificates(store)
+            .with_root_certificates(roots)
             .with_no_client_auth();
         let mut tcp = HttpConnector::new();
         tcp.enforce_http(false);
@@ -63,8 +58,9 @@ impl Http {
         let request = Request::put(uri).body(SdkBody::from(body)).map_err(|_| NoAnswer("the request could not be built"))?;
         let response = self.0.request(request).await.map_err(|error| NoAnswer::from(&error))?;
         let status = response.status();
-        // Read to its end, so that the connection can be used again; of no other interest.
-        drop(Limited::new(response.into_body(), 64 * 1024).collect().await);
+        // Read to its end, so that the connection can be used again, but not waited for: the status says all.
+        let rest = Limited::new(response.into_body(), 64 * 1024).collect();
+        drop(tokio::time::timeout(Duration::from_millis(100), rest).await);
         Ok(status)
     }
 }

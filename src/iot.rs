@@ -59,6 +59,7 @@ impl<'s> Iot<'s> {
             propagation: Propagation::default(),
             tally: Tally::default(),
             last_answer: RefCell::default(),
+            last_silence: RefCell::default(),
         }
     }
 }
@@ -72,6 +73,7 @@ pub struct Session<'s> {
     propagation: Propagation,
     tally: Tally,
     last_answer: RefCell<Option<Failure>>,
+    last_silence: RefCell<String>,
 }
 
 /// What a request cost.
@@ -101,7 +103,7 @@ impl Session<'_> {
         let call = call.action_params(to_sdk(&definition.params)?).set_tags(Some(sdk_tags(tags)?));
         let lost = || self.tally.lost_creates.set(self.tally.lost_creates.get() + 1);
         let made = self.call("CreateMitigationAction", lost, || call.clone().send()).await?;
-        action(name, made.action_arn, made.action_id, Some(definition.params.action_type().to_owned()))
+        self.told(name, made.action_arn, made.action_id, Some(definition.params.action_type().to_owned())).await
     }
 
     /// [`UpdateMitigationAction`](https://docs.aws.amazon.com/iot/latest/apireference/API_UpdateMitigationAction.html):
@@ -113,7 +115,7 @@ impl Session<'_> {
         let call = self.iot.client.update_mitigation_action().action_name(name.as_str());
         let call = call.set_role_arn(role_arn.map(|arn| arn.as_str().to_owned())).set_action_params(params.map(to_sdk).transpose()?);
         let updated = self.call("UpdateMitigationAction", || (), || call.clone().send()).await?;
-        action(name, updated.action_arn, updated.action_id, params.map(|params| params.action_type().to_owned()))
+        self.told(name, updated.action_arn, updated.action_id, params.map(|params| params.action_type().to_owned())).await
     }
 
     /// [`DeleteMitigationAction`](https://docs.aws.amazon.com/iot/latest/apireference/API_DeleteMitigationAction.html),
@@ -180,9 +182,17 @@ impl Session<'_> {
         self.propagation.limit.set(self.iot.settings.role_propagation);
     }
 
+    /// The action that an answer tells of; where it says too little, it is asked for.
+    async fn told(&self, name: &ActionName, arn: Option<String>, id: Option<String>, kind: Option<String>) -> Result<Action, Failure> {
+        match action(name, arn, id, kind) {
+            Ok(action) => Ok(action),
+            Err(_) => Ok(self.describe(name).await?.0),
+        }
+    }
+
     /// Waits as after `tries` failed attempts at a call, for as long as there is room.
     pub async fn pause(&self, tries: u32) {
-        sleep(backoff(tries).min(self.room().unwrap_or_default() / 2)).await;
+        sleep(self.room().and_then(|room| backoff(tries, room)).unwrap_or_default()).await;
     }
 
     /// How long ago the request was begun.
@@ -199,11 +209,16 @@ impl Session<'_> {
 
     /// The failure of a request whose time ran out: that of the service's last answer, if it was one.
     #[must_use]
-    pub fn out_of_time(&self, fault: &str) -> Failure {
-        match self.last_answer.borrow().clone() {
-            Some(last) => last.because(&format!("time ran out after {} calls", self.tally.calls.get())),
-            None => Failure::new(Code::InternalFailure, format!("AWS IoT gave no answer in time: {fault}")),
-        }
+    pub fn out_of_time(&self) -> Failure {
+        let calls = self.tally.calls.get();
+        let last = self.last_answer.borrow().clone().map(|last| self.propagation.tell(last));
+        let Some(last) = last else {
+            let silence = self.last_silence.borrow();
+            let text = format!("time ran out after {calls} calls without an answer of AWS IoT's");
+            let text = if silence.is_empty() { text } else { format!("{text}: {silence}") };
+            return Failure::new(Code::InternalFailure, text);
+        };
+        last.because(&format!("time ran out after {calls} calls"))
     }
 
     /// One call, tried until it succeeds, fails for good, or leaves no room to answer.
@@ -217,7 +232,7 @@ impl Session<'_> {
             let slot = self.pace.map_or_else(Instant::now, |pace| pace.slot(operation, self.until));
             sleep_until(slot.min(self.until)).await;
             let Some(room) = self.room() else {
-                return Err(self.out_of_time(&format!("none was left for {operation}")));
+                return Err(self.out_of_time());
             };
             tries += 1;
             self.tally.calls.set(self.tally.calls.get() + 1);
@@ -241,12 +256,15 @@ impl Session<'_> {
 
     /// What becomes of a failed call.
     fn judge(&self, operation: &'static str, fault: Fault, tries: u32, lost: impl Fn()) -> Judgement {
-        let (failure, silence) = match fault {
+        let failure = match fault {
             Fault::Answer(failure) => {
                 *self.last_answer.borrow_mut() = Some(failure.clone());
-                (failure, None)
+                failure
             }
-            Fault::Silence(text) => (Failure::new(Code::InternalFailure, text.clone()), Some(text)),
+            Fault::Silence(text) => {
+                self.last_silence.replace(text.clone());
+                Failure::new(Code::InternalFailure, text)
+            }
         };
         match failure.code {
             Code::Throttling => {
@@ -256,14 +274,14 @@ impl Session<'_> {
             Code::InternalFailure => lost(),
             _ => {}
         }
-        let out_of_time = || Judgement::Final(self.out_of_time(silence.as_deref().unwrap_or_default()));
+        let room = self.room();
         match failure.code {
-            Code::Throttling | Code::InternalFailure => {
-                self.room().map_or_else(out_of_time, |room| Judgement::Wait(backoff(tries).min(room / 2)))
-            }
-            Code::InvalidRequest | Code::AccessDenied => match self.propagation.next() {
-                Some(wait) if self.room().is_some_and(|room| wait < room) => Judgement::Wait(wait),
-                Some(_) => out_of_time(),
+            Code::Throttling | Code::InternalFailure => match room.and_then(|room| backoff(tries, room)) {
+                Some(wait) => Judgement::Wait(wait),
+                None => Judgement::Final(self.out_of_time()),
+            },
+            Code::InvalidRequest | Code::AccessDenied => match room.and_then(|room| self.propagation.next(room / 2)) {
+                Some(wait) => Judgement::Wait(wait),
                 None => Judgement::Final(self.propagation.tell(failure)),
             },
             _ => Judgement::Final(failure),
@@ -282,7 +300,7 @@ enum Judgement {
     Final(Failure),
 }
 
-/// The waits for a role made moments ago: 1, 2, 4, 8 s, and 8 s from then on, as long as their sum is within the limit.
+/// The waits for a role made moments ago: 1, 2, 4, 8 s, and 8 s from then on, the last one cut so that their sum is the limit.
 #[derive(Default)]
 struct Propagation {
     limit: Cell<Duration>,
@@ -291,12 +309,13 @@ struct Propagation {
 }
 
 impl Propagation {
-    fn next(&self) -> Option<Duration> {
+    /// The next wait, no longer than `most`.
+    fn next(&self, most: Duration) -> Option<Duration> {
         let waits = self.waits.get();
-        let wait = Duration::from_secs(1 << waits.min(3));
-        let waited = self.waited.get() + wait;
-        (waited <= self.limit.get()).then(|| {
-            self.waited.set(waited);
+        let left = self.limit.get().saturating_sub(self.waited.get());
+        let wait = Duration::from_secs(1 << waits.min(3)).min(left).min(most);
+        (wait >= Duration::from_millis(100)).then(|| {
+            self.waited.set(self.waited.get() + wait);
             self.waits.set(waits + 1);
             wait
         })
@@ -323,7 +342,7 @@ fn action(name: &ActionName, arn: Option<String>, id: Option<String>, kind: Opti
 fn described(name: &ActionName, found: DescribeMitigationActionOutput) -> Result<(Action, Described), Failure> {
     let moment = |at: DateTime| {
         let text = at.fmt(DateTimeFormat::DateTime).unwrap_or_default();
-        Moment { seconds: at.secs(), text }
+        Moment { seconds: at.as_secs_f64(), text }
     };
     let described = Described {
         role_arn: found.role_arn.map(RoleArn::found),

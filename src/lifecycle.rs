@@ -3,6 +3,8 @@
 //! Ownership is the owner tag, put in with the create call and proven before every change. No verb remembers anything:
 //! each reads from the service what an earlier delivery of the same request may have done, so that a replay is free.
 
+use std::time::SystemTime;
+
 use crate::{
     iot::Session,
     mitigation::{
@@ -44,7 +46,7 @@ enum Released {
 
 impl Lifecycle<'_> {
     async fn create(&self, wanted: &Create) -> Result<Outcome, Failure> {
-        let began = std::time::SystemTime::now();
+        let began = SystemTime::now();
         let result = self.make(wanted).await;
         if result.is_err() && wanted.undo && self.iot.tally().lost_creates.get() > 0 {
             self.undo(&wanted.name, began).await;
@@ -61,6 +63,8 @@ impl Lifecycle<'_> {
         loop {
             let taken = match self.iot.create(&wanted.name, &wanted.definition, &tags).await {
                 Err(failure) if failure.code == Code::ResourceAlreadyExists => failure,
+                // The limit may be met by the very action that an earlier delivery made.
+                Err(failure) if failure.code == Code::LimitExceeded => return self.met_at_limit(wanted).await.unwrap_or(Err(failure)),
                 made => return made.map(|action| Outcome::of(Verdict::Created, action)),
             };
             match self.meet(wanted).await {
@@ -72,12 +76,19 @@ impl Lifecycle<'_> {
         }
     }
 
+    /// A create that met the account's limit, where its owner's own action has the name.
+    async fn met_at_limit(&self, wanted: &Create) -> Option<Result<Outcome, Failure>> {
+        let (arn, tags) = self.tags(&wanted.name).await.ok()?;
+        let is_ours = matches!(self.owner.standing(tags.owner()), Standing::Made | Standing::Adopted);
+        if is_ours { Some(self.again(wanted, &arn, &tags).await) } else { None }
+    }
+
     /// A create whose name is taken.
     async fn meet(&self, wanted: &Create) -> Result<Outcome, Failure> {
         let (arn, tags) = self.tags(&wanted.name).await?;
         let (take, standing) = match self.owner.standing(tags.owner()) {
             Standing::Made | Standing::Adopted => return self.again(wanted, &arn, &tags).await,
-            standing @ (Standing::Unowned | Standing::Shared) => (wanted.on_conflict, standing),
+            standing @ (Standing::Unowned | Standing::Loose(_) | Standing::Shared) => (wanted.on_conflict, standing),
             standing @ Standing::Foreign(_) => (OnConflict::Fail, standing),
         };
         match take {
@@ -110,7 +121,7 @@ impl Lifecycle<'_> {
             return Err(failure.because("its role or its parameters are not the same, so that it cannot be adopted"));
         }
         let marked = match (standing, self.owner.adopted()) {
-            (Standing::Unowned, Some(mark)) => wanted.tags.owned_by(mark),
+            (Standing::Unowned | Standing::Loose(_), Some(mark)) => wanted.tags.owned_by(mark),
             _ => wanted.tags.clone(),
         };
         self.retag(arn, tags, &marked, &[]).await?;
@@ -122,7 +133,7 @@ impl Lifecycle<'_> {
         let Definition { role_arn, params } = &wanted.definition;
         let action = self.iot.update(&wanted.name, Some(role_arn), Some(params)).await?;
         let marked = match standing {
-            Standing::Unowned => wanted.tags.owned_by(self.owner.made()),
+            Standing::Unowned | Standing::Loose(_) => wanted.tags.owned_by(self.owner.made()),
             _ => wanted.tags.clone(),
         };
         self.retag(arn, tags, &marked, &[]).await?;
@@ -155,7 +166,9 @@ impl Lifecycle<'_> {
                 let notice = "the action had lost its owner tag and has been tagged again".to_owned();
                 (wanted.tags.owned_by(self.owner.made()), Some(notice))
             }
-            Standing::Unowned | Standing::Foreign(_) => return Err(not_ours(&wanted.name, &arn, tags.owner(), "changed")),
+            Standing::Unowned | Standing::Loose(_) | Standing::Foreign(_) => {
+                return Err(not_ours(&wanted.name, &arn, tags.owner(), "changed"));
+            }
         };
         let updated = match (role_arn, params) {
             (None, None) => None,
@@ -198,12 +211,16 @@ impl Lifecycle<'_> {
             found => found?,
         };
         match self.owner.standing(tags.owner()) {
-            Standing::Made | Standing::Shared => self.iot.delete(name).await.map(|()| Released::Deleted(action)),
+            // The service does not fail on what is not there; whoever else answers so means that it is gone.
+            Standing::Made | Standing::Shared => match self.iot.delete(name).await {
+                Err(failure) if failure.code != Code::ResourceNotFound => Err(failure),
+                _ => Ok(Released::Deleted(action)),
+            },
             Standing::Adopted => match self.iot.untag(&action.arn, vec![OWNER_TAG.to_owned()]).await {
                 Err(failure) if failure.code == Code::ResourceNotFound => Ok(Released::Absent),
                 untagged => untagged.map(|()| Released::Disowned(action)),
             },
-            Standing::Unowned | Standing::Foreign(_) => {
+            Standing::Unowned | Standing::Loose(_) | Standing::Foreign(_) => {
                 let why = not_ours(name, &action.arn, tags.owner(), "deleted").message(usize::MAX);
                 Ok(Released::Foreign(action, why))
             }
@@ -246,10 +263,11 @@ impl Lifecycle<'_> {
 
     /// Takes away what a failed create made although its answer was lost: an action of the owner's that is no older than
     /// the request. Where that cannot be told, whatever follows the failure finds it.
-    async fn undo(&self, name: &ActionName, began: std::time::SystemTime) {
+    async fn undo(&self, name: &ActionName, began: SystemTime) {
         let Ok((_, described)) = self.iot.describe(name).await else { return };
-        let began = began.duration_since(std::time::UNIX_EPOCH).map_or(0, |since| since.as_secs());
-        let is_new = described.created.is_some_and(|created| u64::try_from(created.seconds).is_ok_and(|made| made >= began));
+        let began = began.duration_since(SystemTime::UNIX_EPOCH).map_or(f64::MAX, |since| since.as_secs_f64());
+        // The service tells milliseconds.
+        let is_new = described.created.is_some_and(|created| created.seconds + 0.001 >= began);
         if is_new && let Err(failure) = self.release(name, false).await {
             tracing::warn!(action = %name, %failure, "what the failed request made could not be taken away");
         }

@@ -9,7 +9,7 @@ fn main() -> Result<(), Error> {
     if let Some(failure) = settings.failure() {
         tracing::error!(reason = failure.reason(4096), "every request will be answered as failed");
     }
-    let handler = Handler::new(&settings, Http::new(&settings.roots)?);
+    let handler = Handler::new(&settings, Http::new(settings.roots.clone())?);
     let service = service_fn(|event: LambdaEvent<Payload>| Box::pin(handler.handle(event)));
     // One thread: an instance works one invocation at a time.
     tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(Runtime::new(service).run())

@@ -68,16 +68,12 @@ fn code_of(status: u16, name: &str) -> Code {
     match (status, name) {
         (401 | 403, _) => Code::AccessDenied,
         // A success that cannot be read is a success to be asked for again.
-        (500.. | ..300, _) => Code::InternalFailure,
-        (_, "ThrottlingException" | "Throttling" | "TooManyRequestsException") | (429, _) => Code::Throttling,
-        (_, "ResourceAlreadyExistsException") => Code::ResourceAlreadyExists,
-        (_, "ResourceNotFoundException") => Code::ResourceNotFound,
-        (_, "LimitExceededException") => Code::LimitExceeded,
-        (_, "InternalFailureException") | (408, _) => Code::InternalFailure,
+        (500.. | ..=399 | 408, _) | (_, "InternalFailureException") => Code::InternalFailure,
+        (429, _) | (_, "ThrottlingException" | "Throttling" | "TooManyRequestsException") => Code::Throttling,
         (_, "AccessDeniedException") => Code::AccessDenied,
-        (404, _) => Code::ResourceNotFound,
-        (409, _) => Code::ResourceAlreadyExists,
-        (410, _) => Code::LimitExceeded,
+        (_, "ResourceAlreadyExistsException") | (409, "") => Code::ResourceAlreadyExists,
+        (_, "ResourceNotFoundException") | (404, "") => Code::ResourceNotFound,
+        (_, "LimitExceededException") | (410, "") => Code::LimitExceeded,
         _ => Code::InvalidRequest,
     }
 }

@@ -5,7 +5,10 @@
 use std::time::Duration;
 
 use hyper::Uri;
-use rustls::pki_types::{CertificateDer, pem::PemObject as _};
+use rustls::{
+    RootCertStore,
+    pki_types::{CertificateDer, pem::PemObject as _},
+};
 
 use crate::mitigation::{Arn, Code, Failure, Problem, Problems};
 
@@ -23,8 +26,8 @@ pub struct Settings {
     pub role_propagation: Duration,
     /// `RESPONSE_URL_ALLOWED_HOSTS`: hosts that are answered besides CloudFormation's own, in lower case.
     pub response_hosts: Vec<String>,
-    /// `SSL_CERT_FILE`: the root certificates in place of the built-in ones; empty for those.
-    pub roots: Vec<CertificateDer<'static>>,
+    /// `SSL_CERT_FILE`: the root certificates in place of the built-in ones; `None` for those.
+    pub roots: Option<RootCertStore>,
     secrets: Vec<String>,
     problems: Problems,
 }
@@ -33,7 +36,7 @@ impl Settings {
     /// The settings in the process's environment.
     #[must_use]
     pub fn from_environment() -> Self {
-        Self::read(|name| std::env::var(name).ok())
+        Self::read(|name| std::env::var_os(name).map(|value| value.to_string_lossy().into_owned()))
     }
 
     /// The settings in the variables that `lookup` finds by name.
@@ -48,12 +51,10 @@ impl Settings {
             eventbridge_endpoint,
             result_event_bus: variables.optional("RESULT_EVENT_BUS", "the name or the ARN of an event bus", event_bus),
             role_propagation: variables
-                .optional("ROLE_PROPAGATION_SECONDS", "a whole number of seconds from 0 to 900", seconds)
+                .optional("ROLE_PROPAGATION_SECONDS", "a whole number of seconds", seconds)
                 .unwrap_or(Duration::from_secs(20)),
             response_hosts: variables.hosts(),
-            roots: variables
-                .optional("SSL_CERT_FILE", "the path of a PEM file with at least one certificate", certificates)
-                .unwrap_or_default(),
+            roots: variables.optional("SSL_CERT_FILE", "the path of a PEM file with at least one certificate", certificates),
             secrets: variables.credentials(),
             problems: variables.problems,
         }
@@ -102,19 +103,28 @@ impl<F: Fn(&str) -> Option<String>> Variables<F> {
         self.optional(name, legal, parse)
     }
 
-    /// The hosts that can be told, even where another cannot: whoever can be answered is.
+    /// The hosts that can be told, even where something is wrong with the list: whoever can be answered is.
     fn hosts(&mut self) -> Vec<String> {
         const NAME: &str = "RESPONSE_URL_ALLOWED_HOSTS";
 
-        let is_legal = |host: &String| host.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_' | b':'));
+        let is_name = |host: &str| host.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_'));
         let value = self.value(NAME).unwrap_or_default();
-        let hosts = value.split(',').map(|host| host.trim().trim_matches(['[', ']']).to_ascii_lowercase());
-        let (legal, illegal): (Vec<_>, Vec<_>) = hosts.filter(|host| !host.is_empty()).partition(is_legal);
-        if !illegal.is_empty() {
+        let mut hosts = Vec::new();
+        let mut is_legal = true;
+        for given in value.split(',').map(str::trim).filter(|given| !given.is_empty()) {
+            let host = given.trim_matches(['[', ']']).to_ascii_lowercase();
+            if is_name(&host) || host.parse::<std::net::Ipv6Addr>().is_ok() {
+                hosts.push(host);
+            } else {
+                is_legal = false;
+                hosts.extend(host.split_once(':').map(|(name, _port)| name.to_owned()).filter(|name| is_name(name)));
+            }
+        }
+        if !is_legal {
             let words = "host names without scheme, port or path, between commas";
             self.problems.push(Problem::illegal(NAME, &format!("{value:?}"), words));
         }
-        legal
+        hosts
     }
 
     /// What may never be printed. Something shorter than any credential is a local run's, and would blot out words.
@@ -124,7 +134,7 @@ impl<F: Fn(&str) -> Option<String>> Variables<F> {
             self.required("AWS_SECRET_ACCESS_KEY", "the function's secret key, which Lambda sets", owned),
             self.value("AWS_SESSION_TOKEN"),
         ];
-        found.into_iter().flatten().filter(|secret| secret.len() >= 16).collect()
+        found.into_iter().flatten().filter(|secret| secret.len() >= 8).collect()
     }
 }
 
@@ -154,10 +164,12 @@ fn event_bus(value: &str) -> Option<String> {
 }
 
 fn seconds(value: &str) -> Option<Duration> {
-    value.parse().ok().filter(|seconds| *seconds <= 900).map(Duration::from_secs)
+    value.parse().ok().map(|seconds: u32| Duration::from_secs(seconds.into()))
 }
 
-fn certificates(path: &str) -> Option<Vec<CertificateDer<'static>>> {
+fn certificates(path: &str) -> Option<RootCertStore> {
     let certificates: Vec<_> = CertificateDer::pem_file_iter(path).ok()?.collect::<Result<_, _>>().ok()?;
-    (!certificates.is_empty()).then_some(certificates)
+    let mut roots = RootCertStore::empty();
+    roots.add_parsable_certificates(certificates);
+    (!roots.is_empty()).then_some(roots)
 }

@@ -46,6 +46,11 @@ impl<'p> Fields<'p> {
         self.0.get(name).copied().filter(|value| value.get() != "null")
     }
 
+    /// All members.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &'p RawValue)> {
+        self.0.iter().map(|(name, value)| (name.as_str(), *value))
+    }
+
     /// The string of that name, if there is one.
     #[must_use]
     pub fn text(&self, name: &str) -> Option<String> {
@@ -162,10 +167,26 @@ impl Home {
     pub fn is_home_of(&self, other: &Place) -> Result<(), String> {
         match &self.place {
             Some(place) if place != other => Err(format!("the stack is in {other}, and the function in {place}: it acts on its own only")),
-            None if self.region != other.region => {
-                Err(format!("the stack is in region {}, and the function in region {}: it acts on its own only", other.region, self.region))
+            None if self.region != other.region || partition_of(&self.region) != other.partition => {
+                Err(format!("the stack is in {other}, and the function in region {}: it acts on its own only", self.region))
             }
             _ => Ok(()),
         }
     }
+}
+
+/// The partition that a region is in: <https://docs.aws.amazon.com/general/latest/gr/rande.html>.
+fn partition_of(region: &str) -> &'static str {
+    const PREFIXES: [(&str, &str); 8] = [
+        ("cn-", "aws-cn"),
+        ("us-gov-", "aws-us-gov"),
+        ("us-isob-", "aws-iso-b"),
+        ("us-isof-", "aws-iso-f"),
+        ("us-iso-", "aws-iso"),
+        ("eu-isoe-", "aws-iso-e"),
+        ("eusc-", "aws-eusc"),
+        ("", "aws"),
+    ];
+
+    PREFIXES.iter().find(|(prefix, _)| region.starts_with(prefix)).map_or("aws", |(_, partition)| partition)
 }

@@ -85,10 +85,10 @@ pub struct Described {
 }
 
 /// A moment of the service's clock.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Moment {
-    /// Whole seconds since 1970.
-    pub seconds: i64,
+    /// Seconds since 1970, as exactly as the service tells.
+    pub seconds: f64,
     /// RFC 3339 in UTC.
     pub text: String,
 }

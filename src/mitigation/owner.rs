@@ -24,6 +24,9 @@ pub enum Standing {
     Adopted,
     /// Another made it who shares with this owner.
     Shared,
+    /// An event, a message or a direct call made it, and this owner is a stack: it may be taken where the template asks for
+    /// that, and is another's otherwise.
+    Loose(String),
     /// It carries no owner tag: the provider did not make it, or somebody took the tag off.
     Unowned,
     /// Another owner's, or a tag that nobody here writes; its value.
@@ -75,14 +78,12 @@ impl Owner {
     pub fn standing(&self, tag: Option<&str>) -> Standing {
         let Some(tag) = tag else { return Standing::Unowned };
         let shares = |tag: &str| Self::SHARING.iter().any(|prefix| tag.starts_with(prefix));
-        if tag == self.made {
-            Standing::Made
-        } else if Some(tag) == self.adopted() {
-            Standing::Adopted
-        } else if shares(&self.made) && shares(tag) {
-            Standing::Shared
-        } else {
-            Standing::Foreign(tag.to_owned())
+        match (shares(&self.made), shares(tag)) {
+            _ if tag == self.made => Standing::Made,
+            _ if Some(tag) == self.adopted() => Standing::Adopted,
+            (true, true) => Standing::Shared,
+            (false, true) => Standing::Loose(tag.to_owned()),
+            (_, false) => Standing::Foreign(tag.to_owned()),
         }
     }
 }

@@ -27,20 +27,23 @@ pub const LONGEST: usize = 4096;
 /// What CloudFormation sent. Holds what it could read and no more.
 pub struct Envelope {
     response_url: String,
-    request_type: Field,
+    request_type: Option<Value>,
     stack_id: String,
     request_id: String,
     logical_id: String,
     physical_id: String,
-    properties: Field,
-    old_properties: Field,
+    properties: Properties,
+    old_properties: Properties,
 }
 
-/// A member of the envelope.
-enum Field {
-    Absent,
-    Unreadable,
-    Read(Value),
+/// Properties, each read for itself.
+#[derive(Default)]
+struct Properties {
+    /// What is wrong with them as a whole.
+    fault: Option<Problem>,
+    /// All of them in an object, null for those that could not be read.
+    members: Value,
+    unreadable: Vec<String>,
 }
 
 /// What is to be done about an envelope.
@@ -82,25 +85,17 @@ impl Envelope {
     /// Reads the members that are there; what is not as it should be counts as absent until it is needed.
     #[must_use]
     pub fn read(fields: &Fields<'_>) -> Self {
-        let field = |name: &str| match fields.get(name) {
-            None => Field::Absent,
-            Some(raw) => match serde_json::from_str(raw.get()) {
-                Ok(Value::Null) => Field::Absent,
-                Ok(value) => Field::Read(value),
-                Err(_) => Field::Unreadable,
-            },
-        };
-        // Bounded by more than CloudFormation's own limits, so that whatever arrives, its answer has room.
-        let text = |name: &str, most: usize| beginning(&field(name).text().unwrap_or_default(), most);
+        let value = |name: &str| fields.get(name).and_then(|raw| serde_json::from_str::<Value>(raw.get()).ok());
+        let text = |name: &str| value(name).and_then(|value| text_of(&value, Spelling::CloudFormation)).unwrap_or_default();
         Self {
-            response_url: field("ResponseURL").text().unwrap_or_default(),
-            request_type: field("RequestType"),
-            stack_id: text("StackId", 512),
-            request_id: text("RequestId", 512),
-            logical_id: text("LogicalResourceId", 512),
-            physical_id: text("PhysicalResourceId", 1024),
-            properties: field("ResourceProperties"),
-            old_properties: field("OldResourceProperties"),
+            response_url: text("ResponseURL"),
+            request_type: value("RequestType"),
+            stack_id: text("StackId"),
+            request_id: text("RequestId"),
+            logical_id: text("LogicalResourceId"),
+            physical_id: text("PhysicalResourceId"),
+            properties: Properties::read("ResourceProperties", fields),
+            old_properties: Properties::read("OldResourceProperties", fields),
         }
     }
 
@@ -115,7 +110,7 @@ impl Envelope {
     /// `RequestType`, as given.
     #[must_use]
     pub fn request_type(&self) -> String {
-        self.request_type.text().unwrap_or_default()
+        self.request_type.as_ref().and_then(|value| text_of(value, Spelling::CloudFormation)).unwrap_or_default()
     }
 
     /// `RequestId`, as given.
@@ -133,7 +128,7 @@ impl Envelope {
     /// `ServiceTimeout`: how long CloudFormation waits for the answer, 1 to 3600 s; what it cannot be is not looked at.
     #[must_use]
     pub fn service_timeout(&self) -> Option<Duration> {
-        let seconds = text_of(self.properties.member("ServiceTimeout")?, Spelling::CloudFormation)?;
+        let seconds = text_of(self.properties.members.get("ServiceTimeout")?, Spelling::CloudFormation)?;
         seconds.trim().parse().ok().filter(|seconds| (1..=3600).contains(seconds)).map(Duration::from_secs)
     }
 
@@ -141,37 +136,41 @@ impl Envelope {
     #[must_use]
     pub fn ask(&self, home: &Home) -> Ask {
         let request_type = self.request_type();
-        let is_delete = match request_type.as_str() {
-            "Delete" => true,
-            "Create" | "Update" => false,
-            _ => {
-                let problem = match &self.request_type {
-                    Field::Absent => Problem::missing("RequestType", "Create, Update or Delete"),
-                    _ => Problem::illegal("RequestType", &format!("{request_type:?}"), "Create, Update or Delete"),
-                };
-                return Ask::Settled(Err(Failure::invalid(vec![problem])));
-            }
-        };
         let stack = self.stack().and_then(|stack| match home.is_home_of(&stack.place) {
             Ok(()) => Ok(stack),
             Err(elsewhere) => Err(vec![Problem::other("StackId", &elsewhere)]),
         });
-        match stack {
-            Ok(stack) if is_delete => Ask::Work(Box::new(self.delete(&stack))),
-            Ok(stack) => match self.declare(&stack, request_type == "Update") {
-                Ok(request) => Ask::Work(Box::new(request)),
-                Err(problems) => Ask::Settled(Err(Failure::invalid(problems))),
-            },
-            Err(problems) if is_delete => {
+        let request = match (request_type.as_str(), stack) {
+            ("Delete", Ok(stack)) => Ok(self.delete(&stack)),
+            ("Delete", Err(problems)) => {
                 let why = Failure::invalid(problems).message(usize::MAX);
                 let notice = format!("nothing here can be this resource's, so nothing is deleted: {why}");
-                Ask::Settled(Ok(Outcome { verdict: Verdict::Left, action: None, notice: Some(notice) }))
+                return Ask::Settled(Ok(Outcome { verdict: Verdict::Left, action: None, notice: Some(notice) }));
             }
-            Err(mut problems) => {
-                // All that is wrong at once: the properties are read although they cannot be used.
-                problems.extend(self.desired(None).err().unwrap_or_default());
-                Ask::Settled(Err(Failure::invalid(problems)))
+            ("Create" | "Update", Ok(stack)) => self.declare(&stack, request_type == "Update"),
+            // All that is wrong at once: the properties are read although they cannot be used.
+            (_, stack) => {
+                let mut problems = self.request_type_fault();
+                let known = stack.as_ref().ok();
+                let faults = self.desired(known).err();
+                problems.extend(stack.err().into_iter().flatten());
+                problems.extend(faults.into_iter().flatten());
+                Err(problems)
             }
+        };
+        match request {
+            Ok(request) => Ask::Work(Box::new(request)),
+            Err(problems) => Ask::Settled(Err(Failure::invalid(problems))),
+        }
+    }
+
+    fn request_type_fault(&self) -> Problems {
+        const LEGAL: &str = "Create, Update or Delete";
+
+        match &self.request_type {
+            None => vec![Problem::missing("RequestType", LEGAL)],
+            Some(Value::String(known)) if known == "Create" || known == "Update" => Problems::new(),
+            Some(other) => vec![Problem::illegal("RequestType", &other.to_string(), LEGAL)],
         }
     }
 
@@ -193,11 +192,17 @@ impl Envelope {
 
     /// A Create or an Update: the action is to be as the properties say. A new name is a replacement, made like a Create.
     fn declare(&self, stack: &StackId, is_update: bool) -> Result<Request, Problems> {
-        let Desired { name, definition, tags, on_conflict } = self.desired(Some(stack))?;
-        let old_name = self.old_properties.object().and_then(|old| name_in(Some(old), stack, &self.logical_id));
+        let desired = self.desired(Some(stack));
+        if is_update && self.physical_id.is_empty() {
+            let mut problems = vec![Problem::missing("PhysicalResourceId", "the id that an earlier answer gave")];
+            problems.extend(desired.err().unwrap_or_default());
+            return Err(problems);
+        }
+        let Desired { name, definition, tags, on_conflict } = desired?;
+        let old_name = if self.old_properties.is_object() { self.old_properties.name(stack, &self.logical_id) } else { None };
         let leftover = old_name.filter(|old| is_update && old.as_str() != self.physical_id && *old != name);
         let task = if is_update && name.as_str() == self.physical_id {
-            let forgotten = tag_keys(&self.old_properties);
+            let forgotten = self.old_properties.tag_keys();
             Task::Update(Update { name, change: Change::Whole(definition), tags, forgotten })
         } else {
             Task::Create(Create { name, definition, tags, on_conflict, replay: Replay::Converge, undo: is_update })
@@ -208,14 +213,14 @@ impl Envelope {
     fn desired(&self, stack: Option<&StackId>) -> Result<Desired, Problems> {
         const KNOWN: [&str; 7] = ["actionName", "roleArn", "actionParams", "tags", "onConflict", "serviceToken", "serviceTimeout"];
 
-        let mut reader = Reader::new(Spelling::CloudFormation);
-        match &self.properties {
-            Field::Absent => reader.note(Problem::missing("ResourceProperties", "an object with RoleArn and ActionParams")),
-            Field::Unreadable => reader.note(Problem::other("ResourceProperties", "cannot be read, as it is nested too deeply")),
-            Field::Read(value) if value.is_object() => {}
-            Field::Read(value) => reader.note(Problem::illegal("ResourceProperties", &value.to_string(), "an object")),
+        if let Some(fault) = &self.properties.fault {
+            return Err(vec![fault.clone()]);
         }
-        let members = reader.object("", self.properties.object(), &KNOWN);
+        let mut reader = Reader::new(Spelling::CloudFormation);
+        for name in &self.properties.unreadable {
+            reader.note(Problem::other(name, "cannot be read: it is nested too deeply, or holds what is no number or no Unicode"));
+        }
+        let members = reader.object("", Some(&self.properties.members), &KNOWN);
         let name = reader.member(&members, "actionName");
         let name = match name.value().filter(|value| value.as_str() != Some("")) {
             None => stack.map(|stack| ActionName::generated(stack, &self.logical_id)),
@@ -235,7 +240,7 @@ impl Envelope {
     /// A Delete needs no valid properties: the physical id says what to delete, or else the name that a Create would have given.
     fn delete(&self, stack: &StackId) -> Request {
         let mut names: Vec<ActionName> = ActionName::parse(&self.physical_id).into_iter().collect();
-        let given = name_in(self.properties.object(), stack, &self.logical_id);
+        let given = self.properties.name(stack, &self.logical_id);
         names.extend(given.filter(|name| name.as_str() != self.physical_id));
         Request {
             task: Task::Delete(Delete { names, foreign: Foreign::Leave, tell: false }),
@@ -245,33 +250,41 @@ impl Envelope {
         }
     }
 
-    /// The answer: the one document that is PUT, at most [`LONGEST`] bytes. Where it would be longer, the reason gives way.
+    /// The answer: the one document that is PUT, at most [`LONGEST`] bytes. Where it would be longer, the reason gives way;
+    /// where that is not enough, as with no request of CloudFormation's own, what is echoed.
     #[must_use]
     pub fn answer(&self, result: &Result<Outcome, Failure>) -> String {
+        let echo = Echo { stack: &self.stack_id, request: &self.request_id, logical: &self.logical_id, physical: &self.physical_id };
+        let bare = self.written(result, &echo, 0);
+        if bare.len() <= LONGEST {
+            return self.written(result, &echo, LONGEST - bare.len());
+        }
+        let [stack, request, logical] = [&self.stack_id, &self.request_id, &self.logical_id].map(|text| beginning(text, 512));
+        let physical = &beginning(&self.physical_id, 1024);
+        let echo = Echo { stack: &stack, request: &request, logical: &logical, physical };
+        let room = LONGEST.saturating_sub(self.written(result, &echo, 0).len());
+        self.written(result, &echo, room)
+    }
+
+    fn written(&self, result: &Result<Outcome, Failure>, echo: &Echo<'_>, room: usize) -> String {
         let marker = self.marker();
-        let given = if self.physical_id.is_empty() { &marker } else { &self.physical_id };
-        let action = result.as_ref().ok().and_then(|outcome| outcome.action.as_ref());
+        let given = if echo.physical.is_empty() { &marker } else { echo.physical };
         let request_type = self.request_type();
-        let physical_resource_id = match (request_type.as_str(), result, action) {
-            ("Create" | "Update", Ok(_), Some(action)) => action.name.as_str(),
-            ("Create", _, _) => &marker,
-            _ => given,
-        };
-        let document = |room: usize| Document {
+        let action = result.as_ref().ok().and_then(|outcome| outcome.action.as_ref()).filter(|_| request_type != "Delete");
+        let document = Document {
             status: if result.is_ok() { Status::Success } else { Status::Failed },
-            reason: match result {
-                Err(failure) => Some(failure.reason(room)),
-                Ok(outcome) => outcome.notice.as_deref().map(|notice| beginning(notice, room)),
+            reason: result.as_ref().err().map(|failure| failure.reason(room)),
+            physical_resource_id: match (action, request_type.as_str()) {
+                (Some(action), _) => action.name.as_str(),
+                (None, "Create") => &marker,
+                (None, _) => given,
             },
-            physical_resource_id,
-            stack_id: &self.stack_id,
-            request_id: &self.request_id,
-            logical_resource_id: &self.logical_id,
-            data: action.filter(|_| request_type != "Delete").map(Data::of),
+            stack_id: echo.stack,
+            request_id: echo.request,
+            logical_resource_id: echo.logical,
+            data: action.map(Data::of),
         };
-        let written = |room| serde_json::to_string(&document(room)).unwrap_or_default();
-        let bare = written(0).len();
-        written(LONGEST.saturating_sub(bare))
+        serde_json::to_string(&document).unwrap_or_default()
     }
 
     /// The physical id of what was not made: the colon makes sure that it is no action's name.
@@ -289,26 +302,64 @@ struct Desired {
     on_conflict: OnConflict,
 }
 
-impl Field {
-    fn value(&self) -> Option<&Value> {
-        match self {
-            Self::Read(value) => Some(value),
-            Self::Absent | Self::Unreadable => None,
+/// What an answer repeats of its request.
+struct Echo<'a> {
+    stack: &'a str,
+    request: &'a str,
+    logical: &'a str,
+    physical: &'a str,
+}
+
+impl Properties {
+    fn read(path: &str, fields: &Fields<'_>) -> Self {
+        let Some(raw) = fields.get(path) else {
+            return Self { fault: Some(Problem::missing(path, "an object with RoleArn and ActionParams")), ..Self::default() };
+        };
+        match serde_json::from_str(raw.get()) {
+            Ok(members @ Value::Object(_)) => Self { members, ..Self::default() },
+            Ok(other) => Self { fault: Some(Problem::illegal(path, &other.to_string(), "an object")), ..Self::default() },
+            Err(_) => Self::read_apart(path, raw.get()),
         }
     }
 
-    /// The text of a scalar.
-    fn text(&self) -> Option<String> {
-        text_of(self.value()?, Spelling::CloudFormation)
+    /// Reads member by member, so that one that cannot be read does not take the rest along.
+    fn read_apart(path: &str, text: &str) -> Self {
+        let Some(fields) = Fields::of(text) else {
+            return Self { fault: Some(Problem::other(path, "is no object that can be read")), ..Self::default() };
+        };
+        let mut properties = Self::default();
+        let mut members = serde_json::Map::new();
+        for (name, raw) in fields.iter() {
+            let value = serde_json::from_str(raw.get()).unwrap_or_else(|_| {
+                properties.unreadable.push(name.to_owned());
+                Value::Null
+            });
+            members.insert(name.to_owned(), value);
+        }
+        Self { members: members.into(), ..properties }
     }
 
-    /// The value, if it is an object.
-    fn object(&self) -> Option<&Value> {
-        self.value().filter(|value| value.is_object())
+    fn is_object(&self) -> bool {
+        self.members.is_object()
     }
 
-    fn member(&self, name: &str) -> Option<&Value> {
-        self.value()?.get(name)
+    /// The name of the action that is declared, read leniently: the one that is given, or where none is the generated one;
+    /// `None` where what is given can be no action's.
+    fn name(&self, stack: &StackId, logical_id: &str) -> Option<ActionName> {
+        if self.unreadable.iter().any(|name| name == "ActionName") {
+            return None;
+        }
+        match self.members.get("ActionName").filter(|name| !name.is_null() && name.as_str() != Some("")) {
+            None => Some(ActionName::generated(stack, logical_id)),
+            Some(name) => ActionName::parse(&text_of(name, Spelling::CloudFormation)?),
+        }
+    }
+
+    /// The keys of the tags that are given, read leniently: those that the provider would have taken.
+    fn tag_keys(&self) -> Vec<String> {
+        let tags = self.members.get("Tags").and_then(Value::as_array);
+        let keys = tags.into_iter().flatten().filter_map(|tag| text_of(tag.get("Key")?, Spelling::CloudFormation));
+        keys.filter(|key| Tags::key_fault(key).is_none()).collect()
     }
 }
 
@@ -325,22 +376,4 @@ impl<'a> Data<'a> {
             action_type: kind,
         }
     }
-}
-
-/// The name of the action that `properties` declare, read leniently: the one they give, or where they give none the
-/// generated one; `None` where what they give can be no action's.
-fn name_in(properties: Option<&Value>, stack: &StackId, logical_id: &str) -> Option<ActionName> {
-    let given = properties.and_then(|properties| properties.get("ActionName")).filter(|name| !name.is_null());
-    match given.map(|name| text_of(name, Spelling::CloudFormation)) {
-        None => Some(ActionName::generated(stack, logical_id)),
-        Some(Some(empty)) if empty.is_empty() => Some(ActionName::generated(stack, logical_id)),
-        Some(name) => ActionName::parse(&name?),
-    }
-}
-
-/// The keys of the tags that earlier properties gave, read leniently: those that the provider would have taken.
-fn tag_keys(properties: &Field) -> Vec<String> {
-    let tags = properties.member("Tags").and_then(Value::as_array);
-    let keys = tags.into_iter().flatten().filter_map(|tag| text_of(tag.get("Key")?, Spelling::CloudFormation));
-    keys.filter(|key| Tags::key_fault(key).is_none()).collect()
 }

@@ -211,11 +211,74 @@ async fn half_broken_envelopes_are_answered() {
     let deep = format!("{}{}", "[".repeat(500), "]".repeat(500));
     let text = event.to_string().replace("\"DEEP\"", &deep);
     world.aws.lambda.invoke(text.into_bytes(), Duration::from_secs(5), &world.arn).await.unwrap();
-    assert!(world.aws.bucket.puts(&key)[0].body.contains("nested too deeply"));
+    assert!(world.aws.bucket.puts(&key)[0].body.contains("no object that can be read"));
 
     let nothing = json!({ "StackId": null, "LogicalResourceId": null, "RequestId": null, "PhysicalResourceId": null });
     let deleted = world.play(&merged(sample("delete.json"), &nothing)).await;
     deleted.succeeded().changed_nothing();
+}
+
+#[tokio::test]
+async fn one_property_that_cannot_be_read_does_not_take_the_rest_along() {
+    let world = world().await;
+    world.play(&create()).await.succeeded();
+    for odd in [format!("{}{}", "[".repeat(200), "]".repeat(200)), "1e999".to_owned(), "\"\\ud800\"".to_owned()] {
+        let send = async |event: Value| {
+            let (key, url) = world.response_url("");
+            let text = merged(event, &json!({ "ResponseURL": url, "ResourceProperties": { "Odd": "ODD" } })).to_string();
+            let text = text.replace("\"ODD\"", &odd);
+            world.aws.lambda.invoke(text.into_bytes(), Duration::from_secs(5), &world.arn).await.unwrap();
+            world.aws.bucket.puts(&key)[0].document()
+        };
+        let failed = send(create()).await;
+        let reason = failed["Reason"].as_str().unwrap();
+        assert!(reason.contains("Odd: cannot be read") && !reason.contains("missing"), "{reason}");
+        let deleted = send(merged(create(), &json!({ "RequestType": "Delete", "PhysicalResourceId": "not-created:x" }))).await;
+        assert_eq!(deleted["Status"], "SUCCESS");
+        assert!(world.aws.iot.actions().is_empty(), "the name that the properties give was not looked under");
+        world.play(&create()).await.succeeded();
+    }
+}
+
+#[tokio::test]
+async fn an_unknown_request_type_hides_no_other_problem() {
+    let world = world().await;
+    let event = json!({ "RequestType": {}, "StackId": "x", "ResourceProperties": { "RoleArn": "short", "Tagz": 1 } });
+    let played = world.play(&merged(create(), &event)).await;
+    for said in ["RequestType: {}", "StackId: \"x\"", "RoleArn: \"short\"", "Tagz: unknown"] {
+        assert!(played.failed("InvalidRequestException").reason().contains(said), "{}", played.reason());
+    }
+}
+
+#[tokio::test]
+async fn an_update_without_a_physical_id_is_a_problem() {
+    let world = world().await;
+    let played = world.play(&merged(sample("update.json"), &json!({ "PhysicalResourceId": null }))).await;
+    assert!(played.failed("InvalidRequestException").called(&[]).reason().contains("PhysicalResourceId: missing"));
+}
+
+#[tokio::test]
+async fn a_response_whose_status_says_accepted_is_sent_once() {
+    let world = world().await.with_timeout(Duration::from_secs(8));
+    world.aws.bucket.faults.set("PUT", Fault::Garbage, 100);
+    assert_eq!(world.play(&create()).await.succeeded().puts, 1);
+    world.play(&create()).await.succeeded();
+}
+
+#[tokio::test]
+async fn a_long_id_is_echoed_whole_where_it_fits() {
+    let world = world().await;
+    let id = "L".repeat(700);
+    let played = world.play(&merged(create(), &json!({ "LogicalResourceId": id }))).await;
+    assert_eq!(played.succeeded().answer()["LogicalResourceId"], id);
+}
+
+#[tokio::test]
+async fn a_success_gives_no_reason() {
+    let world = world().await;
+    for event in [create(), sample("update.json"), sample("delete.json"), sample("delete.json")] {
+        assert!(world.play(&event).await.succeeded().answer()["Reason"].is_null());
+    }
 }
 
 #[tokio::test]
@@ -258,6 +321,7 @@ async fn a_bad_setting_is_answered_for_and_does_no_work() {
     for (name, value) in [
         ("ROLE_PROPAGATION_SECONDS", "soon"),
         ("ROLE_PROPAGATION_SECONDS", "-1"),
+        ("RESPONSE_URL_ALLOWED_HOSTS", "127.0.0.1:80"),
         ("AWS_ENDPOINT_URL_IOT", "iot.local"),
         ("SSL_CERT_FILE", "/nowhere/roots.pem"),
         ("SSL_CERT_FILE", "/dev/null"),

@@ -115,7 +115,7 @@ proptest! {
         }
         prop_assert_eq!(stack_owner.standing(stack_owner.adopted()), Standing::Adopted);
         for other in [event, message, request] {
-            prop_assert!(matches!(stack_owner.standing(Some(other.made())), Standing::Foreign(_)));
+            prop_assert_eq!(stack_owner.standing(Some(other.made())), Standing::Loose(other.made().to_owned()));
             prop_assert!(matches!(other.standing(Some(stack_owner.made())), Standing::Foreign(_)));
             prop_assert!(matches!(other.standing(stack_owner.adopted()), Standing::Foreign(_)));
         }

@@ -88,6 +88,8 @@ impl Bucket {
             (Some(Fault::LoseBefore | Fault::LoseAfter), _) => Reply::Lost,
             (Some(Fault::Hang | Fault::HangAfter), _) => Reply::Never,
             (Some(Fault::FailAfter), _) => error(500, "InternalError"),
+            // Accepted, with a body that is announced and never comes.
+            (Some(Fault::Garbage), _) => Reply::stalled(200),
             (Some(Fault::Throttle), _) => error(503, "SlowDown"),
             (Some(Fault::Refuse(status, code)), _) | (_, Some((status, code))) => error(status, code),
             _ => Reply::text(200, &[], ""),

@@ -9,10 +9,10 @@ use std::{
     },
 };
 
-use http_body_util::{BodyExt as _, Full};
+use http_body_util::{BodyExt as _, Full, StreamBody};
 use hyper::{
     HeaderMap, Method, Request, Response, StatusCode,
-    body::{Bytes, Incoming},
+    body::{Bytes, Frame, Incoming},
     service::service_fn,
 };
 use hyper_util::rt::TokioIo;
@@ -47,6 +47,8 @@ impl Seen {
 /// What becomes of a request.
 pub enum Reply {
     Answer(Response<Full<Bytes>>),
+    /// A status, and a body that never ends.
+    Stalled(StatusCode),
     /// The connection is closed without an answer.
     Lost,
     /// No answer ever comes.
@@ -54,6 +56,10 @@ pub enum Reply {
 }
 
 impl Reply {
+    pub fn stalled(status: u16) -> Self {
+        Self::Stalled(StatusCode::from_u16(status).unwrap())
+    }
+
     pub fn json(status: u16, body: &serde_json::Value) -> Self {
         Self::text(status, &[("content-type", "application/json")], &body.to_string())
     }
@@ -93,7 +99,11 @@ where
         async move {
             let Ok(seen) = read(request).await else { return Err(io::Error::other("half a request")) };
             match answer(seen).await {
-                Reply::Answer(response) => Ok(response),
+                Reply::Answer(response) => Ok(response.map(|body| body.map_err(|never| match never {}).boxed_unsync())),
+                Reply::Stalled(status) => {
+                    let body = StreamBody::new(futures_util::stream::pending::<Result<Frame<Bytes>, io::Error>>());
+                    Ok(Response::builder().status(status).header("content-length", "10").body(body.boxed_unsync()).unwrap())
+                }
                 Reply::Lost => Err(io::Error::other("lost")),
                 Reply::Never => std::future::pending::<Result<_, io::Error>>().await,
             }
