@@ -42,8 +42,15 @@ struct Tour {
 
 impl Tour {
     async fn start(bootstrap: &Path) -> Self {
-        println!("The real function ({}) and stand-ins for AWS IoT, CloudFormation's bucket and Lambda.\n", bootstrap.display());
-        Self { world: World::start(bootstrap, &[]).await, colour: std::io::stdout().is_terminal(), failed: false }
+        println!(
+            "The real function ({}) and stand-ins for AWS IoT, EventBridge, CloudFormation's bucket and Lambda.\n",
+            bootstrap.display()
+        );
+        Self {
+            world: World::start(bootstrap, &[("RESULT_EVENT_BUS", "results")]).await,
+            colour: std::io::stdout().is_terminal(),
+            failed: false,
+        }
     }
 
     async fn play(mut self) -> ExitCode {
@@ -76,6 +83,8 @@ impl Tour {
         let delete = json!({ "RequestType": "Delete", "PhysicalResourceId": failed["PhysicalResourceId"] });
         self.show("... and its Delete, which follows, touches nothing", "the same, Delete", &merged(taken, &delete), "SUCCESS").await;
         self.show("All that is wrong is said at once", "create-invalid.json", &sample("create-invalid.json"), "FAILED").await;
+
+        self.show_doors().await;
 
         println!("{}", self.bold("AWS IoT now holds"));
         for (name, action) in self.world.aws.iot.actions() {
@@ -116,6 +125,41 @@ impl Tour {
         answer
     }
 
+    /// Plays an event of each of the other doors.
+    async fn show_doors(&mut self) {
+        for (what, file) in [
+            ("An event on a bus makes an action", "event-create.json"),
+            ("... and changes it", "event-update.json"),
+            ("An event that can never succeed is reported", "event-invalid.json"),
+            ("A result of the provider's own is ignored", "event-result.json"),
+            ("A batch from a queue: an event, a plain request, its update, and what is no request", "batch.json"),
+            ("A direct call", "direct-create.json"),
+            ("... that asks for what is there", "direct-describe.json"),
+            ("... and one that is wrong", "direct-invalid.json"),
+            ("A stack's request through a topic", "notification.json"),
+        ] {
+            self.show_event(what, file).await;
+        }
+    }
+
+    async fn show_event(&mut self, what: &str, file: &str) {
+        println!("{}\n  in      {file}", self.bold(what));
+        let text = sample(file).to_string().replace("http://127.0.0.1:9010", &self.world.aws.url());
+        self.world.aws.iot.take_calls();
+        match self.world.aws.lambda.invoke(text.into_bytes(), self.world.timeout, &self.world.arn).await {
+            Ok(value) => println!("  return  {value}"),
+            Err(error) => {
+                self.failed |= !file.contains("invalid");
+                println!("  error   {} {}", error["errorType"], error["errorMessage"]);
+            }
+        }
+        for event in self.world.aws.bus.take() {
+            println!("  event   {}: {}", event.detail_type, event.detail);
+        }
+        let calls: Vec<&str> = self.world.aws.iot.take_calls().iter().map(|call| call.operation).collect();
+        println!("  calls   {}\n", if calls.is_empty() { "none".to_owned() } else { calls.join(", ") });
+    }
+
     fn bold(&self, text: &str) -> String {
         self.painted("1", text)
     }
@@ -128,7 +172,7 @@ impl Tour {
 /// Leaves stand-ins and function up until interrupted, and prints what the function logs.
 async fn serve(bootstrap: &Path) -> ExitCode {
     let aws = Aws::start_at(ADDRESS).await;
-    let function = Function::start(bootstrap, &aws, &[("AWS_LAMBDA_LOG_LEVEL", "INFO")]);
+    let function = Function::start(bootstrap, &aws, &[("RESULT_EVENT_BUS", "results")]);
     aws.lambda.is_up().await;
     let invoke = format!("{}/2015-03-31/functions/mitigation-action-provider/invocations", aws.url());
     println!(

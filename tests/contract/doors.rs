@@ -19,7 +19,7 @@ use crate::{
 };
 
 const BUS: &str = "mitigation-action-results";
-const NAME: &str = "fleet-quarantine";
+const NAME: &str = "device-quarantine";
 const EVENTS_TAG: &str = "event/com.example.fleet/7bf73129-1428-4cd3-a780-95db273d1601";
 const STACKS_TAG: &str = "stack/another/00000000-0000-4000-8000-000000000000/Quarantine";
 
@@ -405,9 +405,9 @@ async fn an_event_of_another_type_is_unrecognized() {
 async fn a_direct_call_returns_the_document_or_the_apis_error() {
     let world = world_with_bus().await;
     let sent = send(&world, &sample("direct-create.json")).await;
-    assert_eq!(sent.succeeded("CREATED")["actionArn"], Iot::arn("fleet-publish"));
+    assert_eq!(sent.succeeded("CREATED")["actionArn"], Iot::arn("publish-to-security"));
     assert!(sent.events.is_empty(), "who waits is told once");
-    assert_eq!(world.aws.iot.action("fleet-publish").unwrap().tags[OWNER_TAG], "request/onboarding-2026-11-22");
+    assert_eq!(world.aws.iot.action("publish-to-security").unwrap().tags[OWNER_TAG], "request/onboarding-2026-11-22");
     let again = send(&world, &sample("direct-create.json")).await;
     assert_eq!(again.returned, sent.returned);
     send(&world, &sample("direct-update.json")).await.succeeded("UPDATED");
@@ -430,7 +430,7 @@ async fn a_direct_call_without_a_request_id_is_recognised_by_lambdas() {
             world.aws.lambda.invoke_as("8476a536-e9f4-11e8-9739-2dfe598c3fcd", call.clone().into_bytes(), world.timeout, &world.arn).await;
         assert_eq!(returned.unwrap()["outcome"], "CREATED");
     }
-    assert_eq!(world.aws.iot.action("fleet-publish").unwrap().tags[OWNER_TAG], "request/8476a536-e9f4-11e8-9739-2dfe598c3fcd");
+    assert_eq!(world.aws.iot.action("publish-to-security").unwrap().tags[OWNER_TAG], "request/8476a536-e9f4-11e8-9739-2dfe598c3fcd");
     send(&world, &sample("direct-create.json")).await.errored("ResourceAlreadyExistsException");
 }
 
@@ -565,10 +565,10 @@ async fn a_batch_is_worked_reported_and_what_is_no_request_comes_again() {
         let source = if event.detail["requestId"] == event_id { "com.example.fleet" } else { "aws:sqs" };
         assert_eq!(event.detail["requestSource"], source);
     }
-    let tags = world.aws.iot.action("fleet-deactivate-ca").unwrap().tags;
+    let tags = world.aws.iot.action("ca-deactivate").unwrap().tags;
     assert_eq!(tags[OWNER_TAG], "message/19dd0b57-b21e-4ac1-bd88-01bbb068cb72");
     assert_eq!(tags["team"], "iot-security", "the update came after the create");
-    assert_eq!(world.aws.iot.action("fleet-isolate").unwrap().tags[OWNER_TAG], format!("event/com.example.fleet/{event_id}"));
+    assert_eq!(world.aws.iot.action("device-isolate").unwrap().tags[OWNER_TAG], format!("event/com.example.fleet/{event_id}"));
 }
 
 #[tokio::test]
