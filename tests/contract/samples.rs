@@ -41,9 +41,9 @@ async fn the_state_machine_sends_what_the_function_takes_and_catches_what_it_thr
     assert_eq!(invoke(&payload).await.unwrap(), made, "a retry makes nothing twice");
 
     let next = |error: &Value| {
-        let catchers = task["Catch"].as_array().unwrap();
+        let list = task["Catch"].as_array().unwrap();
         let catches = |catcher: &&Value| catcher["ErrorEquals"].as_array().unwrap().contains(&error["errorType"]);
-        catchers.iter().find(catches).map(|catcher| catcher["Next"].as_str().unwrap().to_owned())
+        list.iter().find(catches).map(|found| found["Next"].as_str().unwrap().to_owned())
     };
     let taken = invoke(&merged(payload.clone(), &json!({ "requestId": "execution-2" }))).await.unwrap_err();
     assert_eq!(next(&taken).as_deref(), Some("NameIsTaken"));
@@ -55,7 +55,7 @@ async fn the_state_machine_sends_what_the_function_takes_and_catches_what_it_thr
 async fn the_template_in_the_readme_is_a_request_that_succeeds() {
     let readme = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();
     let begin = readme.find("```yaml\nResources:\n  Quarantine:").expect("the template");
-    let block = readme[begin..].split("```").nth(1).unwrap().trim_start_matches("yaml\n");
+    let block = readme.split_at(begin).1.split("```").nth(1).unwrap().trim_start_matches("yaml\n");
     // Python's YAML is not on every machine, and the block is as simple as JSON: each property is looked for as it stands.
     for line in [
         "Type: Custom::IoTMitigationAction",
