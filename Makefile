@@ -1,10 +1,12 @@
 # What a newcomer runs. Needs Rust (rustup), a C compiler and, for the tests, Node and Python 3; the rest is pinned and
 # installed by the targets themselves.
 .POSIX:
-.PHONY: help run serve test lint deny tools
+.PHONY: help run serve test lint deny tools package local deploy-tests
 
 CARGO = cargo
 DENY = 0.20.2
+PYTHON = python3
+LOCAL_CREDENTIALS = AWS_ACCESS_KEY_ID=local AWS_SECRET_ACCESS_KEY=local AWS_REGION=eu-west-1 AWS_EC2_METADATA_DISABLED=true SAM_CLI_TELEMETRY=0
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile
@@ -17,8 +19,9 @@ serve: ## leave the function and the stand-ins up for events of your own
 	@$(CARGO) build --bin bootstrap --example local
 	@target/debug/examples/local serve target/debug/bootstrap
 
-test: tools ## run all tests
+test: tools package ## run all tests
 	@RUST_BACKTRACE=0 $(CARGO) test --quiet -- --test-threads 16
+	@$(MAKE) --no-print-directory deploy-tests
 
 lint: ## check format, lints and documentation
 	$(CARGO) fmt --check
@@ -29,7 +32,33 @@ deny: ## check licences, bans and sources of the dependencies
 	@command -v cargo-deny >/dev/null || $(CARGO) install --quiet --locked cargo-deny@$(DENY)
 	$(CARGO) deny --log-level error check licenses bans sources
 
-tools: examples/cdk/node_modules/.installed ## install what the tests need besides Rust, pinned, into this folder
+tools: .tools/.installed examples/cdk/node_modules/.installed tools/node_modules/.installed ## install what the tests need besides Rust, pinned, into this folder
+
+.tools/.installed: tools/sam.txt tools/aws.txt tools/checkov.txt
+	@for name in sam aws checkov; do \
+		echo "installing tools/$$name.txt into .tools/$$name" && $(PYTHON) -m venv .tools/$$name && \
+		.tools/$$name/bin/pip install --quiet --disable-pip-version-check --requirement tools/$$name.txt || exit 1; \
+	done
+	@touch $@
 
 examples/cdk/node_modules/.installed: examples/cdk/package-lock.json
 	cd examples/cdk && npm ci --no-audit --no-fund --loglevel=error && touch node_modules/.installed
+
+tools/node_modules/.installed: tools/package-lock.json
+	cd tools && npm ci --no-audit --no-fund --loglevel=error && touch node_modules/.installed
+
+package: tools ## build the package as it is deployed, with sam build
+	@if [ -z "$$(find .aws-sam/build/Function/bootstrap -newer Cargo.lock -newer template.yaml 2>/dev/null)" ] || \
+		[ -n "$$(find src Cargo.toml -newer .aws-sam/build/Function/bootstrap)" ]; then \
+		echo 'sam build (some minutes the first time)' && PATH="$$PWD/.tools/sam/bin:$$PATH" SAM_CLI_TELEMETRY=0 sam build --region eu-west-1; \
+	fi
+
+local: package ## answer EVENT=events/....json with sam local invoke, against the stand-ins that make serve leaves up
+	@test -n "$(EVENT)" || { echo 'usage: make local EVENT=events/create-add-things-to-thing-group.json'; exit 1; }
+	@tools/base-image
+	@sed 's/127\.0\.0\.1/host.docker.internal/' $(EVENT) | PATH="$$PWD/.tools/sam/bin:$$PATH" $(LOCAL_CREDENTIALS) \
+		sam local invoke Function --event - --skip-pull-image --add-host host.docker.internal:172.17.0.1
+
+deploy-tests: package
+	@$(CARGO) build --quiet --example local
+	@cd tests/deploy && ../../.tools/aws/bin/python -m unittest --verbose

@@ -1,7 +1,8 @@
 //! The main job on the embedded stand-ins: `run` plays a stack's life from `events/` and prints it, `serve` leaves the
 //! stand-ins up for events of one's own.
 //!
-//! Usage: `local run|serve PATH_OF_BOOTSTRAP`; `make run` and `make serve` build what it takes.
+//! Usage: `local run|serve PATH_OF_BOOTSTRAP`; `make run` and `make serve` build what it takes. `local stand-ins ADDRESS…`
+//! starts the stand-ins alone, for a function that something else runs.
 
 #![allow(clippy::print_stdout, reason = "a program for the terminal")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "a program that meets the unexpected ends")]
@@ -17,6 +18,9 @@ use support::{
     stack::{merged, sample},
 };
 
+/// Where Docker's containers reach this machine, where it runs with its defaults.
+const BRIDGE: &str = "172.17.0.1:9010";
+
 /// Where `serve` listens, and where the samples' `ResponseURL` leads.
 const ADDRESS: &str = "127.0.0.1:9010";
 
@@ -26,8 +30,9 @@ async fn main() -> ExitCode {
     match arguments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
         ["run", bootstrap] => Tour::start(Path::new(bootstrap)).await.play().await,
         ["serve", bootstrap] => serve(Path::new(bootstrap)).await,
+        ["stand-ins", addresses @ ..] if !addresses.is_empty() => stand_ins(addresses).await,
         _ => {
-            println!("usage: local run|serve PATH_OF_BOOTSTRAP");
+            println!("usage: local run|serve PATH_OF_BOOTSTRAP, or local stand-ins ADDRESS...");
             ExitCode::FAILURE
         }
     }
@@ -169,9 +174,23 @@ impl Tour {
     }
 }
 
+/// Leaves the stand-ins up at `addresses` until the process is ended.
+async fn stand_ins(addresses: &[&str]) -> ExitCode {
+    let (first, others) = addresses.split_first().unwrap();
+    let aws = Aws::start_at(first).await;
+    for address in others {
+        aws.listen_at(address).await.unwrap();
+    }
+    println!("up at {}", addresses.join(" and "));
+    drop(tokio::signal::ctrl_c().await);
+    ExitCode::SUCCESS
+}
+
 /// Leaves stand-ins and function up until interrupted, and prints what the function logs.
 async fn serve(bootstrap: &Path) -> ExitCode {
     let aws = Aws::start_at(ADDRESS).await;
+    // Where Docker runs, its containers reach this machine by the bridge's address.
+    let in_containers = aws.listen_at(BRIDGE).await.is_ok();
     let function = Function::start(bootstrap, &aws, &[("RESULT_EVENT_BUS", "results")]);
     aws.lambda.is_up().await;
     let invoke = format!("{}/2015-03-31/functions/mitigation-action-provider/invocations", aws.url());
@@ -182,10 +201,13 @@ async fn serve(bootstrap: &Path) -> ExitCode {
          --endpoint-url {} --function-name mitigation-action-provider \\\n  \
          --cli-binary-format raw-in-base64-out --payload file://events/update.json /dev/stdout\n\n\
          AWS_ACCESS_KEY_ID=local AWS_SECRET_ACCESS_KEY=local AWS_REGION=eu-west-1 aws iot list-mitigation-actions --endpoint-url {}\n\n\
+         curl {}/response/create-add-things-to-thing-group   # what CloudFormation got\n{}\n\
          The function's log:",
         aws.url(),
         aws.url(),
-        aws.url()
+        aws.url(),
+        aws.url(),
+        if in_containers { "\nContainers reach the stand-ins at http://host.docker.internal:9010 (see local/env.json).\n" } else { "" }
     );
     function.follow(|line| println!("{line}")).await
 }

@@ -66,6 +66,11 @@ impl Bucket {
 
     pub async fn answer(&self, seen: Seen) -> Reply {
         let key = seen.path.trim_start_matches("/response/").to_owned();
+        if seen.method == "GET" {
+            // For people and scripts: what CloudFormation got.
+            let put = self.puts(&key).into_iter().rfind(|put| put.accepted);
+            return put.map_or_else(|| error(404, "NoSuchKey"), |put| Reply::json(200, &put.document()));
+        }
         let fault = self.faults.next("PUT");
         let refused = if seen.method != "PUT" {
             Some((405, "MethodNotAllowed"))

@@ -22,6 +22,14 @@ pub struct Event {
     pub detail: Value,
 }
 
+impl Event {
+    pub fn to_json(&self) -> Value {
+        json!({
+            "bus": self.bus, "source": self.source, "detail-type": self.detail_type, "resources": self.resources, "detail": self.detail,
+        })
+    }
+}
+
 /// Faults: by `PutEvents` those of the call; by `entry` (`Refuse`, of which the status means nothing) those of an entry.
 #[derive(Debug, Default)]
 pub struct Bus {

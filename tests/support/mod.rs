@@ -69,12 +69,22 @@ impl Aws {
             lambda: Arc::default(),
             connections: Arc::default(),
         };
-        let router = aws.clone();
-        server::serve(listener, aws.connections.clone(), move |seen| {
+        aws.serve(listener);
+        aws
+    }
+
+    /// Listens at one more address.
+    pub async fn listen_at(&self, address: &str) -> std::io::Result<()> {
+        self.serve(tokio::net::TcpListener::bind(address).await?);
+        Ok(())
+    }
+
+    fn serve(&self, listener: tokio::net::TcpListener) {
+        let router = self.clone();
+        server::serve(listener, self.connections.clone(), move |seen| {
             let aws = router.clone();
             async move { aws.answer(seen).await }
         });
-        aws
     }
 
     /// How many connections have been made to it.
@@ -90,6 +100,9 @@ impl Aws {
         let path = seen.path.clone();
         if path.starts_with("/2018-06-01/runtime/") || path.starts_with("/2015-03-31/functions/") {
             self.lambda.answer(seen).await
+        } else if path == "/local/events" {
+            // For people and scripts: the result events since the last look.
+            Reply::json(200, &self.bus.take().iter().map(bus::Event::to_json).collect())
         } else if path.starts_with("/response/") {
             self.bucket.answer(seen).await
         } else if seen.header("x-amz-target").is_some() {

@@ -1,0 +1,152 @@
+"""What the tests of the deployment share: where things are, the stand-ins, and every sample in an order that tells a story."""
+
+import json
+import os
+import pathlib
+import socket
+import subprocess
+import time
+import urllib.error
+import urllib.request
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+TOOLS = ROOT / ".tools"
+PACKAGE = ROOT / ".aws-sam" / "build" / "Function"
+LOCAL = ROOT / "target" / "debug" / "examples" / "local"
+
+# Nothing of this machine's own configuration, and no network: the tools are told what they need.
+ENVIRONMENT = {
+    "PATH": f"{TOOLS}/sam/bin:{os.environ['PATH']}",
+    "HOME": os.environ.get("HOME", "/root"),
+    "AWS_ACCESS_KEY_ID": "AKIAEXAMPLEACCESSKEY",
+    "AWS_SECRET_ACCESS_KEY": "wJalrXUtnFEMIexampleSECRETkeyEXAMPLE12345",
+    "AWS_REGION": "eu-west-1",
+    "AWS_DEFAULT_REGION": "eu-west-1",
+    "AWS_EC2_METADATA_DISABLED": "true",
+    "SAM_CLI_TELEMETRY": "0",
+}
+
+# Each sample with what comes of it: CloudFormation's Status, or what the function returns, or the error it throws.
+STORY = [
+    ("create-add-things-to-thing-group", "SUCCESS"),
+    ("update", "SUCCESS"),
+    ("rename", "SUCCESS"),
+    ("delete", "SUCCESS"),
+    ("create-enable-iot-logging", "SUCCESS"),
+    ("create-publish-finding-to-sns", "SUCCESS"),
+    ("create-replace-default-policy-version", "SUCCESS"),
+    ("create-update-ca-certificate", "SUCCESS"),
+    ("create-update-device-certificate", "SUCCESS"),
+    ("create-without-name", "SUCCESS"),
+    ("create-adopt", "SUCCESS"),
+    ("create-invalid", "FAILED"),
+    ("notification", "SUCCESS"),
+    ("event-create", "CREATED"),
+    ("event-update", "UPDATED"),
+    ("event-describe", "DESCRIBED"),
+    ("event-delete", "DELETED"),
+    ("event-invalid", "FAILED"),
+    ("event-result", "IGNORED"),
+    ("event-result-failed", "IGNORED"),
+    ("direct-create", "CREATED"),
+    ("direct-update", "UPDATED"),
+    ("direct-describe", "DESCRIBED"),
+    ("direct-delete", "DELETED"),
+    ("direct-invalid", "InvalidRequestException"),
+    ("batch", ["19dd0b57-b21e-4ac1-bd88-01bbb068cb74"]),
+]
+
+
+def sample(name, address="127.0.0.1:9010"):
+    """The text of a sample, whose response goes to the stand-ins at `address`."""
+    return (ROOT / "events" / f"{name}.json").read_text().replace("127.0.0.1:9010", address)
+
+
+def outcome(result):
+    """What a returned document says, in a word."""
+    if "batchItemFailures" in result:
+        return [failure["itemIdentifier"] for failure in result["batchItemFailures"]]
+    return result.get("errorType") or result.get("outcome") or result.get("Status") or result.get("status")
+
+
+def check_story(test, invoke):
+    """Plays every sample through `invoke`, which takes its name and returns what the function returned."""
+    names = {path.stem for path in (ROOT / "events").glob("*.json")}
+    test.assertEqual(names, {name for name, _ in STORY}, "every sample is played")
+    for name, expected in STORY:
+        with test.subTest(event=name):
+            test.assertEqual(outcome(invoke(name)), expected)
+
+
+def free_port():
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        return taken.getsockname()[1]
+
+
+def post(url, body, headers=None):
+    request = urllib.request.Request(url, body.encode(), headers or {}, method="POST")
+    with urllib.request.urlopen(request, timeout=60) as response:
+        return json.load(response)
+
+
+def get(url):
+    with urllib.request.urlopen(url, timeout=10) as response:
+        return json.load(response)
+
+
+def wait_for_port(port, process, host="127.0.0.1"):
+    """Until something listens; ends with an error where the process that is to do so has ended."""
+    for _ in range(600):
+        if process.poll() is not None:
+            raise RuntimeError(f"{process.args} has ended with {process.returncode}")
+        try:
+            socket.create_connection((host, port), timeout=1).close()
+            return
+        except OSError:
+            time.sleep(0.05)
+    raise RuntimeError(f"{process.args} does not listen at {host}:{port}")
+
+
+class Running:
+    """A process that ends with the test."""
+
+    def __init__(self, test, arguments, **options):
+        self.process = subprocess.Popen(arguments, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, **options)
+        test.addCleanup(self.stop)
+
+    def stop(self):
+        self.process.terminate()
+        try:
+            self.process.wait(10)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+
+def stand_ins(test, hosts=("127.0.0.1",)):
+    """Starts the stand-ins for AWS; returns their port."""
+    port = free_port()
+    running = Running(test, [LOCAL, "stand-ins", *(f"{host}:{port}" for host in hosts)])
+    wait_for_port(port, running.process)
+    return port
+
+
+def run(arguments, environment=None, **options):
+    """Runs a tool and returns what it printed; what it says of itself is in the error where it fails."""
+    environment = {**ENVIRONMENT, **(environment or {})}
+    done = subprocess.run(arguments, env=environment, cwd=ROOT, capture_output=True, text=True, **options)
+    if done.returncode != 0:
+        raise AssertionError(f"{arguments} has failed with {done.returncode}:\n{done.stdout}\n{done.stderr}")
+    return done.stdout
+
+
+def emulator(test, variables):
+    """Starts the package under the real runtime interface emulator; returns a function that invokes it."""
+    port, runtime = free_port(), free_port()
+    rapid = next((TOOLS / "sam").glob("lib/python3*/site-packages/samcli/local/rapid/aws-lambda-rie-x86_64"))
+    addresses = [f"--runtime-interface-emulator-address=127.0.0.1:{port}", f"--runtime-api-address=127.0.0.1:{runtime}"]
+    rapid.chmod(0o755)
+    running = Running(test, [rapid, *addresses, PACKAGE / "bootstrap"], env={**ENVIRONMENT, **variables})
+    wait_for_port(port, running.process)
+    return lambda body: post(f"http://127.0.0.1:{port}/2015-03-31/functions/function/invocations", body)
