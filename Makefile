@@ -6,7 +6,7 @@
 CARGO = cargo
 DENY = 0.20.2
 PYTHON = python3
-LOCAL_CREDENTIALS = AWS_ACCESS_KEY_ID=local AWS_SECRET_ACCESS_KEY=local AWS_REGION=eu-west-1 AWS_EC2_METADATA_DISABLED=true SAM_CLI_TELEMETRY=0
+LOCAL_CREDENTIALS = AWS_ACCESS_KEY_ID=local AWS_SECRET_ACCESS_KEY=local AWS_EC2_METADATA_DISABLED=true SAM_CLI_TELEMETRY=0
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile
@@ -57,7 +57,7 @@ local: package ## answer EVENT=events/....json with sam local invoke, against th
 	@test -n "$(EVENT)" || { echo 'usage: make local EVENT=events/create-add-things-to-thing-group.json'; exit 1; }
 	@tools/base-image
 	@sed 's/127\.0\.0\.1/host.docker.internal/' $(EVENT) | PATH="$$PWD/.tools/sam/bin:$$PATH" $(LOCAL_CREDENTIALS) \
-		sam local invoke Function --event - --skip-pull-image --add-host host.docker.internal:172.17.0.1
+		sam local invoke Function --region eu-west-1 --event - --skip-pull-image --add-host host.docker.internal:172.17.0.1
 
 deploy-tests: package
 	@$(CARGO) build --quiet --example local

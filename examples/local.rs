@@ -197,10 +197,10 @@ async fn serve(bootstrap: &Path) -> ExitCode {
     println!(
         "The function and the stand-ins are up at {} until you press Ctrl-C. From another terminal, in this folder:\n\n\
          curl --data-binary @events/create-add-things-to-thing-group.json {invoke}\n\n\
-         AWS_ACCESS_KEY_ID=local AWS_SECRET_ACCESS_KEY=local AWS_REGION=eu-west-1 aws lambda invoke \\\n  \
-         --endpoint-url {} --function-name mitigation-action-provider \\\n  \
-         --cli-binary-format raw-in-base64-out --payload file://events/update.json /dev/stdout\n\n\
-         AWS_ACCESS_KEY_ID=local AWS_SECRET_ACCESS_KEY=local AWS_REGION=eu-west-1 aws iot list-mitigation-actions --endpoint-url {}\n\n\
+         export AWS_ACCESS_KEY_ID=local AWS_SECRET_ACCESS_KEY=local\n\
+         aws lambda invoke --endpoint-url {} --region eu-west-1 --function-name mitigation-action-provider \\\n  \
+         --payload fileb://events/update.json /dev/stdout\n\
+         aws iot list-mitigation-actions --endpoint-url {} --region eu-west-1\n\n\
          curl {}/response/create-add-things-to-thing-group   # what CloudFormation got\n{}\n\
          The function's log:",
         aws.url(),
