@@ -7,7 +7,7 @@ use std::{
 
 use futures_util::{FutureExt as _, future::join_all};
 use hyper::StatusCode;
-use lambda_runtime::{Context, Diagnostic, LambdaEvent};
+use lambda_runtime::{Diagnostic, LambdaEvent};
 use serde::Serialize;
 use serde_json::value::RawValue;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
@@ -18,9 +18,10 @@ use crate::{
     http::Http,
     iot::{Iot, Session},
     lifecycle,
-    mitigation::{Code, Failure, Outcome, Owner, Request, Task, beginning},
+    mitigation::{Code, Failure, Outcome, Owner, Request, Task, Verdict, beginning},
     retry::{attempt_time, backoff},
     settings::Settings,
+    telemetry::{Metric, Metrics},
     trigger::{
         Home, Payload, Trigger, Unrecognized,
         api::{self, Call},
@@ -78,41 +79,50 @@ impl<'s> Handler<'s> {
     /// Where nobody waits for an answer elsewhere, or it could not be delivered.
     pub async fn handle(&self, event: LambdaEvent<Payload>) -> Result<Box<RawValue>, FunctionError> {
         let LambdaEvent { payload, context } = event;
+        let began = Instant::now();
         let span = tracing::info_span!("invocation", request_id = context.request_id);
+        let invocation = Invocation {
+            home: Home::new(&context.invoked_function_arn, &self.settings.region),
+            end: context.deadline(),
+            id: context.request_id,
+            metrics: Metrics::default(),
+        };
+        let trigger = Trigger::recognise(&payload);
+        let door = trigger.as_ref().map_or("unrecognized", Trigger::door);
         let result = async {
-            match Trigger::recognise(&payload)? {
-                Trigger::CloudFormation(envelope) => self.answer("cloudformation", &envelope, &context, context.deadline()).await,
-                Trigger::Notification(requests) => self.answer_in_turn(requests, &context).await,
-                Trigger::Event(event) => match event {
-                    Event::Requested(requested) => self.serve(&requested, &context).await,
-                    Event::OwnResult => ignored(),
-                },
-                Trigger::Batch(batch) => self.serve_batch(batch, &context).await,
-                Trigger::Direct(call) => self.call(&call, &context).await,
+            match trigger? {
+                Trigger::CloudFormation(envelope) => self.answer(door, &envelope, &invocation, invocation.end).await,
+                Trigger::Notification(requests) => self.answer_in_turn(door, requests, &invocation).await,
+                Trigger::Event(Event::Requested(requested)) => self.serve(door, &requested, &invocation).await,
+                Trigger::Event(Event::OwnResult) => written(&serde_json::json!({ "status": "IGNORED" })),
+                Trigger::Batch(batch) => self.serve_batch(door, batch, &invocation).await,
+                Trigger::Direct(call) => self.call(door, &call, &invocation).await,
             }
         };
         let result = result.instrument(span.clone()).await;
         if let Err(FunctionError { kind, message }) = &result {
-            tracing::error!(parent: &span, error_type = kind, error_message = message, "invocation failed");
+            tracing::error!(parent: &span, door, error_type = kind, error_message = message, "invocation failed");
         }
+        invocation.metrics.write(door, began.elapsed());
         result
     }
 
     /// Answers the requests of a notification one after another; the time that is left is shared among those still to come.
     async fn answer_in_turn(
         &self,
+        door: &'static str,
         requests: Vec<Result<Envelope, Unrecognized>>,
-        context: &Context,
+        invocation: &Invocation,
     ) -> Result<Box<RawValue>, FunctionError> {
         let mut documents = Vec::new();
         let mut failed = None;
         let mut left = u32::try_from(requests.len()).unwrap_or(u32::MAX);
         for request in requests {
             let now = SystemTime::now();
-            let share = context.deadline().duration_since(now).unwrap_or_default() / left.max(1);
+            let share = invocation.end.duration_since(now).unwrap_or_default() / left.max(1);
             left = left.saturating_sub(1);
             let answered = match request {
-                Ok(envelope) => self.answer("sns", &envelope, context, now + share).await,
+                Ok(envelope) => self.answer(door, &envelope, invocation, now + share).await,
                 Err(unrecognized) => Err(unrecognized.into()),
             };
             match answered {
@@ -135,7 +145,7 @@ impl<'s> Handler<'s> {
         &self,
         door: &'static str,
         envelope: &Envelope,
-        context: &Context,
+        invocation: &Invocation,
         end: SystemTime,
     ) -> Result<Box<RawValue>, FunctionError> {
         let url = envelope.response_url(&self.settings.response_hosts).map_err(|fault| FunctionError {
@@ -145,18 +155,22 @@ impl<'s> Handler<'s> {
         let now = SystemTime::now();
         if url.expires_at().is_some_and(|expires| expires <= now) {
             tracing::warn!(door, logical_id = envelope.logical_id(), "the ResponseURL has expired, so nobody waits and nothing is done");
+            invocation.metrics.add(Metric::Expired, 1);
             return written(&serde_json::json!({ "status": "EXPIRED" }));
         }
         let service = envelope.service_timeout().and_then(|timeout| url.signed_at().unwrap_or(now).checked_add(timeout));
         let deadlines = Deadlines::new(now, [Some(end), service, url.expires_at()]);
         let session = self.iot.session(deadlines.work);
-        let home = Home::new(&context.invoked_function_arn, &self.settings.region);
-        let work = self.work(envelope, &home, &session);
+        let work = self.work(envelope, &invocation.home, &session);
         let result = in_time(work, &session, deadlines.work).await;
         let request_type = beginning(&envelope.request_type(), 64);
-        Line { door, operation: &request_type, subject: envelope.logical_id(), id: envelope.request_id() }.log(&result, &session);
+        Line { door, operation: &request_type, subject: envelope.logical_id(), id: envelope.request_id() }.tell(
+            &result,
+            &session,
+            &invocation.metrics,
+        );
         let document = envelope.answer(&result);
-        self.deliver(&url, &document, deadlines.answer).await?;
+        self.deliver(&url, &document, deadlines.answer).await.inspect_err(|_| invocation.metrics.add(Metric::ResponsesUndelivered, 1))?;
         RawValue::from_string(document).map_err(|error| undeliverable(&format!("it is not JSON: {error}")))
     }
 
@@ -178,28 +192,31 @@ impl<'s> Handler<'s> {
 
     /// Works an event and publishes its result. What may pass is an error, so that the event is delivered again; what can
     /// never succeed is one only where there is no bus to report it on.
-    async fn serve(&self, requested: &Requested, context: &Context) -> Result<Box<RawValue>, FunctionError> {
-        let deadlines = Deadlines::new(SystemTime::now(), [Some(context.deadline()), None, None]);
+    async fn serve(&self, door: &'static str, requested: &Requested, invocation: &Invocation) -> Result<Box<RawValue>, FunctionError> {
+        let deadlines = Deadlines::new(SystemTime::now(), [Some(invocation.end), None, None]);
         let session = self.iot.session(deadlines.work);
-        let result = self.perform("eventbridge", requested, context, &session, deadlines.work).await;
+        let result = self.perform(door, requested, invocation, &session, deadlines.work).await;
         if let Err(failure) = &result
             && self.comes_again(failure)
         {
             return Err(failure.into());
         }
         match self.bus.publish(&[requested.result(&result)], deadlines.answer).await.pop().flatten() {
-            Some(fault) => Err(unpublished(&fault)),
+            Some(fault) => {
+                invocation.metrics.add(Metric::ResultsUnpublished, 1);
+                Err(unpublished(&fault))
+            }
             None => written(&requested.call.document(&result)),
         }
     }
 
     /// Works the messages of a batch, all at once but those that name the same action, and publishes their results together.
-    async fn serve_batch(&self, batch: Batch, context: &Context) -> Result<Box<RawValue>, FunctionError> {
-        let deadlines = Deadlines::new(SystemTime::now(), [Some(context.deadline()), None, None]);
+    async fn serve_batch(&self, door: &'static str, batch: Batch, invocation: &Invocation) -> Result<Box<RawValue>, FunctionError> {
+        let deadlines = Deadlines::new(SystemTime::now(), [Some(invocation.end), None, None]);
         let lanes = batch.lanes().into_iter().map(|lane| async move {
             let mut ends = Vec::with_capacity(lane.len());
             for message in lane {
-                let end = self.serve_message(&message, context, deadlines.work).await;
+                let end = self.serve_message(door, &message, invocation, deadlines.work).await;
                 ends.push((message.id, end));
             }
             ends
@@ -216,6 +233,7 @@ impl<'s> Handler<'s> {
         let (ids, events): (Vec<String>, Vec<ResultEvent>) = results.into_iter().unzip();
         for (id, fault) in ids.into_iter().zip(self.bus.publish(&events, deadlines.answer).await) {
             if let Some(fault) = fault {
+                invocation.metrics.add(Metric::ResultsUnpublished, 1);
                 tracing::error!(message_id = id, fault, "the result was not published, so the message comes again");
                 failed.push(id);
             }
@@ -223,7 +241,7 @@ impl<'s> Handler<'s> {
         batch::failures(failed).map_err(|error| unpublished(&error.to_string()))
     }
 
-    async fn serve_message(&self, message: &Message, context: &Context, until: Instant) -> End {
+    async fn serve_message(&self, door: &'static str, message: &Message, invocation: &Invocation, until: Instant) -> End {
         let requested = match &message.content {
             Content::Requested(requested) => requested,
             Content::OwnResult => return End::Done,
@@ -233,20 +251,24 @@ impl<'s> Handler<'s> {
             }
         };
         let session = self.iot.session(until).paced();
-        match self.perform("sqs", requested, context, &session, until).await {
+        match self.perform(door, requested, invocation, &session, until).await {
             Err(failure) if self.comes_again(&failure) => End::Again,
             result => End::Result(requested.result(&result)),
         }
     }
 
     /// Works a direct call: its result is the return value, its failure a function error of the API's name.
-    async fn call(&self, call: &Call, context: &Context) -> Result<Box<RawValue>, FunctionError> {
-        let deadlines = Deadlines::new(SystemTime::now(), [Some(context.deadline()), None, None]);
+    async fn call(&self, door: &'static str, call: &Call, invocation: &Invocation) -> Result<Box<RawValue>, FunctionError> {
+        let deadlines = Deadlines::new(SystemTime::now(), [Some(invocation.end), None, None]);
         let session = self.iot.session(deadlines.work);
-        let id = call.request_id().unwrap_or(&context.request_id);
-        let work = self.carry_out(call.task(), Owner::request(id), context, &session);
+        let id = call.request_id().unwrap_or(&invocation.id);
+        let work = self.carry_out(call.task(), Owner::request(id), invocation, &session);
         let result = in_time(work, &session, deadlines.work).await;
-        Line { door: "direct", operation: call.operation(), subject: call.action_name().unwrap_or_default(), id }.log(&result, &session);
+        Line { door, operation: call.operation(), subject: call.action_name().unwrap_or_default(), id }.tell(
+            &result,
+            &session,
+            &invocation.metrics,
+        );
         match &result {
             Ok(_) => written(&call.document(&result)),
             Err(failure) => Err(failure.into()),
@@ -258,14 +280,14 @@ impl<'s> Handler<'s> {
         &self,
         door: &'static str,
         requested: &Requested,
-        context: &Context,
+        invocation: &Invocation,
         session: &Session<'_>,
         until: Instant,
     ) -> Result<Outcome, Failure> {
         let Requested { call, owner, .. } = requested;
-        let result = in_time(self.carry_out(call.task(), owner.clone(), context, session), session, until).await;
+        let result = in_time(self.carry_out(call.task(), owner.clone(), invocation, session), session, until).await;
         let subject = call.action_name().unwrap_or_default();
-        Line { door, operation: call.operation(), subject, id: requested.id() }.log(&result, session);
+        Line { door, operation: call.operation(), subject, id: requested.id() }.tell(&result, session, &invocation.metrics);
         result
     }
 
@@ -273,14 +295,13 @@ impl<'s> Handler<'s> {
         &self,
         task: Result<Task, Failure>,
         owner: Owner,
-        context: &Context,
+        invocation: &Invocation,
         session: &Session<'_>,
     ) -> Result<Outcome, Failure> {
         if let Some(failure) = self.settings.failure() {
             return Err(failure);
         }
-        let home = Home::new(&context.invoked_function_arn, &self.settings.region);
-        let request = Request { task: task?, owner, place: home.place().cloned(), leftover: None };
+        let request = Request { task: task?, owner, place: invocation.home.place().cloned(), leftover: None };
         lifecycle::carry_out(&request, session).await
     }
 
@@ -309,6 +330,15 @@ impl<'s> Handler<'s> {
             sleep(wait).await;
         }
     }
+}
+
+/// What the work of one invocation shares.
+struct Invocation {
+    /// Lambda's request id.
+    id: String,
+    home: Home,
+    end: SystemTime,
+    metrics: Metrics,
 }
 
 /// What becomes of a message.
@@ -371,11 +401,6 @@ fn unpublished(fault: &str) -> FunctionError {
     FunctionError { kind: "UndeliverableResult", message: format!("the work is done, but its result could not be published: {fault}") }
 }
 
-fn ignored() -> Result<Box<RawValue>, FunctionError> {
-    tracing::debug!("an event of the provider's own is ignored");
-    written(&serde_json::json!({ "status": "IGNORED" }))
-}
-
 fn written(document: &impl Serialize) -> Result<Box<RawValue>, FunctionError> {
     serde_json::value::to_raw_value(document).map_err(|error| unpublished(&error.to_string()))
 }
@@ -390,12 +415,17 @@ struct Line<'a> {
 }
 
 impl Line<'_> {
-    /// One line an outcome.
-    fn log(&self, result: &Result<Outcome, Failure>, session: &Session<'_>) {
+    /// Tells what came of a request: one line, and what it counts for.
+    fn tell(&self, result: &Result<Outcome, Failure>, session: &Session<'_>, metrics: &Metrics) {
         let &Self { door, operation, subject, id } = self;
         let tally = session.tally();
         let (calls, throttles) = (tally.calls.get(), tally.throttles.get());
         let milliseconds = u64::try_from(session.age().as_millis()).unwrap_or(u64::MAX);
+        for metric in [Some(Metric::Requests), metric_of(operation), Some(metric_of_result(result))].into_iter().flatten() {
+            metrics.add(metric, 1);
+        }
+        metrics.add(Metric::ServiceCalls, calls);
+        metrics.add(Metric::Throttles, throttles);
         match result {
             Ok(Outcome { verdict, action, notice }) => {
                 let outcome = verdict.as_str();
@@ -411,6 +441,30 @@ impl Line<'_> {
                 tracing::error!(door, operation, subject, id, outcome, calls, throttles, milliseconds, reason, "request failed");
             }
         }
+    }
+}
+
+fn metric_of(operation: &str) -> Option<Metric> {
+    match operation {
+        "Create" | "CreateMitigationAction" => Some(Metric::CreateRequests),
+        "Update" | "UpdateMitigationAction" => Some(Metric::UpdateRequests),
+        "Delete" | "DeleteMitigationAction" => Some(Metric::DeleteRequests),
+        "DescribeMitigationAction" => Some(Metric::DescribeRequests),
+        _ => None,
+    }
+}
+
+fn metric_of_result(result: &Result<Outcome, Failure>) -> Metric {
+    match result.as_ref().map(|outcome| &outcome.verdict) {
+        Ok(Verdict::Created) => Metric::Created,
+        Ok(Verdict::Adopted) => Metric::Adopted,
+        Ok(Verdict::Updated) => Metric::Updated,
+        Ok(Verdict::Deleted) => Metric::Deleted,
+        Ok(Verdict::Absent) => Metric::Absent,
+        Ok(Verdict::Left) => Metric::DeletesSkipped,
+        Ok(Verdict::Described(_)) => Metric::Described,
+        Err(failure) if failure.code.is_retryable() => Metric::FailedForNow,
+        Err(_) => Metric::Failed,
     }
 }
 

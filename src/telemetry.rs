@@ -1,10 +1,17 @@
-//! Logs: one line an event on standard output, and from the libraries only what a person must see.
+//! Logs and metrics: lines on standard output, and from the libraries only what a person must see.
 //!
 //! At TRACE and DEBUG the runtime logs the raw event, and the HTTP and SDK crates their requests: a signed URL and
 //! credentials among them. So whatever level is asked for, it is this crate's alone, and theirs is at most WARN.
 
-use std::panic;
+use std::{
+    cell::RefCell,
+    collections::BTreeMap,
+    io::Write as _,
+    panic,
+    time::{Duration, SystemTime},
+};
 
+use serde_json::{Value, json};
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::{filter::Targets, layer::SubscriberExt as _, util::SubscriberInitExt as _};
 
@@ -43,4 +50,83 @@ fn level(directives: Option<&str>) -> LevelFilter {
     let Ok(targets) = directives.parse::<Targets>() else { return LevelFilter::INFO };
     let ours = targets.iter().find(|(target, _)| *target == THIS_CRATE).map(|(_, level)| level);
     ours.or(targets.default_level()).unwrap_or(LevelFilter::INFO)
+}
+
+/// What an invocation counts, for CloudWatch: one line in its
+/// [embedded metric format](https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html),
+/// no call. By door, and for all doors together; what is nought is left out, as each metric has its price.
+#[derive(Default)]
+pub struct Metrics(RefCell<BTreeMap<Metric, f64>>);
+
+/// The namespace of all metrics.
+pub const NAMESPACE: &str = "MitigationActionProvider";
+
+/// A metric, by its name in CloudWatch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Metric {
+    /// Requests, of which a batch holds several.
+    Requests,
+    /// Of those, creates.
+    CreateRequests,
+    /// Of those, updates.
+    UpdateRequests,
+    /// Of those, deletes.
+    DeleteRequests,
+    /// Of those, describes.
+    DescribeRequests,
+    /// Requests that made an action, or found that they had.
+    Created,
+    /// Requests that adopted an action.
+    Adopted,
+    /// Requests that changed an action.
+    Updated,
+    /// Requests that deleted an action.
+    Deleted,
+    /// Deletes of what is not there.
+    Absent,
+    /// Deletes that left an action as it is not provably the caller's.
+    DeletesSkipped,
+    /// Requests that read an action.
+    Described,
+    /// Requests that failed for good.
+    Failed,
+    /// Requests that failed with what may pass.
+    FailedForNow,
+    /// Requests that nobody waited for any more.
+    Expired,
+    /// Calls of AWS IoT.
+    ServiceCalls,
+    /// Calls that AWS IoT throttled.
+    Throttles,
+    /// Results that could not be published.
+    ResultsUnpublished,
+    /// Responses that could not be delivered.
+    ResponsesUndelivered,
+    /// Milliseconds from the event to the last answer.
+    Duration,
+}
+
+impl Metrics {
+    /// Adds `number` to a metric.
+    pub fn add(&self, metric: Metric, number: u32) {
+        *self.0.borrow_mut().entry(metric).or_default() += f64::from(number);
+    }
+
+    /// Writes the line of an invocation through `door` that took `duration`.
+    pub fn write(self, door: &str, duration: Duration) {
+        let mut values = self.0.into_inner();
+        values.retain(|_, value| *value > 0.0);
+        values.insert(Metric::Duration, duration.as_secs_f64() * 1000.0);
+        let timestamp = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_millis();
+        let named: BTreeMap<String, f64> = values.iter().map(|(metric, value)| (format!("{metric:?}"), *value)).collect();
+        let unit = |name: &String| if name == "Duration" { "Milliseconds" } else { "Count" };
+        let metrics: Vec<Value> = named.keys().map(|name| json!({ "Name": name, "Unit": unit(name) })).collect();
+        let directive = json!({ "Namespace": NAMESPACE, "Dimensions": [[], ["Door"]], "Metrics": metrics });
+        let mut line = json!({ "_aws": { "Timestamp": u64::try_from(timestamp).unwrap_or_default(), "CloudWatchMetrics": [directive] }, "Door": door });
+        if let Some(members) = line.as_object_mut() {
+            members.extend(named.into_iter().map(|(name, value)| (name, value.into())));
+        }
+        // Where standard output is closed, nobody reads metrics.
+        drop(writeln!(std::io::stdout(), "{line}"));
+    }
 }

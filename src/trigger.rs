@@ -96,6 +96,18 @@ impl Trigger {
         Err(Unrecognized::NoSuchShape)
     }
 
+    /// The name of the way in, for logs and metrics.
+    #[must_use]
+    pub fn door(&self) -> &'static str {
+        match self {
+            Self::CloudFormation(_) => "cloudformation",
+            Self::Notification(_) => "sns",
+            Self::Event(_) => "eventbridge",
+            Self::Batch(_) => "sqs",
+            Self::Direct(_) => "direct",
+        }
+    }
+
     /// Recognises records by the first: those of an invocation are all of one kind.
     fn recognise_records(records: &RawValue) -> Result<Self, Unrecognized> {
         let records: Vec<&RawValue> = serde_json::from_str(records.get()).map_err(|_| Unrecognized::NoSuchShape)?;

@@ -254,9 +254,11 @@ impl Envelope {
     /// where that is not enough, as with no request of CloudFormation's own, what is echoed.
     #[must_use]
     pub fn answer(&self, result: &Result<Outcome, Failure>) -> String {
+        const LEAST_REASON: usize = 128;
+
         let echo = Echo { stack: &self.stack_id, request: &self.request_id, logical: &self.logical_id, physical: &self.physical_id };
         let bare = self.written(result, &echo, 0);
-        if bare.len() <= LONGEST {
+        if bare.len() + LEAST_REASON <= LONGEST {
             return self.written(result, &echo, LONGEST - bare.len());
         }
         let [stack, request, logical] = [&self.stack_id, &self.request_id, &self.logical_id].map(|text| beginning(text, 512));

@@ -394,7 +394,8 @@ async fn the_log_has_one_line_an_outcome_with_what_it_took() {
     world.play(&create()).await.succeeded();
     let output = world.function.end().await;
     let lines: Vec<Value> = output.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    let [line] = lines.as_slice() else { panic!("{output}") };
+    let [line, metrics] = lines.as_slice() else { panic!("{output}") };
+    assert!(metrics["_aws"].is_object());
     assert_eq!((&line["level"], &line["outcome"], &line["operation"]), (&json!("INFO"), &json!("CREATED"), &json!("Create")));
     assert_eq!((&line["action"], &line["calls"]), (&json!("fleet-deactivate-certificate"), &json!(1)));
     assert!(line["timestamp"].is_string() && line["milliseconds"].is_number(), "{line}");

@@ -16,6 +16,7 @@ mod answer;
 mod doors;
 mod laws;
 mod lifecycle;
+mod metrics;
 mod samples;
 mod schemas;
 mod validation;

@@ -1,0 +1,90 @@
+//! Metrics: one line an invocation, in CloudWatch's embedded metric format, with what the alarms of the template look at.
+
+use std::{collections::BTreeSet, path::Path, time::Duration};
+
+use serde_json::{Value, json};
+
+use crate::{
+    lifecycle::OWNER_TAG,
+    support::{World, fault::Fault, stack::sample},
+    world_with,
+};
+
+/// The metric lines that the function printed, each checked against the format's specification.
+async fn lines(world: World) -> Vec<Value> {
+    let output = world.function.end().await;
+    let lines = output.lines().filter(|line| line.contains("\"_aws\"")).map(|line| serde_json::from_str::<Value>(line).unwrap());
+    lines.inspect(check).collect()
+}
+
+fn check(line: &Value) {
+    assert!(line["_aws"]["Timestamp"].is_u64(), "{line}");
+    let [directive] = line["_aws"]["CloudWatchMetrics"].as_array().unwrap().as_slice() else { panic!("{line}") };
+    assert_eq!(directive["Namespace"], "MitigationActionProvider");
+    assert_eq!(directive["Dimensions"], json!([[], ["Door"]]));
+    assert!(line["Door"].is_string());
+    for metric in directive["Metrics"].as_array().unwrap() {
+        assert!(line[metric["Name"].as_str().unwrap()].is_number(), "{line}");
+        assert!(["Count", "Milliseconds"].contains(&metric["Unit"].as_str().unwrap()));
+    }
+}
+
+fn count(line: &Value, metric: &str) -> f64 {
+    line[metric].as_f64().unwrap_or_default()
+}
+
+async fn invoke(world: &World, name: &str) {
+    let event = sample(name).to_string().replace("http://127.0.0.1:9010", &world.aws.url());
+    drop(world.aws.lambda.invoke(event.into_bytes(), world.timeout, &world.arn).await);
+}
+
+#[tokio::test]
+async fn each_invocation_counts_its_requests_by_door_operation_and_outcome() {
+    let world = world_with(&[("RESULT_EVENT_BUS", "results")]).await;
+    for name in ["create-add-things-to-thing-group", "create-invalid", "event-create", "batch", "direct-describe", "notification"] {
+        invoke(&world, &format!("{name}.json")).await;
+    }
+    let lines = lines(world).await;
+    let doors: Vec<&str> = lines.iter().map(|line| line["Door"].as_str().unwrap()).collect();
+    assert_eq!(doors, ["cloudformation", "cloudformation", "eventbridge", "sqs", "direct", "sns"]);
+    let counted = |line: usize, names: &[&str]| -> Vec<f64> { names.iter().map(|name| count(&lines[line], name)).collect() };
+    assert_eq!(counted(0, &["Requests", "CreateRequests", "Created", "ServiceCalls"]), [1.0, 1.0, 1.0, 1.0]);
+    assert_eq!(counted(1, &["Requests", "Failed", "ServiceCalls"]), [1.0, 1.0, 0.0]);
+    assert!(lines[1]["ServiceCalls"].is_null(), "what is nought is left out");
+    assert_eq!(counted(3, &["Requests", "CreateRequests", "UpdateRequests", "Created", "Updated"]), [3.0, 2.0, 1.0, 2.0, 1.0]);
+    assert_eq!(counted(4, &["DescribeRequests", "Failed"]), [1.0, 1.0]);
+    assert!(lines.iter().all(|line| count(line, "Duration") > 0.0));
+}
+
+/// Brings about, in the function itself, what each alarm of the template on its metrics is for.
+#[tokio::test]
+async fn every_metric_that_an_alarm_looks_at_is_counted_when_its_time_comes() {
+    let world = world_with(&[("RESULT_EVENT_BUS", "results")]).await.with_timeout(Duration::from_secs(3));
+    let params = json!({ "updateDeviceCertificateParams": { "action": "DEACTIVATE" } });
+    world.aws.iot.plant("fleet-quarantine", "arn:aws:iam::123456789012:role/made-by-hand", params, &[(OWNER_TAG, "stack/a/b/C")]);
+    invoke(&world, "delete.json").await;
+    world.aws.iot.faults.set("*", Fault::Throttle, 2);
+    invoke(&world, "create-update-ca-certificate.json").await;
+    world.aws.bus.faults.set("entry", Fault::Refuse(0, "InternalFailure"), 1);
+    invoke(&world, "event-create.json").await;
+    world.aws.bucket.faults.set("PUT", Fault::Refuse(403, "AccessDenied"), 1);
+    invoke(&world, "create-publish-finding-to-sns.json").await;
+    world.aws.iot.faults.set("*", Fault::Hang, 1000);
+    invoke(&world, "create-enable-iot-logging.json").await;
+    let lines = lines(world).await;
+    let counted: BTreeSet<String> =
+        lines.iter().flat_map(|line| line.as_object().unwrap().keys()).filter(|name| *name != "_aws" && *name != "Door").cloned().collect();
+    for metric in ["DeletesSkipped", "Throttles", "ResultsUnpublished", "ResponsesUndelivered", "FailedForNow", "Duration"] {
+        assert!(counted.contains(metric), "{metric} in {counted:?}");
+    }
+
+    // The template's alarms name nothing else in this namespace.
+    let template = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("template.yaml")).unwrap();
+    let lines: Vec<&str> = template.lines().map(str::trim).collect();
+    let named = lines.windows(2).filter(|pair| pair[0] == "Namespace: MitigationActionProvider");
+    let named: Vec<&str> = named.map(|pair| pair[1].trim_start_matches("MetricName: ")).collect();
+    assert!(named.len() >= 4, "{named:?}");
+    for name in named {
+        assert!(counted.contains(name), "no test has seen {name} counted");
+    }
+}
