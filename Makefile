@@ -1,7 +1,7 @@
 # What a newcomer runs. Needs Rust (rustup), a C compiler and, for the tests, Node and Python 3; the rest is pinned and
 # installed by the targets themselves.
 .POSIX:
-.PHONY: help run serve test lint deny tools package local deploy-tests
+.PHONY: help run serve test lint deny tools package local deploy-tests verify-aws
 
 CARGO = cargo
 DENY = 0.20.2
@@ -62,3 +62,7 @@ local: package ## answer EVENT=events/....json with sam local invoke, against th
 deploy-tests: package
 	@$(CARGO) build --quiet --example local
 	@cd tests/deploy && ../../.tools/aws/bin/python -m unittest --verbose
+
+verify-aws: package ## prove the assumptions against a real account: REGION=... ROLE=ARN-of-a-role-for-actions
+	@test -n "$(REGION)" && test -n "$(ROLE)" || { echo 'usage: make verify-aws REGION=eu-west-1 ROLE=arn:aws:iam::...'; exit 1; }
+	@PATH="$$PWD/.tools/sam/bin:$$PATH" .tools/aws/bin/python tools/verify_aws.py --region $(REGION) --role $(ROLE)
