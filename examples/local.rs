@@ -14,8 +14,8 @@ use std::{env, io::IsTerminal as _, path::Path, process::ExitCode};
 
 use serde_json::{Value, json};
 use support::{
-    Aws, Function, World,
-    stack::{merged, sample},
+    Aws, Function,
+    stack::{World, merged, sample},
 };
 
 /// Where Docker's containers reach this machine, where it runs with its defaults.

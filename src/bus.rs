@@ -5,7 +5,10 @@
 
 use std::cell::OnceCell;
 
-use aws_sdk_eventbridge::{Client, types::PutEventsRequestEntry};
+use aws_sdk_eventbridge::{
+    Client,
+    types::{PutEventsRequestEntry, PutEventsResultEntry},
+};
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::{
@@ -69,7 +72,7 @@ impl<'s> Bus<'s> {
     async fn put(&self, bus: &str, events: &[ResultEvent], until: Instant) -> Vec<Option<String>> {
         let entry = |event: &ResultEvent| {
             let entry = PutEventsRequestEntry::builder().event_bus_name(bus).source(SOURCE).detail_type(event.detail_type);
-            entry.set_resources(event.resource.clone().map(|arn| vec![arn])).detail(event.detail.as_str()).build()
+            entry.set_resources(Some(event.resource.iter().cloned().collect())).detail(event.detail.as_str()).build()
         };
         let client = self
             .client
@@ -84,14 +87,7 @@ impl<'s> Bus<'s> {
             tries += 1;
             let fault = match timeout(attempt_time(room), Box::pin(call.clone().send())).await {
                 Ok(Ok(answer)) => {
-                    let entries = answer.entries.unwrap_or_default();
-                    let fault = |index: usize| match entries.get(index) {
-                        Some(entry) if entry.event_id.is_some() => None,
-                        Some(entry) => Some(format!("PutEvents: {}", entry.error_code.as_deref().unwrap_or("the entry was not taken"))),
-                        None if answer.failed_entry_count == 0 => None,
-                        None => Some("PutEvents: the answer lacks the entry".to_owned()),
-                    };
-                    return (0..events.len()).map(fault).collect();
+                    return entry_faults(&answer.entries.unwrap_or_default(), answer.failed_entry_count, events.len());
                 }
                 Ok(Err(error)) => Fault::of("PutEvents", &error, self.settings),
                 Err(_) => Fault::Silence("PutEvents was not answered in time".to_owned()),
@@ -106,5 +102,51 @@ impl<'s> Bus<'s> {
             }
         };
         vec![Some(fault); events.len()]
+    }
+}
+
+/// Why each of `sent` entries was not taken. Where some failed and the answer does not say which, all count as failed: a
+/// result may come twice, but must come.
+fn entry_faults(entries: &[PutEventsResultEntry], failed: i32, sent: usize) -> Vec<Option<String>> {
+    let fault = |index: usize| match entries.get(index) {
+        Some(PutEventsResultEntry { error_code: Some(code), .. }) => Some(format!("PutEvents: {code}")),
+        Some(entry) if failed > 0 && entry.event_id.is_none() => Some("PutEvents: the entry was not taken".to_owned()),
+        None if failed > 0 => Some("PutEvents: the answer lacks the entry".to_owned()),
+        _ => None,
+    };
+    let faults: Vec<_> = (0..sent).map(fault).collect();
+    if failed > 0 && faults.iter().all(Option::is_none) {
+        return vec![Some("PutEvents: an entry was not taken".to_owned()); sent];
+    }
+    faults
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{PutEventsResultEntry, entry_faults};
+
+    /// How many of two entries count as failed, by what the answer says of each.
+    #[track_caller]
+    fn check(failed: i32, entries: &[(Option<&str>, Option<&str>)], expected: usize) {
+        let entry = |(id, code): &(Option<&str>, Option<&str>)| {
+            let entry = PutEventsResultEntry::builder().set_event_id(id.map(str::to_owned));
+            entry.set_error_code(code.map(str::to_owned)).build()
+        };
+        let entries: Vec<_> = entries.iter().map(entry).collect();
+        assert_eq!(entry_faults(&entries, failed, 2).iter().flatten().count(), expected);
+    }
+
+    #[test]
+    fn an_entry_is_published_only_where_the_answer_leaves_no_doubt() {
+        let taken = (Some("id"), None);
+        check(0, &[taken, taken], 0);
+        check(0, &[], 0);
+        check(0, &[(None, None), taken], 0);
+        check(1, &[taken, (None, Some("InternalFailure"))], 1);
+        check(1, &[(Some("id"), Some("InternalFailure")), taken], 1);
+        check(1, &[taken, taken], 2);
+        check(1, &[taken], 1);
+        check(2, &[], 2);
+        check(0, &[(None, Some("InternalFailure")), taken], 1);
     }
 }

@@ -194,7 +194,7 @@ impl<'s> Handler<'s> {
     /// never succeed is one only where there is no bus to report it on.
     async fn serve(&self, door: &'static str, requested: &Requested, invocation: &Invocation) -> Result<Box<RawValue>, FunctionError> {
         let deadlines = Deadlines::new(SystemTime::now(), [Some(invocation.end), None, None]);
-        let session = self.iot.session(deadlines.work);
+        let session = self.iot.session(deadlines.work).that_comes_again();
         let result = self.perform(door, requested, invocation, &session, deadlines.work).await;
         if let Err(failure) = &result
             && self.comes_again(failure)
@@ -250,7 +250,7 @@ impl<'s> Handler<'s> {
                 return End::Again;
             }
         };
-        let session = self.iot.session(until).paced();
+        let session = self.iot.session(until).that_comes_again().paced();
         match self.perform(door, requested, invocation, &session, until).await {
             Err(failure) if self.comes_again(&failure) => End::Again,
             result => End::Result(requested.result(&result)),
@@ -260,7 +260,7 @@ impl<'s> Handler<'s> {
     /// Works a direct call: its result is the return value, its failure a function error of the API's name.
     async fn call(&self, door: &'static str, call: &Call, invocation: &Invocation) -> Result<Box<RawValue>, FunctionError> {
         let deadlines = Deadlines::new(SystemTime::now(), [Some(invocation.end), None, None]);
-        let session = self.iot.session(deadlines.work);
+        let session = self.iot.session(deadlines.work).that_comes_again();
         let id = call.request_id().unwrap_or(&invocation.id);
         let work = self.carry_out(call.task(), Owner::request(id), invocation, &session);
         let result = in_time(work, &session, deadlines.work).await;
@@ -398,7 +398,8 @@ fn undeliverable(fault: &str) -> FunctionError {
 }
 
 fn unpublished(fault: &str) -> FunctionError {
-    FunctionError { kind: "UndeliverableResult", message: format!("the work is done, but its result could not be published: {fault}") }
+    let message = format!("the work is done, but its result could not be published: {fault}");
+    FunctionError { kind: "UndeliverableResult", message: beginning(&message, 4096) }
 }
 
 fn written(document: &impl Serialize) -> Result<Box<RawValue>, FunctionError> {

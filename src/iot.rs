@@ -19,7 +19,7 @@ use aws_sdk_iot::{
     types::{self, MitigationActionParams, Tag},
 };
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
-use tokio::time::{Instant, sleep, sleep_until, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use self::pace::Pace;
 use crate::{
@@ -56,6 +56,7 @@ impl<'s> Iot<'s> {
             began: Instant::now(),
             until,
             pace: None,
+            comes_again: false,
             propagation: Propagation::default(),
             tally: Tally::default(),
             last_answer: RefCell::default(),
@@ -70,6 +71,7 @@ pub struct Session<'s> {
     began: Instant,
     until: Instant,
     pace: Option<&'s Pace>,
+    comes_again: bool,
     propagation: Propagation,
     tally: Tally,
     last_answer: RefCell<Option<Failure>>,
@@ -92,6 +94,13 @@ impl Session<'_> {
     #[must_use]
     pub fn paced(self) -> Self {
         Self { pace: Some(&self.iot.pace), ..self }
+    }
+
+    /// The same calls, for a request that is delivered again where it fails for now: running out of time is such a failure,
+    /// whatever the service answered before, for the next delivery finds out more.
+    #[must_use]
+    pub fn that_comes_again(self) -> Self {
+        Self { comes_again: true, ..self }
     }
 
     /// [`CreateMitigationAction`](https://docs.aws.amazon.com/iot/latest/apireference/API_CreateMitigationAction.html).
@@ -211,7 +220,8 @@ impl Session<'_> {
     #[must_use]
     pub fn out_of_time(&self) -> Failure {
         let calls = self.tally.calls.get();
-        let last = self.last_answer.borrow().clone().map(|last| self.propagation.tell(last));
+        let last = self.last_answer.borrow().clone().filter(|last| last.code.is_retryable() || !self.comes_again);
+        let last = last.map(|last| self.propagation.tell(last));
         let Some(last) = last else {
             let silence = self.last_silence.borrow();
             let text = format!("time ran out after {calls} calls without an answer of AWS IoT's");
@@ -229,8 +239,9 @@ impl Session<'_> {
     {
         let mut tries = 0;
         loop {
-            let slot = self.pace.map_or_else(Instant::now, |pace| pace.slot(operation, self.until));
-            sleep_until(slot.min(self.until)).await;
+            if let Some(pace) = self.pace {
+                pace.turn(operation, self.until).await;
+            }
             let Some(room) = self.room() else {
                 return Err(self.out_of_time());
             };
@@ -341,8 +352,10 @@ fn action(name: &ActionName, arn: Option<String>, id: Option<String>, kind: Opti
 
 fn described(name: &ActionName, found: DescribeMitigationActionOutput) -> Result<(Action, Described), Failure> {
     let moment = |at: DateTime| {
-        let text = at.fmt(DateTimeFormat::DateTime).unwrap_or_default();
-        Moment { seconds: at.as_secs_f64(), text }
+        let seconds = at.as_secs_f64();
+        // The service tells milliseconds, as a fraction that no binary number holds exactly.
+        let at = format!("{:.0}", seconds * 1000.0).parse().map_or(at, DateTime::from_millis);
+        Moment { seconds, text: at.fmt(DateTimeFormat::DateTime).unwrap_or_default() }
     };
     let described = Described {
         role_arn: found.role_arn.map(RoleArn::found),

@@ -61,15 +61,18 @@ impl Lifecycle<'_> {
         let tags = wanted.tags.owned_by(self.owner.made());
         let mut round = 1;
         loop {
-            let taken = match self.iot.create(&wanted.name, &wanted.definition, &tags).await {
-                Err(failure) if failure.code == Code::ResourceAlreadyExists => failure,
+            match self.iot.create(&wanted.name, &wanted.definition, &tags).await {
+                Err(failure) if failure.code == Code::ResourceAlreadyExists => {}
                 // The limit may be met by the very action that an earlier delivery made.
                 Err(failure) if failure.code == Code::LimitExceeded => return self.met_at_limit(wanted).await.unwrap_or(Err(failure)),
                 made => return made.map(|action| Outcome::of(Verdict::Created, action)),
-            };
+            }
             match self.meet(wanted).await {
                 Err(failure) if failure.code == Code::ResourceNotFound && round < ROUNDS => self.iot.pause(round).await,
-                Err(failure) if failure.code == Code::ResourceNotFound => return Err(taken),
+                Err(failure) if failure.code == Code::ResourceNotFound => {
+                    let text = format!("the name {} is taken, and there is no such action: AWS IoT contradicts itself", wanted.name);
+                    return Err(Failure::new(Code::InternalFailure, text));
+                }
                 met => return met,
             }
             round += 1;
@@ -78,7 +81,11 @@ impl Lifecycle<'_> {
 
     /// A create that met the account's limit, where its owner's own action has the name.
     async fn met_at_limit(&self, wanted: &Create) -> Option<Result<Outcome, Failure>> {
-        let (arn, tags) = self.tags(&wanted.name).await.ok()?;
+        let (arn, tags) = match self.tags(&wanted.name).await {
+            Ok(found) => found,
+            Err(failure) if failure.code.is_retryable() => return Some(Err(failure)),
+            Err(_) => return None,
+        };
         let is_ours = matches!(self.owner.standing(tags.owner()), Standing::Made | Standing::Adopted);
         if is_ours { Some(self.again(wanted, &arn, &tags).await) } else { None }
     }
@@ -92,7 +99,7 @@ impl Lifecycle<'_> {
             standing @ Standing::Foreign(_) => (OnConflict::Fail, standing),
         };
         match take {
-            OnConflict::Fail => Err(taken(&wanted.name, &arn, &tags, wanted.on_conflict, &standing)),
+            OnConflict::Fail => Err(self.taken(wanted, &arn, &tags, &standing)),
             OnConflict::Adopt => self.adopt(wanted, &arn, &tags, &standing).await,
             OnConflict::Overwrite => self.overwrite(wanted, &arn, &tags, &standing).await,
         }
@@ -117,7 +124,7 @@ impl Lifecycle<'_> {
     async fn adopt(&self, wanted: &Create, arn: &str, tags: &Tags, standing: &Standing) -> Result<Outcome, Failure> {
         let (action, described) = self.iot.describe(&wanted.name).await?;
         if !is_defined_as(&described, &wanted.definition) {
-            let failure = taken(&wanted.name, arn, tags, wanted.on_conflict, standing);
+            let failure = self.taken(wanted, arn, tags, standing);
             return Err(failure.because("its role or its parameters are not the same, so that it cannot be adopted"));
         }
         let marked = match (standing, self.owner.adopted()) {
@@ -261,6 +268,24 @@ impl Lifecycle<'_> {
         Ok(())
     }
 
+    /// The failure of a create whose name is another's: whose, where, and the way out, in the words of who asks.
+    fn taken(&self, wanted: &Create, arn: &str, tags: &Tags, standing: &Standing) -> Failure {
+        let owner = owner_in_words(tags.owner());
+        let [set, adopt, overwrite] = match self.owner.adopted() {
+            Some(_) => ["OnConflict", "Adopt", "Overwrite"],
+            None => ["onConflict", "adopt", "overwrite"],
+        };
+        let way_out = match (standing, wanted.on_conflict) {
+            (Standing::Foreign(_), _) => "choose another name, or have its owner delete it first".to_owned(),
+            (_, OnConflict::Fail) => {
+                format!("choose another name, or set {set} to {adopt} (take it as it is, if it is the same) or to {overwrite}")
+            }
+            _ => format!("choose another name, make the definition the same, or set {set} to {overwrite}"),
+        };
+        let text = format!("the name {} is taken by {arn}, owned by {owner}: {way_out}", wanted.name);
+        Failure::new(Code::ResourceAlreadyExists, text)
+    }
+
     /// Takes away what a failed create made although its answer was lost: an action of the owner's that is no older than
     /// the request. Where that cannot be told, whatever follows the failure finds it.
     async fn undo(&self, name: &ActionName, began: SystemTime) {
@@ -281,16 +306,6 @@ fn is_defined_as(found: &Described, wanted: &Definition) -> bool {
 /// Who an owner tag names, in words.
 fn owner_in_words(tag: Option<&str>) -> String {
     tag.map_or_else(|| "nobody that this provider knows (it carries no owner tag)".to_owned(), |tag| format!("\"{tag}\""))
-}
-
-fn taken(name: &ActionName, arn: &str, tags: &Tags, on_conflict: OnConflict, standing: &Standing) -> Failure {
-    let owner = owner_in_words(tags.owner());
-    let way_out = match (standing, on_conflict) {
-        (Standing::Foreign(_), _) => "choose another name, or have its owner delete it first",
-        (_, OnConflict::Fail) => "choose another name, or set OnConflict to Adopt (take it as it is, if it is the same) or to Overwrite",
-        _ => "choose another name, make the definition the same, or set OnConflict to Overwrite",
-    };
-    Failure::new(Code::ResourceAlreadyExists, format!("the name {name} is taken by {arn}, owned by {owner}: {way_out}"))
 }
 
 fn not_ours(name: &ActionName, arn: &str, owner: Option<&str>, verb: &str) -> Failure {

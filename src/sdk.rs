@@ -69,7 +69,10 @@ fn code_of(status: u16, name: &str) -> Code {
         (401 | 403, _) => Code::AccessDenied,
         // A success that cannot be read is a success to be asked for again.
         (500.. | ..=399 | 408, _) | (_, "InternalFailureException") => Code::InternalFailure,
-        (429, _) | (_, "ThrottlingException" | "Throttling" | "TooManyRequestsException") => Code::Throttling,
+        (429, _)
+        | (_, "ThrottlingException" | "Throttling" | "ThrottledException" | "TooManyRequestsException" | "RequestLimitExceeded") => {
+            Code::Throttling
+        }
         (_, "AccessDeniedException") => Code::AccessDenied,
         (_, "ResourceAlreadyExistsException") | (409, "") => Code::ResourceAlreadyExists,
         (_, "ResourceNotFoundException") | (404, "") => Code::ResourceNotFound,

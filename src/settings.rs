@@ -129,18 +129,19 @@ impl<F: Fn(&str) -> Option<String>> Variables<F> {
 
     /// What may never be printed. Something shorter than any credential is a local run's, and would blot out words.
     fn credentials(&mut self) -> Vec<String> {
-        let found = [
-            self.required("AWS_ACCESS_KEY_ID", "the function's access key, which Lambda sets", owned),
-            self.required("AWS_SECRET_ACCESS_KEY", "the function's secret key, which Lambda sets", owned),
-            self.value("AWS_SESSION_TOKEN"),
-        ];
+        let names = [("AWS_ACCESS_KEY_ID", true), ("AWS_SECRET_ACCESS_KEY", true), ("AWS_SESSION_TOKEN", false)];
+        let found = names.map(|(name, is_needed)| {
+            let value = self.value(name);
+            let is_legal = |value: &String| value.bytes().all(|b| b.is_ascii_graphic());
+            if is_needed && value.is_none() {
+                self.problems.push(Problem::missing(name, "the function's credential, which Lambda sets"));
+            } else if !value.as_ref().is_none_or(is_legal) {
+                self.problems.push(Problem::other(name, "is no credential (its value is not shown), legal are visible ASCII characters"));
+            }
+            value
+        });
         found.into_iter().flatten().filter(|secret| secret.len() >= 8).collect()
     }
-}
-
-#[expect(clippy::unnecessary_wraps, reason = "a parser that takes anything")]
-fn owned(value: &str) -> Option<String> {
-    Some(value.to_owned())
 }
 
 fn endpoint(value: &str) -> Option<String> {

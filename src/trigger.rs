@@ -90,8 +90,8 @@ impl Trigger {
             return Event::read(&fields).map(Self::Event);
         }
         if ["actionName", "operation"].iter().any(|name| fields.has(name)) {
-            let value = serde_json::from_str(text).unwrap_or_default();
-            return Ok(Self::Direct(Box::new(Call::read("", &value, true))));
+            let value = serde_json::from_str(text).ok();
+            return Ok(Self::Direct(Box::new(Call::read("", value.as_ref(), true))));
         }
         Err(Unrecognized::NoSuchShape)
     }
@@ -108,13 +108,14 @@ impl Trigger {
         }
     }
 
-    /// Recognises records by the first: those of an invocation are all of one kind.
+    /// Recognises records by any of them: those of an invocation are all of one kind, and one may be broken.
     fn recognise_records(records: &RawValue) -> Result<Self, Unrecognized> {
         let records: Vec<&RawValue> = serde_json::from_str(records.get()).map_err(|_| Unrecognized::NoSuchShape)?;
-        let first = records.first().and_then(|record| Fields::of(record.get())).ok_or(Unrecognized::NoSuchShape)?;
-        if Batch::is_of_one(&first) {
+        let any =
+            |is_one: fn(&Fields<'_>) -> bool| records.iter().filter_map(|record| Fields::of(record.get())).any(|record| is_one(&record));
+        if any(Batch::is_of_one) {
             Ok(Self::Batch(Batch::read(&records)))
-        } else if notification::is_one(&first) {
+        } else if any(notification::is_one) {
             Ok(Self::Notification(notification::read(&records)))
         } else {
             Err(Unrecognized::NoSuchShape)

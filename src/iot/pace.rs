@@ -5,9 +5,17 @@
 //! instances. So an instance makes at most half of that, evenly spaced; where the service throttles, half as many, and
 //! with each answer a little more again.
 
-use std::{cell::RefCell, collections::BTreeMap, time::Duration};
+use std::{
+    cell::{Cell, RefCell},
+    collections::BTreeMap,
+    rc::Rc,
+    time::Duration,
+};
 
-use tokio::time::Instant;
+use tokio::{
+    sync::Mutex,
+    time::{Instant, sleep_until},
+};
 
 /// Calls a second of one operation from one instance.
 const MOST: f64 = 5.0;
@@ -15,54 +23,62 @@ const LEAST: f64 = 0.5;
 
 /// The pace of one instance, by operation.
 #[derive(Default)]
-pub(super) struct Pace(RefCell<BTreeMap<&'static str, Lane>>);
+pub(super) struct Pace(RefCell<BTreeMap<&'static str, Rc<Lane>>>);
 
+/// The calls of one operation. Who waits takes a turn, in the order of asking, and nobody has one before it: so that
+/// those who wait are slowed down, too.
 struct Lane {
-    rate: f64,
+    turn: Mutex<()>,
+    rate: Cell<f64>,
     /// When the next call may be made.
-    next: Instant,
+    next: Cell<Instant>,
     /// Throttles of calls that were made before this say nothing new.
-    slowed: Instant,
+    slowed: Cell<Option<Instant>>,
 }
 
 impl Pace {
-    /// When the next call of `operation` may be made. It is the caller's then, unless that is not before `until`.
-    pub(super) fn slot(&self, operation: &'static str, until: Instant) -> Instant {
-        self.with(operation, |lane| {
-            let slot = lane.next.max(Instant::now());
-            if slot < until {
-                lane.next = slot + lane.gap();
+    /// Waits until a call of `operation` may be made, or until `until`.
+    pub(super) async fn turn(&self, operation: &'static str, until: Instant) {
+        let lane = self.lane(operation);
+        let turn = async {
+            let _turn = lane.turn.lock().await;
+            while Instant::now() < lane.next.get() {
+                sleep_until(lane.next.get()).await;
             }
-            slot
-        })
+            lane.next.set(Instant::now() + lane.gap());
+        };
+        // Where the time runs out the caller finds so itself.
+        drop(tokio::time::timeout_at(until, turn).await);
     }
 
     /// A call of `operation` has been answered.
     pub(super) fn answered(&self, operation: &'static str) {
-        self.with(operation, |lane| lane.rate = (lane.rate + 0.1).min(MOST));
+        let lane = self.lane(operation);
+        lane.rate.set((lane.rate.get() + 0.2).min(MOST));
     }
 
     /// A call of `operation` has been throttled.
     pub(super) fn throttled(&self, operation: &'static str) {
-        self.with(operation, |lane| {
-            let now = Instant::now();
-            if now.duration_since(lane.slowed) >= lane.gap() {
-                lane.slowed = now;
-                lane.rate = (lane.rate / 2.0).max(LEAST);
-                lane.next = lane.next.max(now + lane.gap());
-            }
-        });
+        /// Calls that are under way when one is throttled are throttled for the same reason.
+        const UNDER_WAY: Duration = Duration::from_millis(500);
+
+        let lane = self.lane(operation);
+        let now = Instant::now();
+        if lane.slowed.get().is_none_or(|slowed| now.duration_since(slowed) >= lane.gap().max(UNDER_WAY)) {
+            lane.slowed.set(Some(now));
+            lane.rate.set((lane.rate.get() / 2.0).max(LEAST));
+            lane.next.set(lane.next.get().max(now + lane.gap()));
+        }
     }
 
-    fn with<T>(&self, operation: &'static str, change: impl FnOnce(&mut Lane) -> T) -> T {
-        let mut lanes = self.0.borrow_mut();
-        let now = Instant::now();
-        change(lanes.entry(operation).or_insert(Lane { rate: MOST, next: now, slowed: now }))
+    fn lane(&self, operation: &'static str) -> Rc<Lane> {
+        let lane = || Lane { turn: Mutex::default(), rate: Cell::new(MOST), next: Cell::new(Instant::now()), slowed: Cell::default() };
+        Rc::clone(self.0.borrow_mut().entry(operation).or_insert_with(|| Rc::new(lane())))
     }
 }
 
 impl Lane {
     fn gap(&self) -> Duration {
-        Duration::from_secs_f64(1.0 / self.rate)
+        Duration::from_secs_f64(1.0 / self.rate.get())
     }
 }

@@ -82,23 +82,38 @@ struct ErrorPart {
 }
 
 impl Call {
-    /// Reads a request at `path` (`detail` of an event, empty for a whole payload); only a direct call may give `requestId`.
+    /// Reads a request at `path` (`detail` of an event, empty for a whole payload), `None` where it cannot be read; only a
+    /// direct call may give `requestId`.
     #[must_use]
-    pub fn read(path: &str, value: &Value, is_direct: bool) -> Self {
+    pub fn read(path: &str, value: Option<&Value>, is_direct: bool) -> Self {
         let mut reader = Reader::new(Spelling::Api);
-        if !value.is_object() {
-            let path = if path.is_empty() { "request" } else { path };
-            reader.note(Problem::illegal(path, &value.to_string(), "an object"));
-        }
-        let known = if is_direct { KNOWN.as_slice() } else { KNOWN.split_last().map_or(KNOWN.as_slice(), |(_, known)| known) };
-        let members = reader.object(path, Some(value).filter(|value| value.is_object()), known);
-        let given = |name: &str| value.get(name).and_then(Value::as_str).map(|text| beginning(text, 256));
-        let request_id = if is_direct { reader.optional_text(&reader.member(&members, "requestId")) } else { None };
-        let operation = match reader.member(&members, "operation") {
-            node if node.value().is_some() => reader.text(&node),
-            _ => Some(Operation::Create),
+        let given = |name: &str| value?.get(name)?.as_str().map(|text| beginning(text, 256));
+        let at = if path.is_empty() { "request" } else { path };
+        let mut request_id = None;
+        let task = match value {
+            None => {
+                reader.note(Problem::other(at, "cannot be read: it is nested too deeply, or holds what is no number or no Unicode"));
+                None
+            }
+            Some(value) if !value.is_object() => {
+                reader.note(Problem::illegal(at, &value.to_string(), "an object"));
+                None
+            }
+            Some(_) => {
+                let known = if is_direct { KNOWN.as_slice() } else { KNOWN.split_last().map_or(KNOWN.as_slice(), |(_, known)| known) };
+                let members = reader.object(path, value, known);
+                if is_direct {
+                    request_id = reader.optional_text(&reader.member(&members, "requestId"));
+                }
+                match reader.member(&members, "operation") {
+                    node if node.value().is_some() => match reader.text::<Operation>(&node) {
+                        Some(operation) => operation.read(&mut reader, &members),
+                        None => check_members(&mut reader, &members),
+                    },
+                    _ => Operation::Create.read(&mut reader, &members),
+                }
+            }
         };
-        let task = operation.and_then(|operation| operation.read(&mut reader, &members));
         Self {
             operation: given("operation").unwrap_or_else(|| Operation::Create.as_str().to_owned()),
             action_name: given("actionName"),
@@ -231,6 +246,20 @@ impl Operation {
         let tags = reader.tags(tags);
         Some(Task::Update(Update { name: name?, change: Change::Parts { role_arn, params }, tags, forgotten: Vec::new() }))
     }
+}
+
+/// Notes what is wrong with the members that are there, where no operation tells which are needed.
+fn check_members(reader: &mut Reader, members: &Members<'_>) -> Option<Task> {
+    let [name, role_arn, params, tags, on_conflict] =
+        ["actionName", "roleArn", "actionParams", "tags", "onConflict"].map(|name| reader.member(members, name));
+    reader.optional_text::<ActionName>(&name);
+    reader.optional_text::<RoleArn>(&role_arn);
+    if params.value().is_some() {
+        reader.params(&params);
+    }
+    reader.tags(&tags);
+    reader.on_conflict(&on_conflict);
+    None
 }
 
 /// What a direct call's retries are recognised by.

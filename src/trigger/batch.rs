@@ -71,7 +71,9 @@ impl Message {
         let text = |name: &str| record.as_ref().and_then(|record| record.text(name));
         let id = text("messageId").unwrap_or_default();
         let attributes = record.as_ref().and_then(|record| Fields::of(record.get("attributes")?.get()));
-        let sent = attributes.and_then(|attributes| attributes.text("SentTimestamp")?.parse().ok()).unwrap_or(u64::MAX);
+        // A string of milliseconds; whoever makes events by hand may write a number.
+        let sent =
+            attributes.and_then(|attributes| attributes.get("SentTimestamp")?.get().trim_matches('"').parse().ok()).unwrap_or(u64::MAX);
         let content = text("body").map_or(Content::Unreadable, |body| Content::read(&body, &id));
         Self { id, content, sent }
     }
@@ -94,12 +96,11 @@ impl Content {
                 Err(_) => Self::Unreadable,
             };
         }
-        match serde_json::from_str::<Value>(body) {
-            Ok(value) if fields.has("actionName") || fields.has("operation") => {
-                Self::Requested(Box::new(Requested::message(Call::read("", &value, false), id.to_owned())))
-            }
-            _ => Self::Unreadable,
+        if !fields.has("actionName") && !fields.has("operation") {
+            return Self::Unreadable;
         }
+        let value: Option<Value> = serde_json::from_str(body).ok();
+        Self::Requested(Box::new(Requested::message(Call::read("", value.as_ref(), false), id.to_owned())))
     }
 }
 

@@ -258,6 +258,9 @@ impl Envelope {
 
         let echo = Echo { stack: &self.stack_id, request: &self.request_id, logical: &self.logical_id, physical: &self.physical_id };
         let bare = self.written(result, &echo, 0);
+        if result.is_ok() && bare.len() <= LONGEST {
+            return bare;
+        }
         if bare.len() + LEAST_REASON <= LONGEST {
             return self.written(result, &echo, LONGEST - bare.len());
         }
@@ -269,8 +272,7 @@ impl Envelope {
     }
 
     fn written(&self, result: &Result<Outcome, Failure>, echo: &Echo<'_>, room: usize) -> String {
-        let marker = self.marker();
-        let given = if echo.physical.is_empty() { &marker } else { echo.physical };
+        let marker;
         let request_type = self.request_type();
         let action = result.as_ref().ok().and_then(|outcome| outcome.action.as_ref()).filter(|_| request_type != "Delete");
         let document = Document {
@@ -278,8 +280,11 @@ impl Envelope {
             reason: result.as_ref().err().map(|failure| failure.reason(room)),
             physical_resource_id: match (action, request_type.as_str()) {
                 (Some(action), _) => action.name.as_str(),
-                (None, "Create") => &marker,
-                (None, _) => given,
+                (None, kind) if kind != "Create" && !echo.physical.is_empty() => echo.physical,
+                _ => {
+                    marker = self.marker();
+                    &marker
+                }
             },
             stack_id: echo.stack,
             request_id: echo.request,

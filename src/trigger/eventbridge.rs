@@ -66,8 +66,8 @@ impl Event {
             return Err(Unrecognized::AnotherDetailType);
         }
         let id = text("id");
-        let detail = fields.get("detail").and_then(|detail| Value::deserialize(detail).ok()).unwrap_or_default();
-        let mut call = Call::read("detail", &detail, false);
+        let detail = fields.get("detail").map_or(Ok(Value::Null), Value::deserialize).ok();
+        let mut call = Call::read("detail", detail.as_ref(), false);
         if id.is_empty() {
             call = call.refused(vec![Problem::missing("id", "the event's id, by which a second delivery is recognised")]);
         }
@@ -79,6 +79,7 @@ impl Requested {
     /// A request that is no event itself, as a queue's message may be.
     #[must_use]
     pub fn message(call: Call, id: String) -> Self {
+        let call = if id.is_empty() { call.refused(vec![Problem::missing("messageId", "the message's id")]) } else { call };
         Self { call, owner: Owner::message(&id), id, source: "aws:sqs".to_owned() }
     }
 

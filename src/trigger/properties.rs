@@ -19,6 +19,16 @@ pub enum Spelling {
 }
 
 impl Spelling {
+    /// Whether `given` is the API's `name` in this spelling.
+    fn is_name(self, name: &str, given: &str) -> bool {
+        match (self, name.split_at_checked(1), given.split_at_checked(1)) {
+            (Self::CloudFormation, Some((first, rest)), Some((given_first, given_rest))) => {
+                rest == given_rest && first.eq_ignore_ascii_case(given_first) && given_first.bytes().all(|b| b.is_ascii_uppercase())
+            }
+            _ => name == given,
+        }
+    }
+
     /// The API's `name` in this spelling.
     fn name(self, name: &str) -> String {
         let mut letters = name.chars();
@@ -80,8 +90,10 @@ impl Reader {
                 None
             }
         };
-        let known: Vec<String> = known.iter().map(|name| self.spelling.name(name)).collect();
-        for (name, value) in map.into_iter().flatten().filter(|(name, _)| !known.contains(name)) {
+        let spelling = self.spelling;
+        let is_unknown = |name: &str| !known.iter().any(|known| spelling.is_name(known, name));
+        for (name, value) in map.into_iter().flatten().filter(|(name, _)| is_unknown(name)) {
+            let known: Vec<String> = known.iter().map(|name| spelling.name(name)).collect();
             self.problems.push(Problem::unknown(&join(path, name), name, &value.to_string(), &known));
         }
         Members { path: path.to_owned(), map }
@@ -140,9 +152,10 @@ impl Reader {
 
     /// `actionParams`: exactly one of six kinds.
     pub fn params(&mut self, node: &Node<'_>) -> Option<Params> {
-        let legal = format!("an object with one of {}", KINDS.map(|kind| self.spelling.name(kind)).join(", "));
+        let spelling = self.spelling;
+        let legal = || format!("an object with one of {}", KINDS.map(|kind| spelling.name(kind)).join(", "));
         let Some(value) = node.value else {
-            self.problems.push(Problem::missing(&node.path, &legal));
+            self.problems.push(Problem::missing(&node.path, &legal()));
             return None;
         };
         let members = self.object(&node.path, Some(value), &KINDS);
@@ -153,7 +166,7 @@ impl Reader {
         match params.len() {
             1 => params.pop().flatten(),
             0 if members.map.is_none_or(Map::is_empty) && before == self.problems.len() && value.is_object() => {
-                self.problems.push(Problem::missing(&node.path, &legal));
+                self.problems.push(Problem::missing(&node.path, &legal()));
                 None
             }
             0 => None,

@@ -6,10 +6,10 @@ use serde_json::{Value, json};
 
 use crate::{
     support::{
-        World,
+        Aws,
         fault::Fault,
         function::{ACCESS_KEY, SECRET_KEY, SESSION_TOKEN},
-        stack::{merged, sample},
+        stack::{World, merged, sample},
     },
     world, world_with,
 };
@@ -336,6 +336,10 @@ async fn a_bad_setting_is_answered_for_and_does_no_work() {
         let output = world.function.end().await;
         assert!(output.contains("ERROR") && output.contains(name), "{output}");
     }
+    let world = world_with(&[("AWS_ACCESS_KEY_ID", "no key"), ("AWS_SESSION_TOKEN", "a\nsecret")]).await;
+    let played = world.play(&create()).await;
+    let reason = played.failed("InvalidSetting").reason();
+    assert!(reason.contains("AWS_ACCESS_KEY_ID") && reason.contains("AWS_SESSION_TOKEN") && !reason.contains("secret\""), "{reason}");
     let world = world_with(&[("AWS_REGION", ""), ("AWS_SECRET_ACCESS_KEY", "")]).await;
     let played = world.play(&create()).await;
     let reason = played.failed("InvalidSetting").reason();
@@ -409,4 +413,23 @@ async fn a_warm_function_keeps_its_connections() {
     }
     // One to the Runtime API, one to IoT and one to the bucket, which are all at one address here.
     assert!(world.aws.connections() <= 3, "{} connections", world.aws.connections());
+}
+
+#[tokio::test]
+async fn over_tls_the_roots_of_ssl_cert_file_are_trusted_in_place_of_the_built_in_ones() {
+    let aws = Aws::start().await;
+    let (url, roots) = crate::support::tls::serve(&aws).await;
+    let settings = [("AWS_ENDPOINT_URL", url.as_str()), ("SSL_CERT_FILE", roots.to_str().unwrap())];
+    let world = World::of(aws.clone(), crate::function(&aws, &settings));
+    let (key, http) = world.response_url("");
+    let https = http.replace(&world.aws.url(), &url);
+    world.play_to(&key, merged(create(), &json!({ "ResponseURL": https }))).await.succeeded();
+    std::fs::remove_file(roots).unwrap();
+
+    // Nobody has signed its certificate: without the file it is not trusted, and the request fails in time.
+    let aws = Aws::start().await;
+    let (url, roots) = crate::support::tls::serve(&aws).await;
+    let world = World::of(aws.clone(), crate::function(&aws, &[("AWS_ENDPOINT_URL", url.as_str())]));
+    world.with_timeout(Duration::from_secs(2)).play(&create()).await.failed("InternalFailureException");
+    std::fs::remove_file(roots).unwrap();
 }

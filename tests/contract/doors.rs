@@ -7,13 +7,12 @@ use serde_json::{Value, json};
 use crate::{
     lifecycle::OWNER_TAG,
     support::{
-        World,
         bus::Event,
         fault::Fault,
         iot::{Call, Iot},
         lambda::Returned,
         queue::{Message, Queue},
-        stack::{merged, sample},
+        stack::{World, merged, sample},
     },
     world, world_with,
 };
@@ -662,4 +661,75 @@ async fn a_burst_through_a_queue_that_redelivers_ends_with_every_action_once_at_
     let reported: BTreeSet<String> = world.aws.bus.take().iter().map(|event| event.detail["requestId"].to_string()).collect();
     assert_eq!(reported.len(), ACTIONS as usize, "every result came back");
     drop(second);
+}
+
+#[tokio::test]
+async fn a_time_out_after_a_conflict_comes_again() {
+    for (operation, setup) in [
+        ("ListTagsForResource", Fault::Refuse(409, "ResourceAlreadyExistsException")),
+        ("ListTagsForResource", Fault::Refuse(410, "LimitExceededException")),
+    ] {
+        let world = world_with_bus().await.with_timeout(Duration::from_secs(2));
+        send(&world, &create()).await.succeeded("CREATED");
+        world.aws.iot.faults.set("CreateMitigationAction", setup, 1);
+        world.aws.iot.faults.set(operation, Fault::Hang, 100);
+        let sent = send(&world, &create()).await;
+        sent.errored("InternalFailureException");
+        assert!(sent.events.is_empty());
+        world.aws.iot.faults.clear();
+        send(&world, &create()).await.succeeded("CREATED");
+    }
+}
+
+#[tokio::test]
+async fn the_pace_yields_to_throttling_also_for_what_waits_already() {
+    let world = world_with_bus().await.with_timeout(Duration::from_mins(1));
+    world.aws.iot.set_rate(2.0);
+    let message = |n: u32| Message {
+        id: format!("m{n}"),
+        body: of(&format!("id-{n}"), event(&json!({ "actionName": format!("action-{n}") }))).to_string(),
+        sent: n.into(),
+        receives: 1,
+    };
+    let messages: Vec<Message> = (0..30).map(message).collect();
+    let began = std::time::Instant::now();
+    let sent = send(&world, &Queue::event(&messages)).await;
+    assert_eq!(sent.returned, Ok(json!({ "batchItemFailures": [] })));
+    let throttled = sent.calls.iter().filter(|call| call.status == 400).count();
+    assert!(throttled <= 15, "{throttled} of {} calls were throttled", sent.calls.len());
+    assert!(began.elapsed() < Duration::from_secs(30), "{:?}", began.elapsed());
+}
+
+#[tokio::test]
+async fn the_way_out_of_a_conflict_is_in_the_words_of_who_asks() {
+    let world = world().await;
+    plant_different(&world, &[]);
+    assert!(send(&world, &create()).await.errored("ResourceAlreadyExistsException").contains("set onConflict to adopt"));
+    let played = world.play(&sample("create-add-things-to-thing-group.json")).await;
+    assert!(!played.succeeded().answer()["Data"].is_null());
+    let stacks = merged(sample("create-add-things-to-thing-group.json"), &json!({ "ResourceProperties": { "ActionName": NAME } }));
+    assert!(world.play(&stacks).await.reason().contains("set OnConflict to Adopt"));
+}
+
+#[tokio::test]
+async fn dates_are_the_services_to_the_millisecond() {
+    let world = world().await;
+    plant(&world, &[]);
+    world.aws.iot.tamper(NAME, |action| action.as_mut().unwrap().created = 1_732_270_000.123);
+    let sent = send(&world, &json!({ "operation": "DescribeMitigationAction", "actionName": NAME })).await;
+    assert_eq!(sent.succeeded("DESCRIBED")["creationDate"], "2024-11-22T10:06:40.123Z");
+}
+
+#[tokio::test]
+async fn an_illegal_operation_hides_no_other_problem_and_what_cannot_be_read_is_said_so() {
+    let world = world().await;
+    let sent = send(&world, &json!({ "operation": "Nope", "actionName": "a b", "roleArn": "x", "tagz": [] })).await;
+    let said = sent.errored("InvalidRequestException");
+    for part in ["operation: \"Nope\"", "actionName: \"a b\"", "roleArn: \"x\"", "tagz: unknown"] {
+        assert!(said.contains(part), "{said} lacks {part}");
+    }
+    let deep = format!("{{\"actionName\":\"a\",\"tags\":{}{}}}", "[".repeat(300), "]".repeat(300));
+    let returned = world.aws.lambda.invoke(deep.into_bytes(), world.timeout, &world.arn).await.unwrap_err();
+    assert_eq!(returned["errorType"], "InvalidRequestException");
+    assert!(returned["errorMessage"].as_str().unwrap().starts_with("request: cannot be read"), "{returned}");
 }

@@ -4,10 +4,9 @@ use serde_json::{Value, json};
 
 use crate::{
     support::{
-        World,
         fault::Fault,
         iot::Iot,
-        stack::{merged, sample},
+        stack::{World, merged, sample},
     },
     world, world_with,
 };

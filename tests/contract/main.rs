@@ -23,7 +23,7 @@ mod validation;
 
 use std::path::Path;
 
-use support::{Aws, Function, World};
+use support::{Aws, Function, stack::World};
 
 /// A world with no settings but those that a local run needs.
 async fn world() -> World {

@@ -6,7 +6,10 @@ use serde_json::{Value, json};
 
 use crate::{
     lifecycle::OWNER_TAG,
-    support::{World, fault::Fault, stack::sample},
+    support::{
+        fault::Fault,
+        stack::{World, sample},
+    },
     world_with,
 };
 

@@ -29,7 +29,19 @@ pub struct Function {
 impl Function {
     /// Starts `binary` against `aws`; `settings` add to Lambda's own variables, an empty value takes one away.
     pub fn start(binary: &Path, aws: &Aws, settings: &[(&str, &str)]) -> Self {
-        let mut command = Command::new(binary);
+        Self::start_under(&[], binary, aws, settings)
+    }
+
+    /// As [`Function::start`], with the binary run by another program.
+    pub fn start_under(runner: &[&str], binary: &Path, aws: &Aws, settings: &[(&str, &str)]) -> Self {
+        let mut command = match runner {
+            [] => Command::new(binary),
+            [program, arguments @ ..] => {
+                let mut command = Command::new(program);
+                command.args(arguments).arg(binary);
+                command
+            }
+        };
         command.env_clear().stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
         let own = [
             ("AWS_LAMBDA_RUNTIME_API", aws.address.to_string()),
@@ -86,6 +98,15 @@ impl Function {
                 () = self.printed.notified() => {}
             }
         }
+    }
+
+    /// All that it printed, once it has ended by itself.
+    pub async fn ended(mut self) -> String {
+        self.child.wait().await.unwrap();
+        while Arc::strong_count(&self.output) > 1 {
+            tokio::task::yield_now().await;
+        }
+        self.output()
     }
 
     /// All that it printed, once it has ended.

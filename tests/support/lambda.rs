@@ -36,6 +36,7 @@ pub struct Lambda {
     arrived: Notify,
     polled: Notify,
     polls: AtomicU64,
+    last: AtomicU64,
     ids: AtomicU64,
 }
 
@@ -63,6 +64,11 @@ impl Lambda {
         }
     }
 
+    /// The poll after `events` more is lost, at which an instance ends.
+    pub fn end_after(&self, events: u64) {
+        self.last.store(self.polls.load(Ordering::SeqCst) + events + 1, Ordering::SeqCst);
+    }
+
     /// Waits until an instance has asked for its first event.
     pub async fn is_up(&self) {
         while self.polls.load(Ordering::SeqCst) == 0 {
@@ -87,8 +93,11 @@ impl Lambda {
     }
 
     async fn next(&self) -> Reply {
-        self.polls.fetch_add(1, Ordering::SeqCst);
+        let poll = self.polls.fetch_add(1, Ordering::SeqCst) + 1;
         self.polled.notify_waiters();
+        if poll == self.last.load(Ordering::SeqCst) {
+            return Reply::Lost;
+        }
         loop {
             let arrived = self.arrived.notified();
             let (invocation, more) = {

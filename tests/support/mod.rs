@@ -22,9 +22,9 @@ pub mod lambda;
 pub mod queue;
 pub mod server;
 pub mod stack;
+pub mod tls;
 
 pub use function::Function;
-pub use stack::World;
 
 /// The region, account and function of every test.
 pub const REGION: &str = "eu-west-1";
@@ -90,6 +90,10 @@ impl Aws {
     /// How many connections have been made to it.
     pub fn connections(&self) -> usize {
         self.connections.load(Ordering::SeqCst)
+    }
+
+    fn count_connection(&self) {
+        self.connections.fetch_add(1, Ordering::SeqCst);
     }
 
     pub fn url(&self) -> String {

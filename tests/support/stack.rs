@@ -131,6 +131,11 @@ impl World {
     pub async fn start(binary: &Path, settings: &[(&str, &str)]) -> Self {
         let aws = Aws::start().await;
         let function = Function::start(binary, &aws, settings);
+        Self::of(aws, function)
+    }
+
+    /// A world of stand-ins and a function that are there.
+    pub fn of(aws: Aws, function: Function) -> Self {
         Self { aws, function, timeout: Duration::from_secs(20), arn: Lambda::arn(), requests: AtomicU64::default() }
     }
 
