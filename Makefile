@@ -1,7 +1,7 @@
 # What a newcomer runs. Needs Rust (rustup), a C compiler and, for the tests, Node and Python 3; the rest is pinned and
 # installed by the targets themselves.
 .POSIX:
-.PHONY: help run serve test lint deny tools package local deploy-tests verify-aws
+.PHONY: help run serve test lint deny tools package local deploy-tests verify-aws measure
 
 CARGO = cargo
 DENY = 0.20.2
@@ -62,6 +62,11 @@ local: package ## answer EVENT=events/....json with sam local invoke, against th
 deploy-tests: package
 	@$(CARGO) build --quiet --example local
 	@cd tests/deploy && ../../.tools/aws/bin/python -m unittest --verbose
+
+measure: ## count the instructions and the memory of the release binary (needs valgrind)
+	@$(CARGO) build --release --bin bootstrap
+	@$(CARGO) build --quiet --example measure
+	@target/debug/examples/measure target/release/bootstrap
 
 verify-aws: package ## prove the assumptions against a real account: REGION=... ROLE=ARN-of-a-role-for-actions
 	@test -n "$(REGION)" && test -n "$(ROLE)" || { echo 'usage: make verify-aws REGION=eu-west-1 ROLE=arn:aws:iam::...'; exit 1; }

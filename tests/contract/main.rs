@@ -17,6 +17,7 @@ mod doors;
 mod laws;
 mod lifecycle;
 mod metrics;
+mod model;
 mod samples;
 mod schemas;
 mod validation;
