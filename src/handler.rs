@@ -81,36 +81,35 @@ impl<'s> Handler<'s> {
         let LambdaEvent { payload, context } = event;
         let began = Instant::now();
         let span = tracing::info_span!("invocation", request_id = context.request_id);
+        let trigger = Trigger::recognise(&payload);
         let invocation = Invocation {
+            door: trigger.as_ref().map_or("unrecognized", Trigger::door),
             home: Home::new(&context.invoked_function_arn, &self.settings.region),
             end: context.deadline(),
             id: context.request_id,
             metrics: Metrics::default(),
         };
-        let trigger = Trigger::recognise(&payload);
-        let door = trigger.as_ref().map_or("unrecognized", Trigger::door);
         let result = async {
             match trigger? {
-                Trigger::CloudFormation(envelope) => self.answer(door, &envelope, &invocation, invocation.end).await,
-                Trigger::Notification(requests) => self.answer_in_turn(door, requests, &invocation).await,
-                Trigger::Event(Event::Requested(requested)) => self.serve(door, &requested, &invocation).await,
+                Trigger::CloudFormation(envelope) => self.answer(&envelope, &invocation, invocation.end).await,
+                Trigger::Notification(requests) => self.answer_in_turn(requests, &invocation).await,
+                Trigger::Event(Event::Requested(requested)) => self.serve(&requested, &invocation).await,
                 Trigger::Event(Event::OwnResult) => written(&serde_json::json!({ "status": "IGNORED" })),
-                Trigger::Batch(batch) => self.serve_batch(door, batch, &invocation).await,
-                Trigger::Direct(call) => self.call(door, &call, &invocation).await,
+                Trigger::Batch(batch) => self.serve_batch(batch, &invocation).await,
+                Trigger::Direct(call) => self.call(&call, &invocation).await,
             }
         };
         let result = result.instrument(span.clone()).await;
         if let Err(FunctionError { kind, message }) = &result {
-            tracing::error!(parent: &span, door, error_type = kind, error_message = message, "invocation failed");
+            tracing::error!(parent: &span, door = invocation.door, error_type = kind, error_message = message, "invocation failed");
         }
-        invocation.metrics.write(door, began.elapsed());
+        invocation.metrics.write(invocation.door, began.elapsed());
         result
     }
 
     /// Answers the requests of a notification one after another; the time that is left is shared among those still to come.
     async fn answer_in_turn(
         &self,
-        door: &'static str,
         requests: Vec<Result<Envelope, Unrecognized>>,
         invocation: &Invocation,
     ) -> Result<Box<RawValue>, FunctionError> {
@@ -122,7 +121,7 @@ impl<'s> Handler<'s> {
             let share = invocation.end.duration_since(now).unwrap_or_default() / left.max(1);
             left = left.saturating_sub(1);
             let answered = match request {
-                Ok(envelope) => self.answer(door, &envelope, invocation, now + share).await,
+                Ok(envelope) => self.answer(&envelope, invocation, now + share).await,
                 Err(unrecognized) => Err(unrecognized.into()),
             };
             match answered {
@@ -141,20 +140,18 @@ impl<'s> Handler<'s> {
     }
 
     /// Works a custom resource's request and delivers its answer: one document, whatever happens on the way to it.
-    async fn answer(
-        &self,
-        door: &'static str,
-        envelope: &Envelope,
-        invocation: &Invocation,
-        end: SystemTime,
-    ) -> Result<Box<RawValue>, FunctionError> {
+    async fn answer(&self, envelope: &Envelope, invocation: &Invocation, end: SystemTime) -> Result<Box<RawValue>, FunctionError> {
         let url = envelope.response_url(&self.settings.response_hosts).map_err(|fault| FunctionError {
             kind: "ForbiddenResponseUrl",
             message: format!("the ResponseURL is not answered and no work is done: {fault}"),
         })?;
         let now = SystemTime::now();
         if url.expires_at().is_some_and(|expires| expires <= now) {
-            tracing::warn!(door, logical_id = envelope.logical_id(), "the ResponseURL has expired, so nobody waits and nothing is done");
+            tracing::warn!(
+                door = invocation.door,
+                logical_id = envelope.logical_id(),
+                "the ResponseURL has expired, so nobody waits and nothing is done"
+            );
             invocation.metrics.add(Metric::Expired, 1);
             return written(&serde_json::json!({ "status": "EXPIRED" }));
         }
@@ -164,11 +161,7 @@ impl<'s> Handler<'s> {
         let work = self.work(envelope, &invocation.home, &session);
         let result = in_time(work, &session, deadlines.work).await;
         let request_type = beginning(&envelope.request_type(), 64);
-        Line { door, operation: &request_type, subject: envelope.logical_id(), id: envelope.request_id() }.tell(
-            &result,
-            &session,
-            &invocation.metrics,
-        );
+        Line { operation: &request_type, subject: envelope.logical_id(), id: envelope.request_id() }.tell(&result, &session, invocation);
         let document = envelope.answer(&result);
         self.deliver(&url, &document, deadlines.answer).await.inspect_err(|_| invocation.metrics.add(Metric::ResponsesUndelivered, 1))?;
         RawValue::from_string(document).map_err(|error| undeliverable(&format!("it is not JSON: {error}")))
@@ -192,10 +185,10 @@ impl<'s> Handler<'s> {
 
     /// Works an event and publishes its result. What may pass is an error, so that the event is delivered again; what can
     /// never succeed is one only where there is no bus to report it on.
-    async fn serve(&self, door: &'static str, requested: &Requested, invocation: &Invocation) -> Result<Box<RawValue>, FunctionError> {
+    async fn serve(&self, requested: &Requested, invocation: &Invocation) -> Result<Box<RawValue>, FunctionError> {
         let deadlines = Deadlines::new(SystemTime::now(), [Some(invocation.end), None, None]);
         let session = self.iot.session(deadlines.work).that_comes_again();
-        let result = self.perform(door, requested, invocation, &session, deadlines.work).await;
+        let result = self.perform(requested, invocation, &session, deadlines.work).await;
         if let Err(failure) = &result
             && self.comes_again(failure)
         {
@@ -211,12 +204,12 @@ impl<'s> Handler<'s> {
     }
 
     /// Works the messages of a batch, all at once but those that name the same action, and publishes their results together.
-    async fn serve_batch(&self, door: &'static str, batch: Batch, invocation: &Invocation) -> Result<Box<RawValue>, FunctionError> {
+    async fn serve_batch(&self, batch: Batch, invocation: &Invocation) -> Result<Box<RawValue>, FunctionError> {
         let deadlines = Deadlines::new(SystemTime::now(), [Some(invocation.end), None, None]);
         let lanes = batch.lanes().into_iter().map(|lane| async move {
             let mut ends = Vec::with_capacity(lane.len());
             for message in lane {
-                let end = self.serve_message(door, &message, invocation, deadlines.work).await;
+                let end = self.serve_message(&message, invocation, deadlines.work).await;
                 ends.push((message.id, end));
             }
             ends
@@ -241,7 +234,7 @@ impl<'s> Handler<'s> {
         batch::failures(failed).map_err(|error| unpublished(&error.to_string()))
     }
 
-    async fn serve_message(&self, door: &'static str, message: &Message, invocation: &Invocation, until: Instant) -> End {
+    async fn serve_message(&self, message: &Message, invocation: &Invocation, until: Instant) -> End {
         let requested = match &message.content {
             Content::Requested(requested) => requested,
             Content::OwnResult => return End::Done,
@@ -251,24 +244,20 @@ impl<'s> Handler<'s> {
             }
         };
         let session = self.iot.session(until).that_comes_again().paced();
-        match self.perform(door, requested, invocation, &session, until).await {
+        match self.perform(requested, invocation, &session, until).await {
             Err(failure) if self.comes_again(&failure) => End::Again,
             result => End::Result(requested.result(&result)),
         }
     }
 
     /// Works a direct call: its result is the return value, its failure a function error of the API's name.
-    async fn call(&self, door: &'static str, call: &Call, invocation: &Invocation) -> Result<Box<RawValue>, FunctionError> {
+    async fn call(&self, call: &Call, invocation: &Invocation) -> Result<Box<RawValue>, FunctionError> {
         let deadlines = Deadlines::new(SystemTime::now(), [Some(invocation.end), None, None]);
         let session = self.iot.session(deadlines.work).that_comes_again();
         let id = call.request_id().unwrap_or(&invocation.id);
         let work = self.carry_out(call.task(), Owner::request(id), invocation, &session);
         let result = in_time(work, &session, deadlines.work).await;
-        Line { door, operation: call.operation(), subject: call.action_name().unwrap_or_default(), id }.tell(
-            &result,
-            &session,
-            &invocation.metrics,
-        );
+        Line { operation: call.operation(), subject: call.action_name().unwrap_or_default(), id }.tell(&result, &session, invocation);
         match &result {
             Ok(_) => written(&call.document(&result)),
             Err(failure) => Err(failure.into()),
@@ -278,7 +267,6 @@ impl<'s> Handler<'s> {
     /// Works a request whose result is an event, and logs what came of it.
     async fn perform(
         &self,
-        door: &'static str,
         requested: &Requested,
         invocation: &Invocation,
         session: &Session<'_>,
@@ -287,7 +275,7 @@ impl<'s> Handler<'s> {
         let Requested { call, owner, .. } = requested;
         let result = in_time(self.carry_out(call.task(), owner.clone(), invocation, session), session, until).await;
         let subject = call.action_name().unwrap_or_default();
-        Line { door, operation: call.operation(), subject, id: requested.id() }.tell(&result, session, &invocation.metrics);
+        Line { operation: call.operation(), subject, id: requested.id() }.tell(&result, session, invocation);
         result
     }
 
@@ -334,6 +322,7 @@ impl<'s> Handler<'s> {
 
 /// What the work of one invocation shares.
 struct Invocation {
+    door: &'static str,
     /// Lambda's request id.
     id: String,
     home: Home,
@@ -408,7 +397,6 @@ fn written(document: &impl Serialize) -> Result<Box<RawValue>, FunctionError> {
 
 /// What the log says of an outcome besides the outcome.
 struct Line<'a> {
-    door: &'static str,
     operation: &'a str,
     /// The logical id of a resource, the name of an action.
     subject: &'a str,
@@ -417,8 +405,9 @@ struct Line<'a> {
 
 impl Line<'_> {
     /// Tells what came of a request: one line, and what it counts for.
-    fn tell(&self, result: &Result<Outcome, Failure>, session: &Session<'_>, metrics: &Metrics) {
-        let &Self { door, operation, subject, id } = self;
+    fn tell(&self, result: &Result<Outcome, Failure>, session: &Session<'_>, invocation: &Invocation) {
+        let &Self { operation, subject, id } = self;
+        let Invocation { door, metrics, .. } = invocation;
         let tally = session.tally();
         let (calls, throttles) = (tally.calls.get(), tally.throttles.get());
         let milliseconds = u64::try_from(session.age().as_millis()).unwrap_or(u64::MAX);

@@ -202,6 +202,32 @@ class Alarms(unittest.TestCase):
             if name.endswith("DeadLetters"):
                 self.assertIn(str({"Fn::GetAtt": [name, "QueueName"]}), watched)
 
+    def test_dead_letters_fire_when_the_function_gives_a_message_back_as_often_as_the_template_lets_it(self):
+        alarms, resources = self.alarms()
+        port = free_port()
+        server = Running(self, [TOOLS / "aws" / "bin" / "moto_server", "-p", str(port)], env=ENVIRONMENT)
+        wait_for_port(port, server.process)
+        options = {"region_name": "eu-west-1", "aws_access_key_id": "x", "aws_secret_access_key": "x"}
+        sqs = boto3.client("sqs", endpoint_url=f"http://127.0.0.1:{port}", **options)
+        dead = sqs.create_queue(QueueName="dead")["QueueUrl"]
+        arn = sqs.get_queue_attributes(QueueUrl=dead, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+        most = resources["RequestQueue"]["Properties"]["RedrivePolicy"]["maxReceiveCount"]
+        redrive = json.dumps({"deadLetterTargetArn": arn, "maxReceiveCount": most})
+        queue = sqs.create_queue(QueueName="requests", Attributes={"RedrivePolicy": redrive, "VisibilityTimeout": "0"})["QueueUrl"]
+        sqs.send_message(QueueUrl=queue, MessageBody="not a request")
+        stack, received = Stack(self), 0
+        while messages := sqs.receive_message(QueueUrl=queue, AttributeNames=["All"]).get("Messages"):
+            received += 1
+            [message] = messages
+            record = {"messageId": message["MessageId"], "body": message["Body"], "eventSource": "aws:sqs"}
+            failures = stack.invoke({"Records": [record]})["batchItemFailures"]
+            self.assertEqual(failures, [{"itemIdentifier": message["MessageId"]}])
+        self.assertEqual(received, most)
+        visible = sqs.get_queue_attributes(QueueUrl=dead, AttributeNames=["ApproximateNumberOfMessages"])["Attributes"]
+        alarm = alarms["RequestDeadLettersAlarm"]
+        self.assertGreaterEqual(int(visible["ApproximateNumberOfMessages"]), alarm["Threshold"])
+        self.assertEqual(alarm["ComparisonOperator"], "GreaterThanOrEqualToThreshold")
+
     def test_each_is_in_the_guide_with_what_to_do(self):
         guide = (ROOT / "docs" / "operating.md").read_text()
         for name in self.alarms()[0]:
