@@ -49,7 +49,7 @@ tools/node_modules/.installed: tools/package-lock.json
 
 package: tools ## build the package as it is deployed, with sam build
 	@if [ -z "$$(find .aws-sam/build/Function/bootstrap -newer Cargo.lock -newer template.yaml 2>/dev/null)" ] || \
-		[ -n "$$(find src Cargo.toml -newer .aws-sam/build/Function/bootstrap)" ]; then \
+		[ -n "$$(find src build.rs Cargo.toml -newer .aws-sam/build/Function/bootstrap)" ]; then \
 		echo 'sam build (some minutes the first time)' && PATH="$$PWD/.tools/sam/bin:$$PATH" SAM_CLI_TELEMETRY=0 sam build --region eu-west-1; \
 	fi
 
@@ -63,10 +63,9 @@ deploy-tests: package
 	@$(CARGO) build --quiet --example local
 	@cd tests/deploy && ../../.tools/aws/bin/python -m unittest --verbose
 
-measure: ## count the instructions and the memory of the release binary (needs valgrind)
-	@$(CARGO) build --release --bin bootstrap
+measure: package ## count the instructions and the memory of the package (needs valgrind)
 	@$(CARGO) build --quiet --example measure
-	@target/debug/examples/measure target/release/bootstrap
+	@target/debug/examples/measure .aws-sam/build/Function/bootstrap
 
 verify-aws: package ## prove the assumptions against a real account: REGION=... ROLE=ARN-of-a-role-for-actions
 	@test -n "$(REGION)" && test -n "$(ROLE)" || { echo 'usage: make verify-aws REGION=eu-west-1 ROLE=arn:aws:iam::...'; exit 1; }
