@@ -1,7 +1,7 @@
 # What a newcomer runs. Needs Rust (rustup), a C compiler and, for the tests, Node and Python 3; the rest is pinned and
 # installed by the targets themselves.
 .POSIX:
-.PHONY: help run serve test lint deny tools package local deploy-tests verify-aws measure
+.PHONY: help run serve test lint deny tools package local deploy-tests verify-aws measure guard
 
 CARGO = cargo
 DENY = 0.20.2
@@ -66,6 +66,10 @@ deploy-tests: package
 measure: package ## count the instructions and the memory of the package (needs valgrind)
 	@$(CARGO) build --quiet --example measure
 	@target/debug/examples/measure .aws-sam/build/Function/bootstrap
+
+guard: package ## fail where the package has grown past its limits (needs valgrind)
+	@$(CARGO) build --quiet --example measure
+	@target/debug/examples/measure --check .aws-sam/build/Function/bootstrap
 
 verify-aws: package ## prove the assumptions against a real account: REGION=... ROLE=ARN-of-a-role-for-actions
 	@test -n "$(REGION)" && test -n "$(ROLE)" || { echo 'usage: make verify-aws REGION=eu-west-1 ROLE=arn:aws:iam::...'; exit 1; }

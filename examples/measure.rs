@@ -1,6 +1,6 @@
 //! What a binary costs: one CloudFormation Create over TLS, against the stand-ins. `make measure` builds what it takes.
 //!
-//! Usage: `measure BINARY…`. Instructions by callgrind, which repeats to a fraction of a percent whatever else the machine is
+//! Usage: `measure [--check] BINARY…`; with `--check` it fails where a figure is past its limit. Instructions by callgrind, which repeats to a fraction of a percent whatever else the machine is
 //! doing: to the first poll for an event, through the first event, and of a warm event (the mean of ten). Peak memory is
 //! that of a run without callgrind, after one event. Compare binaries in one run.
 
@@ -16,7 +16,7 @@
 #[path = "../tests/support/mod.rs"]
 mod support;
 
-use std::{env, path::Path, time::Duration};
+use std::{env, path::Path, process::ExitCode, time::Duration};
 
 use serde_json::json;
 use support::{
@@ -29,15 +29,30 @@ use support::{
 const CALLGRIND: [&str; 3] = ["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null"];
 const WARM: u64 = 10;
 
+/// What the package may cost, with some room over what it does: instructions to the first poll, through the first event, of a
+/// warm event; KiB; bytes.
+const LIMITS: [(&str, u64); 5] =
+    [("init Ir", 1_180_000), ("first Ir", 4_000_000), ("warm Ir", 750_000), ("peak KiB", 7_168), ("bytes", 5_242_880)];
+
 #[tokio::main(flavor = "current_thread")]
-async fn main() {
-    println!("{:<40} {:>10} {:>10} {:>10} {:>12} {:>10}", "binary", "init Ir", "first Ir", "warm Ir", "peak KiB", "bytes");
-    for path in env::args().skip(1) {
+async fn main() -> ExitCode {
+    let checks = env::args().any(|argument| argument == "--check");
+    let mut code = ExitCode::SUCCESS;
+    println!("{:<40}{}", "binary", LIMITS.map(|(name, _)| format!("{name:>12}")).concat());
+    for path in env::args().skip(1).filter(|argument| argument != "--check") {
         let binary = Path::new(&path);
         let [init, first, warm] = [instructions(binary, 0).await, instructions(binary, 1).await, instructions(binary, 1 + WARM).await];
         let size = std::fs::metadata(binary).unwrap().len();
-        println!("{path:<40} {init:>10} {:>10} {:>10} {:>12} {size:>10}", first - init, (warm - first) / WARM, peak(binary).await);
+        let figures = [init, first - init, (warm - first) / WARM, peak(binary).await, size];
+        println!("{path:<40}{}", figures.map(|figure| format!("{figure:>12}")).concat());
+        for ((name, limit), figure) in LIMITS.into_iter().zip(figures) {
+            if checks && figure > limit {
+                println!("{name} is {figure}, past its limit of {limit}");
+                code = ExitCode::FAILURE;
+            }
+        }
     }
+    code
 }
 
 /// The instructions of a run that works so many events and ends at the next poll.

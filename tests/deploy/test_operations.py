@@ -257,6 +257,19 @@ class Documents(unittest.TestCase):
             for fragment in symptom.split("…"):
                 self.assertIn(fragment.strip(), source, symptom)
 
+    def test_every_answer_to_a_threat_is_held_by_what_is_named(self):
+        table = (ROOT / "SECURITY.md").read_text().split("|---|---|---|")[1]
+        tests = " ".join(path.read_text() for path in (ROOT / "tests").rglob("*.[rp][sy]"))
+        template = (ROOT / "template.yaml").read_text()
+        rows = [row.split("|")[3] for row in table.splitlines() if row.startswith("| ")]
+        self.assertGreaterEqual(len(rows), 10)
+        for row in rows:
+            names = re.findall(r"`([^`]+)`", row)
+            self.assertTrue(names, row)
+            for name in names:
+                held = re.search(rf"(fn|def) {name}\b", tests) or f"\n  {name}:" in template or (ROOT / name).is_file()
+                self.assertTrue(held, name)
+
     def test_every_file_that_a_document_links_to_is_there(self):
         for document in [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]:
             for target in re.findall(r"\]\(((?!http|#)[^)#]+)", document.read_text()):
