@@ -186,7 +186,7 @@ impl<'s> Handler<'s> {
     /// Works an event and publishes its result. What may pass is an error, so that the event is delivered again; what can
     /// never succeed is one only where there is no bus to report it on.
     async fn serve(&self, requested: &Requested, invocation: &Invocation) -> Result<Box<RawValue>, FunctionError> {
-        let deadlines = Deadlines::new(SystemTime::now(), [Some(invocation.end), None, None]);
+        let deadlines = invocation.deadlines();
         let session = self.iot.session(deadlines.work).that_comes_again();
         let result = self.perform(requested, invocation, &session, deadlines.work).await;
         if let Err(failure) = &result
@@ -205,7 +205,7 @@ impl<'s> Handler<'s> {
 
     /// Works the messages of a batch, all at once but those that name the same action, and publishes their results together.
     async fn serve_batch(&self, batch: Batch, invocation: &Invocation) -> Result<Box<RawValue>, FunctionError> {
-        let deadlines = Deadlines::new(SystemTime::now(), [Some(invocation.end), None, None]);
+        let deadlines = invocation.deadlines();
         let lanes = batch.lanes().into_iter().map(|lane| async move {
             let mut ends = Vec::with_capacity(lane.len());
             for message in lane {
@@ -252,7 +252,7 @@ impl<'s> Handler<'s> {
 
     /// Works a direct call: its result is the return value, its failure a function error of the API's name.
     async fn call(&self, call: &Call, invocation: &Invocation) -> Result<Box<RawValue>, FunctionError> {
-        let deadlines = Deadlines::new(SystemTime::now(), [Some(invocation.end), None, None]);
+        let deadlines = invocation.deadlines();
         let session = self.iot.session(deadlines.work).that_comes_again();
         let id = call.request_id().unwrap_or(&invocation.id);
         let work = self.carry_out(call.task(), Owner::request(id), invocation, &session);
@@ -328,6 +328,13 @@ struct Invocation {
     home: Home,
     end: SystemTime,
     metrics: Metrics,
+}
+
+impl Invocation {
+    /// The deadlines of a request that has no other end than the invocation's.
+    fn deadlines(&self) -> Deadlines {
+        Deadlines::new(SystemTime::now(), [Some(self.end), None, None])
+    }
 }
 
 /// What becomes of a message.

@@ -99,16 +99,6 @@ fn of(id: &str, event: Value) -> Value {
     merged(event, &json!({ "id": id }))
 }
 
-fn plant(world: &World, tags: &[(&str, &str)]) {
-    let params = json!({ "addThingsToThingGroupParams": { "thingGroupNames": ["quarantine"], "overrideDynamicGroups": true } });
-    world.aws.iot.plant(NAME, "arn:aws:iam::123456789012:role/quarantine-things", params, tags);
-}
-
-fn plant_different(world: &World, tags: &[(&str, &str)]) {
-    let params = json!({ "updateDeviceCertificateParams": { "action": "DEACTIVATE" } });
-    world.aws.iot.plant(NAME, "arn:aws:iam::123456789012:role/made-by-hand", params, tags);
-}
-
 #[tokio::test]
 async fn a_create_event_is_one_call_and_its_result_comes_back_on_the_bus() {
     let world = world_with_bus().await;
@@ -245,7 +235,7 @@ async fn another_events_create_is_a_conflict_by_on_conflict() {
 #[tokio::test]
 async fn what_nobody_owns_is_touched_by_adopt_and_overwrite_alone() {
     let world = world_with_bus().await;
-    plant_different(&world, &[]);
+    world.plant_different(NAME, &[]);
     let before = world.aws.iot.actions();
     send(&world, &create()).await.reported("ResourceAlreadyExistsException");
     send(&world, &event(&json!({ "onConflict": "adopt" }))).await.reported("ResourceAlreadyExistsException");
@@ -263,7 +253,7 @@ async fn what_nobody_owns_is_touched_by_adopt_and_overwrite_alone() {
 #[tokio::test]
 async fn adopting_what_nobody_owns_leaves_it_without_an_owner() {
     let world = world_with_bus().await;
-    plant(&world, &[("theirs", "stays")]);
+    world.plant_identical(NAME, &[("theirs", "stays")]);
     let sent = send(&world, &event(&json!({ "onConflict": "adopt" }))).await;
     sent.succeeded("ADOPTED");
     let tags = world.aws.iot.action(NAME).unwrap().tags;
@@ -275,7 +265,7 @@ async fn an_action_of_a_stack_is_never_changed() {
     let world = world_with_bus().await;
     for tag in [STACKS_TAG, "adopted/another/0/Quarantine"] {
         world.aws.iot.tamper(NAME, |action| *action = None);
-        plant(&world, &[(OWNER_TAG, tag)]);
+        world.plant_identical(NAME, &[(OWNER_TAG, tag)]);
         let before = world.aws.iot.actions();
         for on_conflict in ["fail", "adopt", "overwrite"] {
             let sent = send(&world, &event(&json!({ "onConflict": on_conflict }))).await;
@@ -703,7 +693,7 @@ async fn the_pace_yields_to_throttling_also_for_what_waits_already() {
 #[tokio::test]
 async fn the_way_out_of_a_conflict_is_in_the_words_of_who_asks() {
     let world = world().await;
-    plant_different(&world, &[]);
+    world.plant_different(NAME, &[]);
     assert!(send(&world, &create()).await.errored("ResourceAlreadyExistsException").contains("set onConflict to adopt"));
     let played = world.play(&sample("create-add-things-to-thing-group.json")).await;
     assert!(!played.succeeded().answer()["Data"].is_null());
@@ -714,7 +704,7 @@ async fn the_way_out_of_a_conflict_is_in_the_words_of_who_asks() {
 #[tokio::test]
 async fn dates_are_the_services_to_the_millisecond() {
     let world = world().await;
-    plant(&world, &[]);
+    world.plant_identical(NAME, &[]);
     world.aws.iot.tamper(NAME, |action| action.as_mut().unwrap().created = 1_732_270_000.123);
     let sent = send(&world, &json!({ "operation": "DescribeMitigationAction", "actionName": NAME })).await;
     assert_eq!(sent.succeeded("DESCRIBED")["creationDate"], "2024-11-22T10:06:40.123Z");

@@ -6,7 +6,7 @@ use crate::{
     support::{
         fault::Fault,
         iot::Iot,
-        stack::{World, merged, sample},
+        stack::{merged, sample},
     },
     world, world_with,
 };
@@ -35,17 +35,6 @@ pub fn follow_up(event: &Value, document: &Value) -> Value {
             &json!({ "ResourceProperties": event["OldResourceProperties"], "OldResourceProperties": event["ResourceProperties"] }),
         ),
     }
-}
-
-/// Plants the action that the create would make, without an owner.
-fn plant_identical(world: &World, tags: &[(&str, &str)]) {
-    let params = json!({ "addThingsToThingGroupParams": { "thingGroupNames": ["quarantine"], "overrideDynamicGroups": true } });
-    world.aws.iot.plant(NAME, "arn:aws:iam::123456789012:role/quarantine-things", params, tags);
-}
-
-fn plant_different(world: &World, tags: &[(&str, &str)]) {
-    let params = json!({ "updateDeviceCertificateParams": { "action": "DEACTIVATE" } });
-    world.aws.iot.plant(NAME, "arn:aws:iam::123456789012:role/made-by-hand", params, tags);
 }
 
 #[tokio::test]
@@ -127,7 +116,7 @@ async fn a_create_that_comes_again_gives_the_same_answer_and_changes_nothing() {
 #[tokio::test]
 async fn a_create_that_meets_its_own_action_brings_it_to_the_desired_definition() {
     let world = world().await;
-    plant_different(&world, &[(OWNER_TAG, OURS), ("stage", "old"), ("others", "stay")]);
+    world.plant_different(NAME, &[(OWNER_TAG, OURS), ("stage", "old"), ("others", "stay")]);
     world.play(&create()).await.succeeded();
     let action = world.aws.iot.action(NAME).unwrap();
     assert_eq!(action.role_arn, "arn:aws:iam::123456789012:role/quarantine-things");
@@ -146,7 +135,7 @@ async fn a_create_that_meets_anothers_action_fails_says_whose_and_changes_nothin
         (vec![(OWNER_TAG, "stack/fleet-security/6f0c2b1e-1d2c-4b7a-9a53-0a1b2c3d4e5f/Other")], "5f/Other"),
     ] {
         let world = world().await;
-        plant_identical(&world, &tags);
+        world.plant_identical(NAME, &tags);
         let actions = world.aws.iot.actions();
         let played = world.play(&create()).await;
         played.failed("ResourceAlreadyExistsException");
@@ -164,7 +153,7 @@ async fn neither_adopt_nor_overwrite_takes_what_carries_anothers_tag() {
     for on_conflict in ["Adopt", "Overwrite"] {
         for tag in [OTHERS, "adopted/another/0/Quarantine", "who knows"] {
             let world = world().await;
-            plant_identical(&world, &[(OWNER_TAG, tag)]);
+            world.plant_identical(NAME, &[(OWNER_TAG, tag)]);
             let actions = world.aws.iot.actions();
             let played = world.play(&create_with(&json!({ "OnConflict": on_conflict }))).await;
             played.failed("ResourceAlreadyExistsException");
@@ -176,7 +165,7 @@ async fn neither_adopt_nor_overwrite_takes_what_carries_anothers_tag() {
 #[tokio::test]
 async fn adopt_tags_an_identical_action_and_leaves_it_at_delete_without_our_tag() {
     let world = world().await;
-    plant_identical(&world, &[("theirs", "stays")]);
+    world.plant_identical(NAME, &[("theirs", "stays")]);
     let before = world.aws.iot.action(NAME).unwrap();
     let event = create_with(&json!({ "OnConflict": "Adopt" }));
     let played = world.play(&event).await;
@@ -210,7 +199,7 @@ async fn what_an_event_made_is_taken_by_a_stack_that_asks_for_it_and_by_no_other
     for tag in ["event/a/b", "message/1", "request/1"] {
         for (on_conflict, owner) in [("Adopt", ADOPTED), ("Overwrite", OURS)] {
             let world = world().await;
-            plant_identical(&world, &[(OWNER_TAG, tag)]);
+            world.plant_identical(NAME, &[(OWNER_TAG, tag)]);
             world.play(&create()).await.failed("ResourceAlreadyExistsException").changed_nothing_but_the_create();
             world.play(&sample("update.json")).await.failed("InvalidRequestException").changed_nothing();
             world.play(&sample("delete.json")).await.succeeded().changed_nothing();
@@ -223,7 +212,7 @@ async fn what_an_event_made_is_taken_by_a_stack_that_asks_for_it_and_by_no_other
 #[tokio::test]
 async fn adopt_refuses_a_different_definition() {
     let world = world().await;
-    plant_different(&world, &[]);
+    world.plant_different(NAME, &[]);
     let actions = world.aws.iot.actions();
     let played = world.play(&create_with(&json!({ "OnConflict": "Adopt" }))).await;
     played.failed("ResourceAlreadyExistsException").changed_nothing_but_the_create();
@@ -233,7 +222,7 @@ async fn adopt_refuses_a_different_definition() {
 #[tokio::test]
 async fn an_adopted_action_is_updated_and_stays_adopted() {
     let world = world().await;
-    plant_identical(&world, &[]);
+    world.plant_identical(NAME, &[]);
     world.play(&create_with(&json!({ "OnConflict": "Adopt" }))).await.succeeded();
     world.play(&sample("update.json")).await.succeeded();
     let action = world.aws.iot.action(NAME).unwrap();
@@ -246,7 +235,7 @@ async fn an_adopted_action_is_updated_and_stays_adopted() {
 #[tokio::test]
 async fn overwrite_updates_first_then_tags_and_delete_deletes() {
     let world = world().await;
-    plant_different(&world, &[("theirs", "stays")]);
+    world.plant_different(NAME, &[("theirs", "stays")]);
     let event = create_with(&json!({ "OnConflict": "Overwrite" }));
     let played = world.play(&event).await;
     played.succeeded().called(&["CreateMitigationAction", "ListTagsForResource", "UpdateMitigationAction", "TagResource"]);
@@ -262,7 +251,7 @@ async fn overwrite_updates_first_then_tags_and_delete_deletes() {
 #[tokio::test]
 async fn an_overwrite_that_cannot_update_takes_nothing() {
     let world = world().await;
-    plant_different(&world, &[]);
+    world.plant_different(NAME, &[]);
     let actions = world.aws.iot.actions();
     world.aws.iot.faults.set("UpdateMitigationAction", Fault::Refuse(403, "AccessDeniedException"), 1);
     let event = create_with(&json!({ "OnConflict": "Overwrite" }));
@@ -315,7 +304,7 @@ async fn update_removes_what_the_old_properties_gave_then_sets_and_leaves_others
 async fn update_of_anothers_action_fails_keeps_the_id_and_changes_nothing() {
     for on_conflict in ["Fail", "Adopt", "Overwrite"] {
         let world = world().await;
-        plant_different(&world, &[(OWNER_TAG, OTHERS)]);
+        world.plant_different(NAME, &[(OWNER_TAG, OTHERS)]);
         let actions = world.aws.iot.actions();
         let played = world.play(&merged(sample("update.json"), &json!({ "ResourceProperties": { "OnConflict": on_conflict } }))).await;
         played.failed("InvalidRequestException").changed_nothing();
@@ -328,7 +317,7 @@ async fn update_of_anothers_action_fails_keeps_the_id_and_changes_nothing() {
 #[tokio::test]
 async fn update_of_an_action_that_lost_its_tag_tags_it_again_and_warns() {
     let world = world().await;
-    plant_identical(&world, &[]);
+    world.plant_identical(NAME, &[]);
     world.play(&sample("update.json")).await.succeeded();
     assert_eq!(world.aws.iot.action(NAME).unwrap().tags[OWNER_TAG], OURS);
     let output = world.function.end().await;
@@ -427,7 +416,7 @@ async fn delete_of_our_action_is_two_calls() {
 async fn delete_of_what_is_not_provably_ours_succeeds_deletes_nothing_and_says_so() {
     for tags in [vec![], vec![(OWNER_TAG, OTHERS)], vec![(OWNER_TAG, "event/a/b")]] {
         let world = world().await;
-        plant_identical(&world, &tags);
+        world.plant_identical(NAME, &tags);
         let actions = world.aws.iot.actions();
         world.play(&sample("delete.json")).await.succeeded().changed_nothing();
         assert_eq!(world.aws.iot.actions(), actions);

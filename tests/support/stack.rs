@@ -139,6 +139,18 @@ impl World {
         Self { aws, function, timeout: Duration::from_secs(20), arn: Lambda::arn(), requests: AtomicU64::default() }
     }
 
+    /// Plants what the samples' creates of a quarantine would make under that name, with no tags but these.
+    pub fn plant_identical(&self, name: &str, tags: &[(&str, &str)]) {
+        let params = json!({ "addThingsToThingGroupParams": { "thingGroupNames": ["quarantine"], "overrideDynamicGroups": true } });
+        self.aws.iot.plant(name, "arn:aws:iam::123456789012:role/quarantine-things", params, tags);
+    }
+
+    /// Plants what differs from that in role and parameters.
+    pub fn plant_different(&self, name: &str, tags: &[(&str, &str)]) {
+        let params = json!({ "updateDeviceCertificateParams": { "action": "DEACTIVATE" } });
+        self.aws.iot.plant(name, "arn:aws:iam::123456789012:role/made-by-hand", params, tags);
+    }
+
     /// The same with another time-out of the function.
     pub fn with_timeout(self, timeout: Duration) -> Self {
         Self { timeout, ..self }
