@@ -3,7 +3,14 @@
 //! One pool of connections and one TLS configuration, built without a look at the system's certificates: reading those
 //! takes longer than all the rest of the start. Redirects are not followed.
 
-use std::{fmt, time::Duration};
+use std::{
+    fmt,
+    future::poll_fn,
+    pin::Pin,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::{Context, Poll},
+    time::Duration,
+};
 
 use aws_smithy_runtime_api::client::{
     http::{HttpClient, HttpConnector as SdkConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector},
@@ -13,13 +20,18 @@ use aws_smithy_runtime_api::client::{
 };
 use aws_smithy_types::body::SdkBody;
 use http_body_util::{BodyExt as _, Limited};
-use hyper::{Request, Uri};
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper::{
+    Request, Uri,
+    rt::{Read as _, ReadBuf},
+};
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder, MaybeHttpsStream};
 use hyper_util::{
     client::legacy::{Client, connect::HttpConnector},
-    rt::{TokioExecutor, TokioTimer},
+    rt::{TokioExecutor, TokioIo, TokioTimer},
 };
 use rustls::{ClientConfig, RootCertStore, crypto::ring};
+use tokio::net::TcpStream;
+use tower_service::Service;
 
 /// How long a TCP connection may take to be made, and how long what was sent may stay unacknowledged: a connection that
 /// died while the function was frozen is found out, and there is time for another.
@@ -27,7 +39,10 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// The HTTP client. Clones share its connections.
 #[derive(Clone)]
-pub struct Http(Client<HttpsConnector<HttpConnector>, SdkBody>);
+pub struct Http {
+    client: Client<Connections, SdkBody>,
+    connections: Connections,
+}
 
 impl Http {
     /// A client that trusts `roots`, or the built-in root certificates where that is `None`.
@@ -47,7 +62,16 @@ impl Http {
         #[cfg(target_os = "linux")]
         tcp.set_tcp_user_timeout(Some(CONNECT_TIMEOUT));
         let connector = HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http().enable_http1().wrap_connector(tcp);
-        Ok(Self(Client::builder(TokioExecutor::new()).pool_timer(TokioTimer::new()).build(connector)))
+        let connections = Connections { connector, ahead: Arc::default() };
+        let client = Client::builder(TokioExecutor::new()).pool_timer(TokioTimer::new()).build(connections.clone());
+        Ok(Self { client, connections })
+    }
+
+    /// Makes a connection for the first request that goes where `uri` leads.
+    pub async fn connect(&self, uri: Uri) {
+        if let Ok(made) = self.connections.connector.clone().call(uri.clone()).await {
+            *self.connections.ahead() = Some((uri, made));
+        }
     }
 
     /// PUTs `body` with no `Content-Type`, as the signature of CloudFormation's URL calls for, and returns the status.
@@ -56,7 +80,7 @@ impl Http {
     /// Where there is no answer: which step failed, never the URL.
     pub async fn put(&self, uri: Uri, body: String) -> Result<hyper::StatusCode, NoAnswer> {
         let request = Request::put(uri).body(SdkBody::from(body)).map_err(|_| NoAnswer("the request could not be built"))?;
-        let response = self.0.request(request).await.map_err(|error| NoAnswer::from(&error))?;
+        let response = self.client.request(request).await.map_err(|error| NoAnswer::from(&error))?;
         let status = response.status();
         // Read to its end, so that the connection can be used again, but not waited for: the status says all.
         let rest = Limited::new(response.into_body(), 64 * 1024).collect();
@@ -107,7 +131,7 @@ struct Connector {
 
 impl SdkConnector for Connector {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        let client = self.http.0.clone();
+        let client = self.http.client.clone();
         let patience = self.patience;
         HttpConnectorFuture::new(async move {
             let request = request.try_into_http1x().map_err(|error| ConnectorError::user(error.into()))?;
@@ -120,4 +144,49 @@ impl SdkConnector for Connector {
             HttpResponse::try_from(response.map(SdkBody::from_body_1_x)).map_err(|error| ConnectorError::other(error.into(), None))
         })
     }
+}
+
+type Connection = MaybeHttpsStream<TokioIo<TcpStream>>;
+
+/// Makes connections; one may have been made ahead.
+#[derive(Clone)]
+struct Connections {
+    connector: HttpsConnector<HttpConnector>,
+    ahead: Arc<Mutex<Option<(Uri, Connection)>>>,
+}
+
+impl Connections {
+    fn ahead(&self) -> MutexGuard<'_, Option<(Uri, Connection)>> {
+        self.ahead.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Service<Uri> for Connections {
+    type Response = Connection;
+    type Error = Box<dyn std::error::Error + Send + Sync>;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Self::Error>> + Send>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        self.connector.poll_ready(context)
+    }
+
+    fn call(&mut self, uri: Uri) -> Self::Future {
+        let ahead = self.ahead().take_if(|(to, _)| (to.scheme(), to.authority()) == (uri.scheme(), uri.authority()));
+        let connecting = self.connector.call(uri);
+        Box::pin(async move {
+            if let Some((_, mut made)) = ahead
+                && is_open(&mut made).await
+            {
+                return Ok(made);
+            }
+            connecting.await
+        })
+    }
+}
+
+/// Whether a connection on which nothing was asked is still there: its peer may have closed it while the function was frozen.
+async fn is_open(connection: &mut Connection) -> bool {
+    let mut byte = [0];
+    let mut buffer = ReadBuf::new(&mut byte);
+    poll_fn(|context| Poll::Ready(Pin::new(&mut *connection).poll_read(context, buffer.unfilled()).is_pending())).await
 }

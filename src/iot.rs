@@ -13,6 +13,7 @@ use std::{
 
 use aws_sdk_iot::{
     Client,
+    config::endpoint::{self, ResolveEndpoint as _},
     error::{ProvideErrorMetadata, SdkError},
     operation::describe_mitigation_action::DescribeMitigationActionOutput,
     primitives::{DateTime, DateTimeFormat},
@@ -33,6 +34,9 @@ use crate::{
     settings::Settings,
 };
 
+/// How long a start waits for its first connection: longer than any takes to be made where the network is well.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+
 /// The service, and the settings of its calls.
 pub struct Iot<'s> {
     client: Client,
@@ -46,6 +50,23 @@ impl<'s> Iot<'s> {
     pub fn new(settings: &'s Settings, http: Http) -> Self {
         let config = sdk::config(settings, http, settings.iot_endpoint.as_deref());
         Self { client: Client::new(&config), settings, pace: Pace::default() }
+    }
+
+    /// Makes the first call's connection over `http`, if that can be done in a short time.
+    pub async fn connect(&self, http: &Http) {
+        let endpoint = match &self.settings.iot_endpoint {
+            Some(endpoint) => Some(endpoint.clone()),
+            None => self.endpoint().await,
+        };
+        if let Some(uri) = endpoint.and_then(|endpoint| endpoint.parse().ok()) {
+            drop(timeout(CONNECT_TIMEOUT, http.connect(uri)).await);
+        }
+    }
+
+    /// The service's own endpoint, as the client finds it.
+    async fn endpoint(&self) -> Option<String> {
+        let params = endpoint::Params::builder().region(self.settings.region.as_str()).build().ok()?;
+        Some(endpoint::DefaultResolver::new().resolve_endpoint(&params).await.ok()?.url().to_owned())
     }
 
     /// The calls of one request, which end by `until`.

@@ -12,5 +12,10 @@ fn main() -> Result<(), Error> {
     let handler = Handler::new(&settings, Http::new(settings.roots.clone())?);
     let service = service_fn(|event: LambdaEvent<Payload>| Box::pin(handler.handle(event)));
     // One thread: an instance works one invocation at a time.
-    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(Runtime::new(service).run())
+    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
+        if settings.event_waits {
+            handler.ready().await;
+        }
+        Runtime::new(service).run().await
+    })
 }

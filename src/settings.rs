@@ -20,6 +20,8 @@ pub struct Settings {
     pub iot_endpoint: Option<String>,
     /// `AWS_ENDPOINT_URL_EVENTBRIDGE`, or else `AWS_ENDPOINT_URL`.
     pub eventbridge_endpoint: Option<String>,
+    /// `AWS_LAMBDA_INITIALIZATION_TYPE`: whether the start is `on-demand`, for an event that waits.
+    pub event_waits: bool,
     /// `RESULT_EVENT_BUS`: the name or the ARN of the bus for result events; `None` for no result events.
     pub result_event_bus: Option<String>,
     /// `ROLE_PROPAGATION_SECONDS`: how long a role made moments ago may take to be known everywhere.
@@ -49,6 +51,7 @@ impl Settings {
             region: variables.required("AWS_REGION", "the name of a region, such as eu-west-1", region).unwrap_or_default(),
             iot_endpoint,
             eventbridge_endpoint,
+            event_waits: variables.value("AWS_LAMBDA_INITIALIZATION_TYPE").is_some_and(|value| value == "on-demand"),
             result_event_bus: variables.optional("RESULT_EVENT_BUS", "the name or the ARN of an event bus", event_bus),
             role_propagation: variables
                 .optional("ROLE_PROPAGATION_SECONDS", "a whole number of seconds", seconds)

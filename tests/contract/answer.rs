@@ -9,7 +9,8 @@ use crate::{
         Aws,
         fault::Fault,
         function::{ACCESS_KEY, SECRET_KEY, SESSION_TOKEN},
-        stack::{World, merged, sample},
+        stack::{Played, World, merged, sample},
+        tls::Tls,
     },
     world, world_with,
 };
@@ -418,18 +419,30 @@ async fn a_warm_function_keeps_its_connections() {
 #[tokio::test]
 async fn over_tls_the_roots_of_ssl_cert_file_are_trusted_in_place_of_the_built_in_ones() {
     let aws = Aws::start().await;
-    let (url, roots) = crate::support::tls::serve(&aws).await;
-    let settings = [("AWS_ENDPOINT_URL", url.as_str()), ("SSL_CERT_FILE", roots.to_str().unwrap())];
-    let world = World::of(aws.clone(), crate::function(&aws, &settings));
-    let (key, http) = world.response_url("");
-    let https = http.replace(&world.aws.url(), &url);
-    world.play_to(&key, merged(create(), &json!({ "ResponseURL": https }))).await.succeeded();
-    std::fs::remove_file(roots).unwrap();
+    let tls = Tls::serve(&aws).await;
+    let world = World::of(aws.clone(), crate::function(&aws, &tls.settings()));
+    play_over(&tls, &world).await.succeeded();
 
     // Nobody has signed its certificate: without the file it is not trusted, and the request fails in time.
     let aws = Aws::start().await;
-    let (url, roots) = crate::support::tls::serve(&aws).await;
-    let world = World::of(aws.clone(), crate::function(&aws, &[("AWS_ENDPOINT_URL", url.as_str())]));
+    let tls = Tls::serve(&aws).await;
+    let world = World::of(aws.clone(), crate::function(&aws, &[("AWS_ENDPOINT_URL", &tls.services.url)]));
     world.with_timeout(Duration::from_secs(2)).play(&create()).await.failed("InternalFailureException");
-    std::fs::remove_file(roots).unwrap();
+}
+
+#[tokio::test]
+async fn three_hundred_requests_take_one_connection_to_the_service_and_one_to_the_bucket() {
+    let aws = Aws::start().await;
+    let tls = Tls::serve(&aws).await;
+    let world = World::of(aws.clone(), crate::function(&aws, &tls.settings()));
+    for _ in 0..300 {
+        play_over(&tls, &world).await.succeeded();
+    }
+    assert_eq!((tls.services.connections(), tls.bucket.connections()), (1, 1));
+}
+
+async fn play_over(tls: &Tls, world: &World) -> Played {
+    let (key, http) = world.response_url("");
+    let https = http.replace(&world.aws.url(), &tls.bucket.url);
+    world.play_to(&key, merged(create(), &json!({ "ResponseURL": https }))).await
 }

@@ -20,6 +20,7 @@ mod metrics;
 mod model;
 mod samples;
 mod schemas;
+mod start;
 mod validation;
 
 use std::path::Path;

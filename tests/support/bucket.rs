@@ -33,6 +33,11 @@ pub struct Bucket {
 }
 
 impl Bucket {
+    /// The PUTs so far, which are forgotten.
+    pub fn take(&self) -> Vec<Put> {
+        std::mem::take(&mut self.puts.lock().unwrap())
+    }
+
     /// All PUTs under a key, in the order of arrival.
     pub fn puts(&self, key: &str) -> Vec<Put> {
         self.puts.lock().unwrap().iter().filter(|put| put.key == key).cloned().collect()

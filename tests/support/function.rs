@@ -85,6 +85,11 @@ impl Function {
         self.output.lock().unwrap().join("\n")
     }
 
+    /// Forgets what it has printed so far.
+    pub fn forget(&self) {
+        self.output.lock().unwrap().clear();
+    }
+
     /// Gives `print` each line that it prints, until it ends or the process is interrupted.
     pub async fn follow(mut self, print: impl Fn(&str)) -> ExitCode {
         loop {

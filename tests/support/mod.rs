@@ -92,10 +92,6 @@ impl Aws {
         self.connections.load(Ordering::SeqCst)
     }
 
-    fn count_connection(&self) {
-        self.connections.fetch_add(1, Ordering::SeqCst);
-    }
-
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
     }
