@@ -1,11 +1,12 @@
 # What a newcomer runs. Needs Rust (rustup), a C compiler and, for the tests, Node and Python 3; the rest is pinned and
 # installed by the targets themselves.
 .POSIX:
-.PHONY: help run serve test lint deny tools package local deploy-tests verify-aws measure guard
+.PHONY: help run serve test lint deny tools package local deploy-tests verify-aws bench endure measure guard hello
 
 CARGO = cargo
 DENY = 0.20.2
 PYTHON = python3
+PACKAGE = .aws-sam/build/Function/bootstrap
 LOCAL_CREDENTIALS = AWS_ACCESS_KEY_ID=local AWS_SECRET_ACCESS_KEY=local AWS_EC2_METADATA_DISABLED=true SAM_CLI_TELEMETRY=0
 
 help: ## show this list
@@ -63,13 +64,34 @@ deploy-tests: package
 	@$(CARGO) build --quiet --example local
 	@cd tests/deploy && ../../.tools/aws/bin/python -m unittest --verbose
 
-measure: package ## count the instructions and the memory of the package (needs valgrind)
-	@$(CARGO) build --quiet --example measure
-	@target/debug/examples/measure .aws-sam/build/Function/bootstrap
+bench: package hello bench/node/node_modules/.installed .tools/bench/.installed ## compare the package with others that do the same, as a table (needs valgrind; half an hour)
+	@$(CARGO) build --quiet --release --manifest-path bench/straightforward/Cargo.toml --target-dir target/bench
+	@$(CARGO) build --quiet --example bench
+	@target/debug/examples/bench compare $(PACKAGE) target/bench/release/hello target/bench/release/straightforward \
+		.tools/bench/bin/python "$$(command -v node)"
+	@echo
+	@target/debug/examples/bench queue $(PACKAGE)
 
-guard: package ## fail where the package has grown past its limits (needs valgrind)
-	@$(CARGO) build --quiet --example measure
-	@target/debug/examples/measure --check .aws-sam/build/Function/bootstrap
+endure: package ## play 100,000 invocations with faults and look at memory and descriptors (some minutes)
+	@$(CARGO) build --quiet --example bench
+	@target/debug/examples/bench endure $(PACKAGE) 100000
+
+measure: package ## count the instructions and the memory of the package (needs valgrind)
+	@$(CARGO) build --quiet --example bench
+	@target/debug/examples/bench measure $(PACKAGE)
+
+guard: package hello ## fail where the package has grown past its limits (needs valgrind)
+	@$(CARGO) build --quiet --example bench
+	@target/debug/examples/bench guard target/bench/release/hello $(PACKAGE)
+
+hello:
+	@$(CARGO) build --quiet --release --manifest-path bench/hello/Cargo.toml --target-dir target/bench
+
+.tools/bench/.installed: bench/python/requirements.txt
+	@$(PYTHON) -m venv .tools/bench && .tools/bench/bin/pip install --quiet --disable-pip-version-check --requirement $< && touch $@
+
+bench/node/node_modules/.installed: bench/node/package-lock.json
+	cd bench/node && npm ci --no-audit --no-fund --loglevel=error && touch node_modules/.installed
 
 verify-aws: package ## prove the assumptions against a real account: REGION=... ROLE=ARN-of-a-role-for-actions
 	@test -n "$(REGION)" && test -n "$(ROLE)" || { echo 'usage: make verify-aws REGION=eu-west-1 ROLE=arn:aws:iam::...'; exit 1; }
