@@ -4,6 +4,7 @@ pub mod api;
 pub mod batch;
 pub mod cloudformation;
 pub mod eventbridge;
+mod json;
 mod notification;
 mod properties;
 
@@ -12,7 +13,7 @@ use std::{collections::BTreeMap, fmt};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
-use self::{api::Call, batch::Batch, cloudformation::Envelope, eventbridge::Event};
+use self::{api::Call, batch::Batch, cloudformation::Envelope, eventbridge::Event, json::value_of};
 use crate::mitigation::{Arn, Place};
 
 /// The event as it came. Taking it never fails, as what cannot be parsed could not be answered; it cannot be printed.
@@ -90,7 +91,7 @@ impl Trigger {
             return Event::read(&fields).map(Self::Event);
         }
         if ["actionName", "operation"].iter().any(|name| fields.has(name)) {
-            let value = serde_json::from_str(text).ok();
+            let value = value_of(text);
             return Ok(Self::Direct(Box::new(Call::read("", value.as_ref(), true))));
         }
         Err(Unrecognized::NoSuchShape)

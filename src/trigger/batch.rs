@@ -5,12 +5,13 @@
 use std::collections::BTreeMap;
 
 use aws_lambda_events::event::sqs::SqsBatchResponse;
-use serde_json::{Value, value::RawValue};
+use serde_json::value::RawValue;
 
 use super::{
     Fields,
     api::Call,
     eventbridge::{Event, Requested},
+    json::value_of,
 };
 
 /// The messages of a batch.
@@ -99,7 +100,7 @@ impl Content {
         if !fields.has("actionName") && !fields.has("operation") {
             return Self::Unreadable;
         }
-        let value: Option<Value> = serde_json::from_str(body).ok();
+        let value = value_of(body);
         Self::Requested(Box::new(Requested::message(Call::read("", value.as_ref(), false), id.to_owned())))
     }
 }

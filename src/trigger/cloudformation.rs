@@ -14,6 +14,7 @@ use serde_json::Value;
 pub use self::response_url::ResponseUrl;
 use super::{
     Fields, Home,
+    json::value_of,
     properties::{Reader, Spelling, text_of},
 };
 use crate::mitigation::{
@@ -85,7 +86,7 @@ impl Envelope {
     /// Reads the members that are there; what is not as it should be counts as absent until it is needed.
     #[must_use]
     pub fn read(fields: &Fields<'_>) -> Self {
-        let value = |name: &str| fields.get(name).and_then(|raw| serde_json::from_str::<Value>(raw.get()).ok());
+        let value = |name: &str| fields.get(name).and_then(|raw| value_of(raw.get()));
         let text = |name: &str| value(name).and_then(|value| text_of(&value, Spelling::CloudFormation)).unwrap_or_default();
         Self {
             response_url: text("ResponseURL"),
@@ -322,10 +323,10 @@ impl Properties {
         let Some(raw) = fields.get(path) else {
             return Self { fault: Some(Problem::missing(path, "an object with RoleArn and ActionParams")), ..Self::default() };
         };
-        match serde_json::from_str(raw.get()) {
-            Ok(members @ Value::Object(_)) => Self { members, ..Self::default() },
-            Ok(other) => Self { fault: Some(Problem::illegal(path, &other.to_string(), "an object")), ..Self::default() },
-            Err(_) => Self::read_apart(path, raw.get()),
+        match value_of(raw.get()) {
+            Some(members @ Value::Object(_)) => Self { members, ..Self::default() },
+            Some(other) => Self { fault: Some(Problem::illegal(path, &other.to_string(), "an object")), ..Self::default() },
+            None => Self::read_apart(path, raw.get()),
         }
     }
 
@@ -337,7 +338,7 @@ impl Properties {
         let mut properties = Self::default();
         let mut members = serde_json::Map::new();
         for (name, raw) in fields.iter() {
-            let value = serde_json::from_str(raw.get()).unwrap_or_else(|_| {
+            let value = value_of(raw.get()).unwrap_or_else(|| {
                 properties.unreadable.push(name.to_owned());
                 Value::Null
             });

@@ -2,10 +2,9 @@
 //!
 //! See <https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-events-structure.html>.
 
-use serde::Deserialize;
 use serde_json::Value;
 
-use super::{Fields, Unrecognized, api::Call};
+use super::{Fields, Unrecognized, api::Call, json::value_of};
 use crate::mitigation::{Failure, Outcome, Owner, Problem};
 
 /// The `detail-type` of the events that are requests.
@@ -66,7 +65,7 @@ impl Event {
             return Err(Unrecognized::AnotherDetailType);
         }
         let id = text("id");
-        let detail = fields.get("detail").map_or(Ok(Value::Null), Value::deserialize).ok();
+        let detail = fields.get("detail").map_or(Some(Value::Null), |detail| value_of(detail.get()));
         let mut call = Call::read("detail", detail.as_ref(), false);
         if id.is_empty() {
             call = call.refused(vec![Problem::missing("id", "the event's id, by which a second delivery is recognised")]);

@@ -275,6 +275,9 @@ fn response_urls_of_anybody_else_are_not() {
         "https://127.0.0.1/x".to_owned(),
         "https://[::1]/x".to_owned(),
         "https:///x".to_owned(),
+        format!("https://{good}:+443/x"),
+        format!("https://{good}:/x"),
+        format!("https://[{good}]/x"),
         String::new(),
     ] {
         assert!(ResponseUrl::parse(&url, &[]).is_err(), "{url}");
@@ -287,9 +290,16 @@ fn allowed_hosts_are_answered_on_any_port_and_over_http() {
     for url in ["http://localhost:9010/x", "https://LOCALHOST/x", "http://127.0.0.1:1/x?y", "http://[::1]:8080/x"] {
         assert!(ResponseUrl::parse(url, &allowed).is_ok(), "{url}");
     }
-    for url in
-        ["http://localhost.evil.example/", "ftp://localhost/", "http://user@localhost/", "http://127.0.0.2/", "http://localhost:99999/"]
-    {
+    for url in [
+        "http://localhost.evil.example/",
+        "ftp://localhost/",
+        "http://user@localhost/",
+        "http://127.0.0.2/",
+        "http://localhost:99999/",
+        "http://localhost:+1/",
+        "http://[localhost]/",
+        "http://[127.0.0.1]/",
+    ] {
         assert!(ResponseUrl::parse(url, &allowed).is_err(), "{url}");
     }
 }
@@ -307,4 +317,26 @@ fn the_date_of_a_url_is_read_as_aws_writes_it() {
     for date in ["", "20261122", "20261322T101112Z", "20261122T251112Z", "20261122T101112", "2026112aT101112Z", "20261122X101112Z"] {
         assert_eq!(at(date), None, "{date}");
     }
+}
+
+/// Text inside of text, `levels` deep, each of it an object by which `serde_json` marks JSON that it has left unread.
+fn unread(levels: usize) -> String {
+    (0..levels).fold("\"made-by-hand\"".to_owned(), |inner, _| {
+        let text = inner.replace('\\', "\\u005c").replace('"', "\\u0022");
+        format!("{}{{\"$serde_json::private::RawValue\":\"{text}\"}}{}", "[".repeat(100), "]".repeat(100))
+    })
+}
+
+#[test]
+fn json_in_a_string_is_a_string_however_deep_it_is() {
+    let trigger = |text: &str| Trigger::recognise(&serde_json::from_str::<Payload>(text).unwrap());
+    let member = unread(250);
+    for text in [
+        format!("{{\"actionName\":{member}}}"),
+        format!("{{\"detail-type\":\"Mitigation Action Requested\",\"source\":\"s\",\"id\":\"i\",\"detail\":{member}}}"),
+        format!("{{\"ResponseURL\":\"https://x\",\"RequestType\":{member},\"ResourceProperties\":{{\"ActionName\":{member}}}}}"),
+    ] {
+        assert!(trigger(&text).is_ok());
+    }
+    illegal(&json!({ "ActionName": { "$serde_json::private::RawValue": "\"made-by-hand\"" } }), "ActionName");
 }

@@ -1,6 +1,9 @@
 //! `ResponseURL`: the presigned S3 URL that takes the answer. A secret, and the one address that a caller chooses.
 
-use std::time::{Duration, SystemTime};
+use std::{
+    net::Ipv6Addr,
+    time::{Duration, SystemTime},
+};
 
 use hyper::Uri;
 
@@ -18,13 +21,18 @@ impl ResponseUrl {
     pub fn parse(text: &str, allowed: &[String]) -> Result<Self, String> {
         let uri: Uri = text.parse().map_err(|_| "it is not a URL".to_owned())?;
         let authority = uri.authority().ok_or("it names no host")?;
-        let host = authority.host().trim_matches(['[', ']']).to_ascii_lowercase();
+        let host = authority.host();
+        let address = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+        if address.is_some_and(|address| address.parse::<Ipv6Addr>().is_err()) {
+            return Err("it has no IPv6 address in its brackets".to_owned());
+        }
+        let host = address.unwrap_or(host).to_ascii_lowercase();
         let scheme = uri.scheme_str().unwrap_or_default();
         if authority.as_str().contains('@') {
             return Err("it has user info".to_owned());
         }
         let rest = authority.as_str().get(authority.host().len()..).unwrap_or_default();
-        let is_port = |port: &str| port.parse::<u16>().is_ok();
+        let is_port = |port: &str| port.bytes().all(|b| b.is_ascii_digit()) && port.parse::<u16>().is_ok();
         if !rest.is_empty() && !rest.strip_prefix(':').is_some_and(is_port) {
             return Err("its port is not a number".to_owned());
         }
