@@ -1,10 +1,12 @@
 # What a newcomer runs. Needs Rust (rustup), a C compiler and, for the tests, Node and Python 3; the rest is pinned and
 # installed by the targets themselves.
 .POSIX:
-.PHONY: help run serve test lint deny tools package local deploy-tests verify-aws bench endure measure guard hello
+.PHONY: help run serve test lint deny tools package local deploy-tests verify-aws bench endure measure guard hello fuzz
 
 CARGO = cargo
 DENY = 0.20.2
+CARGO_FUZZ = 0.13.2
+FUZZ_SECONDS = 60
 PYTHON = python3
 PACKAGE = .aws-sam/build/Function/bootstrap
 LOCAL_CREDENTIALS = AWS_ACCESS_KEY_ID=local AWS_SECRET_ACCESS_KEY=local AWS_EC2_METADATA_DISABLED=true SAM_CLI_TELEMETRY=0
@@ -26,8 +28,22 @@ test: tools package ## run all tests
 
 lint: ## check format, lints and documentation
 	$(CARGO) fmt --check
+	$(CARGO) fmt --check --manifest-path fuzz/Cargo.toml
 	$(CARGO) clippy --quiet --all-targets -- --deny warnings
 	RUSTDOCFLAGS='--deny warnings' $(CARGO) doc --quiet --no-deps
+
+# No sanitizer: what is fuzzed is safe Rust, whose overflows and assertions are checked, and one would double the time it takes.
+# One thread and one core for each; what took more than five seconds or a gigabyte is a failure, as a panic is.
+fuzz: ## fuzz the parse, the host rule and the reply, FUZZ_SECONDS each (needs Rust nightly and a C++ compiler)
+	@command -v cargo-fuzz >/dev/null || $(CARGO) install --quiet --locked cargo-fuzz@$(CARGO_FUZZ)
+	@for target in invocation response_url reply; do \
+		echo "fuzz $$target: what has failed before, then $(FUZZ_SECONDS) seconds of what has not been tried" && \
+		mkdir -p fuzz/corpus/$$target && \
+		seeds=events && if [ -d fuzz/seeds/$$target ]; then seeds=fuzz/seeds/$$target; fi && \
+		$(CARGO) +nightly fuzz run --sanitizer none $$target fuzz/regressions/$$target/* -- -timeout=60 -verbosity=0 && \
+		$(CARGO) +nightly fuzz run --sanitizer none $$target fuzz/corpus/$$target $$seeds -- -max_total_time=$(FUZZ_SECONDS) \
+			-timeout=5 -rss_limit_mb=1024 -max_len=16384 -dict=fuzz/dict/$$target.dict -verbosity=0 -print_final_stats=1 || exit 1; \
+	done
 
 deny: ## check licences, bans and sources of the dependencies
 	@command -v cargo-deny >/dev/null || $(CARGO) install --quiet --locked cargo-deny@$(DENY)
@@ -88,7 +104,7 @@ hello:
 	@$(CARGO) build --quiet --release --manifest-path bench/hello/Cargo.toml --target-dir target/bench
 
 .tools/bench/.installed: bench/python/requirements.txt
-	@$(PYTHON) -m venv .tools/bench && .tools/bench/bin/pip install --quiet --disable-pip-version-check --requirement $< && touch $@
+	@$(PYTHON) -m venv .tools/bench && .tools/bench/bin/pip install --quiet --disable-pip-version-check --requirement bench/python/requirements.txt && touch $@
 
 bench/node/node_modules/.installed: bench/node/package-lock.json
 	cd bench/node && npm ci --no-audit --no-fund --loglevel=error && touch node_modules/.installed

@@ -1,0 +1,110 @@
+//! Invariant 7, own host only, by the WHATWG's parser of URLs: what the function takes has to name the same host there, or
+//! the address that was checked is not for sure the one that the answer, and its secrets, go to.
+
+use mitigation_action_provider::trigger::cloudformation::ResponseUrl;
+use url::Url;
+
+/// Holds the judgement on `text` to the rule; returns whether it may be answered.
+pub fn check(text: &str, allowed: &[String]) -> bool {
+    match ResponseUrl::parse(text, allowed) {
+        Ok(url) => {
+            accepted(text, &url, allowed);
+            true
+        }
+        Err(_) => {
+            assert!(!is_plainly_legal(text, allowed), "refused although it is legal: {text:?}");
+            let marked = format!("{text}?X-Amz-Signature=5ec4e7");
+            assert!(ResponseUrl::parse(&marked, allowed).err().is_none_or(|fault| !fault.contains("5ec4e7")), "the URL is told");
+            false
+        }
+    }
+}
+
+fn accepted(text: &str, url: &ResponseUrl, allowed: &[String]) {
+    let uri = url.expose();
+    let other = Url::parse(text).expect("what is taken for a URL is one");
+    let bare = |host: &str| host.trim_matches(['[', ']']).to_ascii_lowercase();
+    let host = bare(other.host_str().expect("it names a host"));
+    assert_eq!(uri.host().map(bare).as_ref(), Some(&host), "the request goes to another host");
+    assert_eq!(uri.scheme_str(), Some(other.scheme()), "the request is made by another scheme");
+    let default = if other.scheme() == "https" { 443 } else { 80 };
+    let port = other.port_or_known_default().expect("it has a port");
+    assert_eq!(uri.port_u16().unwrap_or(default), port, "the request goes to another port");
+    assert!(other.username().is_empty() && other.password().is_none(), "it has user info");
+    assert!(!uri.authority().is_some_and(|authority| authority.as_str().contains('@')), "it has user info");
+    if allowed.contains(&host) {
+        assert!(matches!(other.scheme(), "http" | "https"), "neither http nor https");
+    } else {
+        assert_eq!((other.scheme(), port), ("https", 443), "not https on port 443");
+        assert!(is_cloudformations(&host, looks_like_a_region), "none of CloudFormation's hosts: {host}");
+    }
+    let query = uri.query().unwrap_or_default();
+    assert!(url.signed_at().is_none() || query.contains("X-Amz-Date="), "a date from nowhere");
+    assert!(url.expires_at().is_none() || query.contains("Expires="), "an end from nowhere");
+}
+
+/// Whether `text` is legal beyond doubt: no letter in it on which two readers could differ.
+fn is_plainly_legal(text: &str, allowed: &[String]) -> bool {
+    let Some((scheme, rest)) = text.split_once("://") else { return false };
+    let (authority, path) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
+    let (host, port) = authority.split_once(':').map_or((authority, None), |(host, port)| (host, Some(port)));
+    let is_port = |port: &str| !port.starts_with(['+', '0']) && port.parse::<u16>().is_ok();
+    let is_plain = |b: u8| b.is_ascii_alphanumeric() || b"-._~/?&=%+:".contains(&b);
+    let is_own = || scheme == "https" && port.is_none_or(|port| port == "443") && is_cloudformations(host, is_known_region);
+    let is_allowed = || matches!(scheme, "http" | "https") && port.is_none_or(is_port) && allowed.iter().any(|allowed| allowed == host);
+    text.len() < 8192 && path.starts_with('/') && path.bytes().all(is_plain) && (is_own() || is_allowed())
+}
+
+/// The host rule, label by label from the right.
+fn is_cloudformations(host: &str, is_region: fn(&str) -> bool) -> bool {
+    const SUFFIXES: [&[&str]; 7] = [
+        &["amazonaws", "com"],
+        &["amazonaws", "com", "cn"],
+        &["amazonaws", "eu"],
+        &["c2s", "ic", "gov"],
+        &["sc2s", "sgov", "gov"],
+        &["cloud", "adc-e", "uk"],
+        &["csp", "hci", "ic", "gov"],
+    ];
+
+    let labels: Vec<&str> = host.split('.').collect();
+    SUFFIXES.iter().filter_map(|suffix| labels.strip_suffix(*suffix)).any(|rest| {
+        let Some((bucket, service)) = rest.split_first() else { return false };
+        let named = bucket.strip_prefix("cloudformation-custom-resource-response-");
+        named.is_some_and(|rest| !rest.is_empty() && rest.chars().all(|c| matches!(c, 'a'..='z' | '0'..='9' | '-')))
+            && match service {
+                ["s3"] => true,
+                ["s3", region] | ["s3", "dualstack", region] => is_region(region),
+                [dashed] => dashed.strip_prefix("s3-").is_some_and(is_region),
+                _ => false,
+            }
+    })
+}
+
+fn is_known_region(text: &str) -> bool {
+    REGIONS.contains(&text)
+}
+
+/// Words of letters and then a number, between dashes.
+fn looks_like_a_region(text: &str) -> bool {
+    let Some((words, number)) = text.rsplit_once('-') else { return false };
+    let is_number = !number.is_empty() && number.chars().all(|c| c.is_ascii_digit());
+    let is_word = |word: &str| !word.is_empty() && word.chars().all(|c| c.is_ascii_lowercase());
+    is_number && words.contains('-') && words.split('-').all(is_word)
+}
+
+/// Some of each partition.
+pub const REGIONS: [&str; 12] = [
+    "us-east-1",
+    "eu-west-1",
+    "eu-central-2",
+    "ap-southeast-5",
+    "me-south-1",
+    "mx-central-1",
+    "cn-north-1",
+    "us-gov-west-1",
+    "us-iso-east-1",
+    "us-isob-east-1",
+    "eu-isoe-west-1",
+    "eusc-de-east-1",
+];
