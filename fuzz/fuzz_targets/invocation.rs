@@ -138,22 +138,24 @@ fn results(envelope: &Envelope) -> Vec<Result<Outcome, Failure>> {
         Err(Failure::new(Code::AccessDenied, "\"\u{1}\n\\".repeat(1024))),
         Ok(Outcome { verdict: Verdict::Left, action: None, notice: Some("n".repeat(5000)) }),
     ];
-    match envelope.ask(&HOMES[0]) {
-        Ask::Settled(settled) => results.push(settled),
-        Ask::Work(request) => {
-            let name = match &request.task {
-                Task::Create(create) => Some(&create.name),
-                Task::Update(update) => Some(&update.name),
-                Task::Delete(delete) => delete.names.first(),
-                Task::Describe(name) => Some(name),
-            };
-            let action = name.zip(request.place.as_ref()).map(|(name, place)| Action {
-                name: name.clone(),
-                arn: place.action_arn(name),
-                id: Some("6f0c2b1e-1d2c-4b7a-9a53-0a1b2c3d4e5f".to_owned()),
-                kind: Some("REPLACE_DEFAULT_POLICY_VERSION".to_owned()),
-            });
-            results.push(Ok(Outcome { verdict: Verdict::Created, action, notice: None }));
+    for home in &*HOMES {
+        match envelope.ask(home) {
+            Ask::Settled(settled) => results.push(settled),
+            Ask::Work(request) => {
+                let name = match &request.task {
+                    Task::Create(create) => Some(&create.name),
+                    Task::Update(update) => Some(&update.name),
+                    Task::Delete(delete) => delete.names.first(),
+                    Task::Describe(name) => Some(name),
+                };
+                let action = name.zip(request.place.as_ref()).map(|(name, place)| Action {
+                    name: name.clone(),
+                    arn: place.action_arn(name),
+                    id: Some("6f0c2b1e-1d2c-4b7a-9a53-0a1b2c3d4e5f".to_owned()),
+                    kind: Some("REPLACE_DEFAULT_POLICY_VERSION".to_owned()),
+                });
+                results.push(Ok(Outcome { verdict: Verdict::Created, action, notice: None }));
+            }
         }
     }
     results

@@ -89,7 +89,8 @@ impl StackId {
     pub fn parse(text: &str) -> Option<Self> {
         let arn = Arn::parse(text).filter(|arn| arn.service == "cloudformation")?;
         let (name, uuid) = arn.resource.strip_prefix("stack/")?.split_once('/')?;
+        let is_account = arn.account.len() <= 12 && arn.account.bytes().all(|b| b.is_ascii_digit());
         let whole = ![name, uuid, arn.region, arn.account].contains(&"") && !uuid.contains('/');
-        whole.then(|| Self { text: text.to_owned(), place: arn.into(), name: name.to_owned(), uuid: uuid.to_owned() })
+        (whole && is_account).then(|| Self { text: text.to_owned(), place: arn.into(), name: name.to_owned(), uuid: uuid.to_owned() })
     }
 }
