@@ -42,7 +42,7 @@ fuzz: ## fuzz the parse, the host rule and the reply, FUZZ_SECONDS each (needs R
 		seeds=events && if [ -d fuzz/seeds/$$target ]; then seeds=fuzz/seeds/$$target; fi && \
 		$(CARGO) +nightly fuzz run --sanitizer none $$target fuzz/regressions/$$target/* -- -timeout=60 -verbosity=0 && \
 		$(CARGO) +nightly fuzz run --sanitizer none $$target fuzz/corpus/$$target $$seeds -- -max_total_time=$(FUZZ_SECONDS) \
-			-timeout=5 -rss_limit_mb=1024 -max_len=16384 -dict=fuzz/dict/$$target.dict -verbosity=0 -print_final_stats=1 || exit 1; \
+			-timeout=5 -rss_limit_mb=1024 -max_len=16384 -dict=fuzz/dict/$$target.dict -verbosity=0 -print_funcs=0 -print_final_stats=1 || exit 1; \
 	done
 
 deny: ## check licences, bans and sources of the dependencies
