@@ -1,308 +1,387 @@
-//! A model of CloudFormation: random stacks over random histories, with faults at every call, played as CloudFormation
-//! plays them, follow-ups included. After each step the account holds exactly what the stacks say.
+//! Random histories against the real binary, with faults at every call: of stacks, as CloudFormation plays them, and of a
+//! queue that redelivers.
 //!
-//! `MODEL_HISTORIES` sets how many histories are played; a failure prints its seed, and `MODEL_SEED` plays it again.
+//! A history is data: a step's meaning depends on the state that it meets, so that whatever is left of a history can be
+//! played. One that fails shrinks, and the least that still fails is kept in `histories/`; what is kept there is played
+//! first at each run. `MODEL_HISTORIES` says how many random ones follow, `MODEL_SEED` the seed of the first, which alone is
+//! played unless `MODEL_HISTORIES` says more.
+
+mod queue;
+mod stacks;
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
-    time::Duration,
+    collections::BTreeMap,
+    fmt::Debug,
+    fs,
+    panic::{AssertUnwindSafe, catch_unwind},
+    path::{Path, PathBuf},
+    sync::atomic::{AtomicBool, AtomicU64, Ordering},
+    time::{Duration, Instant},
 };
 
-use fastrand::Rng;
+use proptest::{
+    collection::{btree_map, vec},
+    prelude::*,
+    sample::select,
+    strategy::{LazyJust, ValueTree},
+    test_runner::{RngAlgorithm, TestCaseError, TestCaseResult, TestRng, TestRunner},
+};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
+use tokio::runtime::Runtime;
 
 use crate::{
     lifecycle::OWNER_TAG,
     support::{
-        fault::Fault,
-        stack::{Played, World},
+        Aws,
+        fault::{Fault, Faults},
+        iot::Action,
     },
-    world,
 };
 
-const LOGICAL_IDS: [&str; 3] = ["One", "Two", "Three"];
-const STEPS: usize = 12;
-/// Histories that are played at once: most of the time is spent waiting.
-const LANES: u64 = 6;
-const NAMES: [&str; 4] = ["a", "b", "c", ""];
+/// What plays histories: the stand-ins, instances of the function that serve one history after another, and what must hold.
+trait Model: Sized {
+    type Step: Clone + Debug + Serialize + DeserializeOwned + Send + Sync + 'static;
+    const NAME: &'static str;
+    /// Histories that a run plays unless it is told otherwise, the most steps of one, and how many are played at once: most
+    /// of the time is spent waiting.
+    const HISTORIES: u64;
+    const STEPS: usize;
+    const LANES: usize;
 
-/// A resource as the stack has it: its physical id, the properties of its last success, and whether it is adopted.
-#[derive(Clone, Debug)]
-struct Resource {
-    id: String,
-    properties: Value,
+    fn step() -> BoxedStrategy<Self::Step>;
+    async fn start() -> Self;
+    /// Plays a history from an empty account on, and fails where something does not hold.
+    async fn play(&mut self, history: &[Self::Step]) -> TestCaseResult;
+    /// What was asked and answered in the history that was played last.
+    fn told(&self) -> String;
 }
 
-struct Model {
-    rng: Rng,
-    world: World,
-    /// By stack and logical id.
-    resources: BTreeMap<(usize, &'static str), Resource>,
-    /// Actions that are nobody's here, as they were made, tags included.
-    foreign: BTreeMap<String, (Value, BTreeMap<String, String>)>,
-    /// Foreign actions that were adopted or overwritten since, which may have changed.
-    taken: BTreeSet<String>,
-    history: Vec<String>,
-    requests: u64,
+#[test]
+fn after_any_history_the_account_holds_exactly_what_the_stacks_say() {
+    run::<stacks::Stacks>();
 }
 
-/// What a request came to, in CloudFormation's eyes.
-enum Answer {
-    Success(String),
-    Failed(String),
+#[test]
+fn whatever_a_queue_redelivers_each_message_ends_done_and_reported_and_changes_only_what_it_may() {
+    run::<queue::Messages>();
 }
 
-impl Answer {
-    fn id(&self) -> &str {
-        match self {
-            Self::Success(id) | Self::Failed(id) => id,
-        }
+/// A history that failed, and why.
+struct Failed<S> {
+    history: Vec<S>,
+    why: String,
+    told: String,
+}
+
+/// Plays one history after another.
+struct Lane<M> {
+    runtime: Runtime,
+    model: Option<M>,
+}
+
+impl<M: Model> Lane<M> {
+    fn new() -> Self {
+        Self { runtime: tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap(), model: None }
     }
-}
 
-impl Model {
-    fn stack(number: usize) -> String {
-        format!("arn:aws:cloudformation:eu-west-1:123456789012:stack/stack-{number}/0000000{number}-0000-4000-8000-000000000000")
-    }
-
-    fn properties(&mut self) -> Value {
-        let name = NAMES[self.rng.usize(..NAMES.len())];
-        let params = match self.rng.u8(..3) {
-            0 => json!({ "UpdateDeviceCertificateParams": { "Action": "DEACTIVATE" } }),
-            1 => json!({ "AddThingsToThingGroupParams": { "ThingGroupNames": ["g"], "OverrideDynamicGroups": "true" } }),
-            _ => json!({ "UpdateCACertificateParams": { "Action": "DEACTIVATE" } }),
+    /// What has failed may have harmed the instances: others take their place.
+    fn play(&mut self, history: Vec<M::Step>) -> Result<(), Failed<M::Step>> {
+        let Self { runtime, model } = self;
+        let model = model.get_or_insert_with(|| runtime.block_on(M::start()));
+        let played = catch_unwind(AssertUnwindSafe(|| runtime.block_on(model.play(&history))));
+        let why = match played {
+            Ok(Ok(())) => return Ok(()),
+            Ok(Err(why)) => why.to_string(),
+            Err(panic) => panic.downcast_ref::<String>().cloned().unwrap_or_else(|| "it panicked".to_owned()),
         };
-        let mut tags = Vec::new();
-        for key in ["x", "y", "z"] {
-            if self.rng.bool() {
-                tags.push(json!({ "Key": key, "Value": self.rng.u8(..2).to_string() }));
-            }
-        }
-        let on_conflict = ["Fail", "Adopt", "Overwrite"][self.rng.usize(..3)];
-        let role = format!("arn:aws:iam::123456789012:role/role-{}", self.rng.u8(..2));
-        json!({ "ActionName": name, "RoleArn": role, "ActionParams": params, "Tags": tags, "OnConflict": on_conflict })
+        let told = model.told();
+        let _context = runtime.enter();
+        self.model = None;
+        Err(Failed { history, why, told })
     }
 
-    /// Sets a few faults for the next request; what is left of them is cleared by [`Model::calm`].
-    fn disturb(&mut self) {
-        let operations = [
-            "CreateMitigationAction",
-            "UpdateMitigationAction",
-            "DeleteMitigationAction",
-            "ListTagsForResource",
-            "TagResource",
-            "UntagResource",
-            "DescribeMitigationAction",
-        ];
-        while self.rng.u8(..3) == 0 {
-            let operation = operations[self.rng.usize(..operations.len())];
-            let fault = match self.rng.u8(..7) {
-                0 => Fault::Throttle,
-                1 => Fault::LoseBefore,
-                2 => Fault::LoseAfter,
-                3 => Fault::FailAfter,
-                4 => Fault::Refuse(500, "InternalFailureException"),
-                5 => Fault::Refuse(403, "AccessDeniedException"),
-                _ => Fault::Refuse(410, "LimitExceededException"),
-            };
-            self.history.push(format!("  {operation}: {fault:?}"));
-            self.world.aws.iot.faults.set(operation, fault, 1 + self.rng.usize(..2));
-        }
-        if self.rng.u8(..20) == 0 {
-            // To the deadline, with or without the work done.
-            let fault = if self.rng.bool() { Fault::Hang } else { Fault::HangAfter };
-            let operation = operations[self.rng.usize(..operations.len())];
-            self.history.push(format!("  {operation}: {fault:?} to the end"));
-            self.world.aws.iot.faults.set(operation, fault, 1000);
-        }
-        self.world.aws.iot.set_takes_replays(self.rng.bool());
-    }
+    /// The least of a history that fails, or what was found in a minute.
+    fn shrunk(&mut self, mut tree: impl ValueTree<Value = Vec<M::Step>>, failed: Failed<M::Step>) -> Failed<M::Step> {
+        const MOST_TRIES: u32 = 500;
+        const LONGEST: Duration = Duration::from_mins(1);
 
-    fn calm(&self) {
-        self.world.aws.iot.faults.clear();
-    }
-
-    async fn send(&mut self, stack: usize, logical_id: &str, event: Value) -> Answer {
-        self.requests += 1;
-        let envelope = json!({
-            "StackId": Self::stack(stack), "RequestId": self.requests.to_string(), "LogicalResourceId": logical_id,
-            "ResourceType": "Custom::IoTMitigationAction",
-        });
-        let event = crate::support::stack::merged(event, &envelope);
-        self.history.push(format!("{stack} {event}"));
-        let played = self.world.play(&event).await;
-        let answer = self.answered(&played);
-        if self.rng.u8(..4) == 0 && matches!(answer, Answer::Success(_)) {
-            // Delivered twice: the same answer, and nothing changes.
-            let before = self.world.aws.iot.actions();
-            self.calm();
-            let again = self.world.play(&event).await;
-            assert_eq!(self.answered(&again).id(), answer.id(), "{}", self.told());
-            let strip = |actions: BTreeMap<String, crate::support::iot::Action>| -> Vec<_> {
-                actions.into_iter().map(|(name, action)| (name, action.id, action.role_arn, action.params, action.tags)).collect()
-            };
-            assert_eq!(strip(self.world.aws.iot.actions()), strip(before), "a replay has changed something\n{}", self.told());
-        }
-        answer
-    }
-
-    fn answered(&mut self, played: &Played) -> Answer {
-        let document = played.answer();
-        self.history.push(format!("  -> {} {} {}", document["Status"], document["PhysicalResourceId"], document["Reason"]));
-        let id = document["PhysicalResourceId"].as_str().unwrap().to_owned();
-        if document["Status"] == "SUCCESS" { Answer::Success(id) } else { Answer::Failed(id) }
-    }
-
-    /// As often as an operator would: what fails for now is sent again without faults.
-    async fn delete(&mut self, stack: usize, logical_id: &'static str, id: &str, properties: &Value) {
-        let event = json!({ "RequestType": "Delete", "PhysicalResourceId": id, "ResourceProperties": properties });
-        self.disturb();
-        if let Answer::Failed(_) = self.send(stack, logical_id, event.clone()).await {
-            self.calm();
-            let Answer::Success(_) = self.send(stack, logical_id, event).await else {
-                panic!("a Delete without faults has failed\n{}", self.told())
-            };
-        }
-        self.calm();
-    }
-
-    async fn step(&mut self) {
-        let stack = self.rng.usize(..2);
-        let logical_id = LOGICAL_IDS[self.rng.usize(..3)];
-        let key = (stack, logical_id);
-        match self.resources.get(&key).cloned() {
-            None => self.create(key).await,
-            Some(resource) if self.rng.u8(..4) == 0 => {
-                self.delete(stack, logical_id, &resource.id, &resource.properties).await;
-                self.resources.remove(&key);
-            }
-            Some(resource) => self.update(key, resource).await,
-        }
-        self.calm();
-        self.check();
-    }
-
-    async fn create(&mut self, key: (usize, &'static str)) {
-        let properties = self.properties();
-        self.disturb();
-        let answer = self.send(key.0, key.1, json!({ "RequestType": "Create", "ResourceProperties": properties })).await;
-        self.calm();
-        match answer {
-            // Cancelled: CloudFormation does not look at the answer and sends a Delete with an id of its own.
-            Answer::Success(_) if self.rng.u8(..6) == 0 => self.delete(key.0, key.1, "stack-Logical-1A2B3C4D5E6F", &properties).await,
-            Answer::Success(id) => {
-                self.resources.insert(key, Resource { id, properties });
-            }
-            Answer::Failed(id) => self.delete(key.0, key.1, &id, &properties).await,
-        }
-    }
-
-    async fn update(&mut self, key: (usize, &'static str), old: Resource) {
-        let properties = self.properties();
-        let update = |new: &Value, old_properties: &Value, id: &str| json!({ "RequestType": "Update", "PhysicalResourceId": id, "ResourceProperties": new, "OldResourceProperties": old_properties });
-        self.disturb();
-        let answer = self.send(key.0, key.1, update(&properties, &old.properties, &old.id)).await;
-        self.calm();
-        match answer {
-            // Another resource of the stack failed: rolled back, and what the update made is deleted.
-            Answer::Success(id) if self.rng.u8(..5) == 0 => {
-                let back = self.send(key.0, key.1, update(&old.properties, &properties, &id)).await;
-                let Answer::Success(restored) = back else { panic!("a rollback without faults has failed\n{}", self.told()) };
-                if restored != id {
-                    self.delete(key.0, key.1, &id, &properties).await;
+        let began = Instant::now();
+        let mut least = failed;
+        let mut changed = tree.simplify();
+        let mut tries = 0;
+        while changed && tries < MOST_TRIES && began.elapsed() < LONGEST {
+            tries += 1;
+            changed = match self.play(tree.current()) {
+                Ok(()) => tree.complicate(),
+                Err(failed) => {
+                    least = failed;
+                    tree.simplify()
                 }
-                self.resources.insert(key, Resource { id: restored, properties: old.properties });
-            }
-            Answer::Success(id) => {
-                if id != old.id {
-                    self.delete(key.0, key.1, &old.id, &old.properties).await;
-                }
-                self.resources.insert(key, Resource { id, properties });
-            }
-            Answer::Failed(id) => {
-                assert_eq!(id, old.id, "a failed update keeps the physical id\n{}", self.told());
-                let back = self.send(key.0, key.1, update(&old.properties, &properties, &old.id)).await;
-                assert!(matches!(&back, Answer::Success(id) if *id == old.id), "a rollback without faults has failed\n{}", self.told());
-            }
+            };
         }
-    }
-
-    /// The account holds exactly what the stacks say, and what is nobody's is as it was.
-    fn check(&mut self) {
-        let actions = self.world.aws.iot.actions();
-        let of_stacks: BTreeSet<&str> = self.resources.values().map(|resource| resource.id.as_str()).collect();
-        assert_eq!(of_stacks.len(), self.resources.len(), "two resources have one action\n{}", self.told());
-        for (&(stack, logical_id), resource) in &self.resources {
-            let Some(action) = actions.get(&resource.id) else { panic!("{} is gone\n{}", resource.id, self.told()) };
-            let owner = action.tags.get(OWNER_TAG).map_or("", String::as_str);
-            let suffix = format!("/stack-{stack}/0000000{stack}-0000-4000-8000-000000000000/{logical_id}");
-            assert!(owner == format!("stack{suffix}") || owner == format!("adopted{suffix}"), "{owner} is not {suffix}\n{}", self.told());
-            assert_eq!(action.role_arn, resource.properties["RoleArn"].as_str().unwrap(), "{}", self.told());
-            for tag in resource.properties["Tags"].as_array().unwrap() {
-                assert_eq!(action.tags.get(tag["Key"].as_str().unwrap()).map(String::as_str), tag["Value"].as_str(), "{}", self.told());
-            }
-            if self.foreign.contains_key(&resource.id) {
-                self.taken.insert(resource.id.clone());
-            }
-        }
-        for (name, action) in &actions {
-            if of_stacks.contains(name.as_str()) {
-                continue;
-            }
-            let Some((params, tags)) = self.foreign.get(name) else { panic!("{name} is left behind\n{}", self.told()) };
-            if !self.taken.contains(name) {
-                // An overwrite that failed after its update has changed the definition; nothing may have changed the tags.
-                assert!(action.params == *params || self.history.iter().any(|line| line.contains("Overwrite")), "{}", self.told());
-            }
-            assert_eq!(action.tags.get(OWNER_TAG), tags.get(OWNER_TAG), "{name} keeps a tag of ours\n{}", self.told());
-        }
-        self.foreign.retain(|name, _| actions.contains_key(name));
-        self.taken.retain(|name| actions.contains_key(name));
-    }
-
-    fn plant(&mut self) {
-        for name in ["b", "c"] {
-            if self.rng.bool() && self.world.aws.iot.action(name).is_none() {
-                let params = json!({ "updateDeviceCertificateParams": { "action": "DEACTIVATE" } });
-                let owner = ["", "stack/elsewhere/0/X"][self.rng.usize(..2)];
-                let tags: Vec<(&str, &str)> = if owner.is_empty() { vec![] } else { vec![(OWNER_TAG, owner)] };
-                self.world.aws.iot.plant(name, "arn:aws:iam::123456789012:role/role-0", params.clone(), &tags);
-                let tags = tags.into_iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect();
-                self.foreign.insert(name.to_owned(), (params, tags));
-            }
-        }
-    }
-
-    fn told(&self) -> String {
-        self.history.join("\n")
+        least
     }
 }
 
-#[tokio::test]
-async fn after_any_history_the_account_holds_exactly_what_the_stacks_say() {
+fn run<M: Model>() {
     let number = |name: &str| std::env::var(name).ok().and_then(|value| value.parse::<u64>().ok());
     let first = number("MODEL_SEED").unwrap_or_else(|| fastrand::u64(..1_000_000_000));
-    let histories = number("MODEL_HISTORIES").unwrap_or(if number("MODEL_SEED").is_some() { 1 } else { 400 });
-    let lanes = (0..LANES).map(|lane| async move {
-        for seed in (first..first + histories).filter(|seed| seed % LANES == lane) {
-            play(seed).await;
+    let histories = number("MODEL_HISTORIES").unwrap_or(if number("MODEL_SEED").is_some() { 1 } else { M::HISTORIES });
+    let kept = kept::<M>();
+    let (next, failed) = (AtomicU64::default(), AtomicBool::default());
+    let total = kept.len() as u64 + histories;
+    let lane = || {
+        let mut lane = Lane::<M>::new();
+        while !failed.load(Ordering::SeqCst) {
+            let turn = next.fetch_add(1, Ordering::SeqCst);
+            let failure = match usize::try_from(turn).ok().and_then(|turn| kept.get(turn)) {
+                _ if turn >= total => return None,
+                Some((path, history)) => lane.play(history.clone()).err().map(|failed| (path.clone(), failed)),
+                None => play_seed(&mut lane, first + turn - kept.len() as u64),
+            };
+            if let Some((path, found)) = failure {
+                failed.store(true, Ordering::SeqCst);
+                return Some(told::<M>(&path, &found));
+            }
         }
+        None
+    };
+    let failures: Vec<String> = std::thread::scope(|scope| {
+        let lanes: Vec<_> = (0..M::LANES).map(|_| scope.spawn(lane)).collect();
+        lanes.into_iter().filter_map(|lane| lane.join().unwrap()).collect()
     });
-    futures_util::future::join_all(lanes).await;
+    let again = format!("MODEL_SEED={first} MODEL_HISTORIES={histories} plays all of it again");
+    assert!(failures.is_empty(), "{}\n\n{again}", failures.join("\n\n"));
 }
 
-async fn play(seed: u64) {
-    let mut model = Model {
-        rng: Rng::with_seed(seed),
-        world: world().await.with_timeout(Duration::from_secs(1)),
-        resources: BTreeMap::new(),
-        foreign: BTreeMap::new(),
-        taken: BTreeSet::new(),
-        history: vec![format!("MODEL_SEED={seed}")],
-        requests: 0,
+/// Plays the history of a seed; one that fails is shrunk and kept.
+fn play_seed<M: Model>(lane: &mut Lane<M>, seed: u64) -> Option<(PathBuf, Failed<M::Step>)> {
+    let bytes: Vec<u8> = seed.to_le_bytes().into_iter().cycle().take(32).collect();
+    let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &bytes);
+    let mut runner = TestRunner::new_with_rng(ProptestConfig::default(), rng);
+    let tree = vec(M::step(), 1..=M::STEPS).new_tree(&mut runner).unwrap();
+    let failed = lane.play(tree.current()).err()?;
+    let least = lane.shrunk(tree, failed);
+    let path = folder::<M>().join(format!("seed-{seed}.json"));
+    fs::write(&path, serde_json::to_string_pretty(&least.history).unwrap() + "\n").unwrap();
+    Some((path, least))
+}
+
+fn told<M: Model>(path: &Path, failed: &Failed<M::Step>) -> String {
+    let Failed { history, why, told } = failed;
+    let history = serde_json::to_string(history).unwrap();
+    format!("{why}\n\nthe history, kept as {}:\n{history}\n\nwhat was asked and answered:\n{told}", path.display())
+}
+
+fn folder<M: Model>() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/contract/histories").join(M::NAME)
+}
+
+fn kept<M: Model>() -> Vec<(PathBuf, Vec<M::Step>)> {
+    let files = fs::read_dir(folder::<M>()).unwrap().map(|file| file.unwrap().path());
+    let read = |path: PathBuf| {
+        let history =
+            serde_json::from_str(&fs::read_to_string(&path).unwrap()).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        (path, history)
     };
-    model.plant();
-    for _ in 0..STEPS {
-        model.step().await;
+    let mut kept: Vec<_> = files.filter(|path| path.extension().is_some_and(|end| end == "json")).map(read).collect();
+    kept.sort_by(|(one, _), (other, _)| one.cmp(other));
+    kept
+}
+
+/// What an action does, in the words of neither door.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct Definition {
+    role: String,
+    params: Params,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+enum Params {
+    Device,
+    Ca,
+    Groups,
+}
+
+impl Params {
+    /// As the API has it.
+    fn of_api(self) -> Value {
+        match self {
+            Self::Device => json!({ "updateDeviceCertificateParams": { "action": "DEACTIVATE" } }),
+            Self::Ca => json!({ "updateCACertificateParams": { "action": "DEACTIVATE" } }),
+            Self::Groups => json!({ "addThingsToThingGroupParams": { "thingGroupNames": ["g"], "overrideDynamicGroups": true } }),
+        }
     }
+
+    fn any() -> impl Strategy<Value = Self> {
+        select(vec![Self::Device, Self::Ca, Self::Groups])
+    }
+}
+
+impl Definition {
+    fn is_of(&self, action: &Action) -> bool {
+        action.role_arn == role_arn(&self.role) && action.params == self.params.of_api()
+    }
+
+    fn any() -> impl Strategy<Value = Self> {
+        (any_role(), Params::any()).prop_map(|(role, params)| Self { role, params })
+    }
+}
+
+fn any_role() -> impl Strategy<Value = String> {
+    select(vec!["role-0".to_owned(), "role-1".to_owned()])
+}
+
+fn role_arn(role: &str) -> String {
+    format!("arn:aws:iam::123456789012:role/{role}")
+}
+
+type Tags = BTreeMap<String, String>;
+
+fn any_tags() -> impl Strategy<Value = Tags> {
+    btree_map(select(vec!["x", "y", "z"]).prop_map(str::to_owned), select(vec!["0", "1"]).prop_map(str::to_owned), 0..3)
+}
+
+fn listed(tags: &Tags) -> Value {
+    tags.iter().map(|(key, value)| json!({ "Key": key, "Value": value })).collect()
+}
+
+/// `tags` with `more`, which win.
+fn with(tags: &Tags, more: &Tags) -> Tags {
+    tags.iter().chain(more).map(|(key, value)| (key.clone(), value.clone())).collect()
+}
+
+fn with_owner(tags: &Tags, owner: &str) -> Tags {
+    with(tags, &Tags::from([(OWNER_TAG.to_owned(), owner.to_owned())]))
+}
+
+fn owner_of(tags: &Tags) -> Option<&str> {
+    tags.get(OWNER_TAG).map(String::as_str)
+}
+
+/// The same, but for when it was changed.
+fn is_same(one: &Action, other: &Action) -> bool {
+    (&one.id, &one.role_arn, &one.params, &one.tags) == (&other.id, &other.role_arn, &other.params, &other.tags)
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+enum OnConflict {
+    Fail,
+    Adopt,
+    Overwrite,
+}
+
+impl OnConflict {
+    fn any() -> impl Strategy<Value = Self> {
+        select(vec![Self::Fail, Self::Adopt, Self::Overwrite])
+    }
+}
+
+/// An action that is there before anybody asks for one: of nobody, of a door of the provider's, of a stack elsewhere.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Stranger {
+    name: String,
+    owner: Option<String>,
+    definition: Definition,
+    tags: Tags,
+}
+
+impl Stranger {
+    /// Appears where the name is free.
+    fn appear(&self, aws: &Aws) {
+        if aws.iot.action(&self.name).is_none() {
+            let mut tags = with(&self.tags, &Tags::from([("theirs".to_owned(), "stays".to_owned())]));
+            tags.extend(self.owner.clone().map(|owner| (OWNER_TAG.to_owned(), owner)));
+            let tags: Vec<(&str, &str)> = tags.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
+            aws.iot.plant(&self.name, &role_arn(&self.definition.role), self.definition.params.of_api(), &tags);
+        }
+    }
+
+    fn any(names: Vec<&'static str>) -> impl Strategy<Value = Self> {
+        let owners = vec![None, None, Some("event/elsewhere/1"), Some("stack/elsewhere/0/X"), Some("adopted/elsewhere/0/X")];
+        (select(names), select(owners), Definition::any(), any_tags()).prop_map(|(name, owner, definition, tags)| Self {
+            name: name.to_owned(),
+            owner: owner.map(str::to_owned),
+            definition,
+            tags,
+        })
+    }
+}
+
+/// What goes wrong with calls of one kind.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Disturbance {
+    call: String,
+    fault: Kind,
+    times: usize,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+enum Kind {
+    Throttled,
+    LostBefore,
+    LostAfter,
+    FailedBefore,
+    FailedAfter,
+    Denied,
+    AtLimit,
+    /// To the deadline, whatever `times` says.
+    Hung,
+    HungAfter,
+}
+
+impl Disturbance {
+    fn is_hang(&self) -> bool {
+        matches!(self.fault, Kind::Hung | Kind::HungAfter)
+    }
+
+    fn set(&self, faults: &Faults) {
+        let fault = match self.fault {
+            Kind::Throttled => Fault::Throttle,
+            Kind::LostBefore => Fault::LoseBefore,
+            Kind::LostAfter => Fault::LoseAfter,
+            Kind::FailedBefore => Fault::Refuse(500, "InternalFailureException"),
+            Kind::FailedAfter => Fault::FailAfter,
+            Kind::Denied => Fault::Refuse(403, "AccessDeniedException"),
+            Kind::AtLimit => Fault::Refuse(410, "LimitExceededException"),
+            Kind::Hung => Fault::Hang,
+            Kind::HungAfter => Fault::HangAfter,
+        };
+        faults.set(&self.call, fault, if self.is_hang() { 1000 } else { self.times });
+    }
+
+    /// Mostly none, and a hang now and then: it takes a deadline's time.
+    fn any_few(throttles: u32) -> impl Strategy<Value = Vec<Self>> {
+        let passing = prop_oneof![
+            throttles => Just(Kind::Throttled),
+            4 => select(vec![Kind::LostBefore, Kind::LostAfter, Kind::FailedBefore, Kind::FailedAfter]),
+            2 => select(vec![Kind::Denied, Kind::Denied, Kind::AtLimit]),
+        ];
+        let of = |kind: BoxedStrategy<Kind>, times| {
+            (select(CALLS.to_vec()), kind, times).prop_map(|(call, fault, times)| Self { call: call.to_owned(), fault, times })
+        };
+        let some = vec(of(passing.boxed(), 1..=2_usize), 1..=3);
+        let hang = of(select(vec![Kind::Hung, Kind::HungAfter]).boxed(), 1..=1_usize);
+        let hang = (vec(of(Just(Kind::LostAfter).boxed(), 1..=1_usize), 0..=1), hang).prop_map(|(mut some, hang)| {
+            some.push(hang);
+            some
+        });
+        prop_oneof![140 => LazyJust::new(Vec::new), 57 => some, 3 => hang]
+    }
+}
+
+const CALLS: [&str; 7] = [
+    "CreateMitigationAction",
+    "UpdateMitigationAction",
+    "DeleteMitigationAction",
+    "ListTagsForResource",
+    "TagResource",
+    "UntagResource",
+    "DescribeMitigationAction",
+];
+
+/// Fails with `why`, which is worth saying only then.
+fn ensure(holds: bool, why: impl FnOnce() -> String) -> TestCaseResult {
+    if holds { Ok(()) } else { Err(TestCaseError::fail(why())) }
 }

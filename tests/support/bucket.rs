@@ -1,6 +1,13 @@
 //! The response bucket: takes the document that a presigned URL is for, as S3 and CloudFormation do.
 
-use std::{collections::HashMap, sync::Mutex, time::Instant};
+use std::{
+    collections::HashMap,
+    sync::{
+        Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Instant,
+};
 
 use serde_json::Value;
 use tokio::sync::Notify;
@@ -29,6 +36,8 @@ impl Put {
 pub struct Bucket {
     pub faults: Faults,
     puts: Mutex<Vec<Put>>,
+    /// How many of them have been checked.
+    checked: AtomicUsize,
     arrived: Notify,
 }
 
@@ -54,12 +63,24 @@ impl Bucket {
         }
     }
 
+    /// As at the start: empty, with no faults.
+    pub fn reset(&self) {
+        self.faults.clear();
+        self.puts.lock().unwrap().clear();
+        self.checked.store(0, Ordering::SeqCst);
+    }
+
     /// Ends the test where one invocation sent two different documents, or one that CloudFormation would not take.
     pub fn check(&self) {
-        let mut sent: HashMap<String, String> = HashMap::new();
-        for put in self.puts.lock().unwrap().iter() {
-            let first = sent.entry(put.key.clone()).or_insert_with(|| put.body.clone());
+        let puts = self.puts.lock().unwrap();
+        let mut sent: HashMap<&str, &str> = HashMap::new();
+        let checked = self.checked.swap(puts.len(), Ordering::SeqCst);
+        for (number, put) in puts.iter().enumerate() {
+            let first = sent.entry(put.key.as_str()).or_insert(&put.body);
             assert_eq!(*first, put.body, "one invocation has sent two different documents");
+            if number < checked {
+                continue;
+            }
             assert!(put.body.len() <= 4096, "Response object is too long: {} bytes", put.body.len());
             let document = put.document();
             for member in ["Status", "PhysicalResourceId", "StackId", "RequestId", "LogicalResourceId"] {

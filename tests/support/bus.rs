@@ -44,6 +44,12 @@ impl Bus {
         std::mem::take(&mut self.events.lock().unwrap())
     }
 
+    /// As at the start: no events, no faults.
+    pub fn reset(&self) {
+        self.faults.clear();
+        self.take();
+    }
+
     /// How many calls there were.
     pub fn calls(&self) -> usize {
         self.calls.load(Ordering::SeqCst)

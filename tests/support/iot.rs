@@ -35,10 +35,18 @@ pub struct Call {
     /// The action's name, or the ARN.
     pub target: String,
     pub status: u16,
+    /// When it arrived.
     pub at: Instant,
+    /// The action before and after it, where it changed or made one.
+    pub change: Option<Box<(Option<Action>, Option<Action>)>>,
 }
 
 impl Call {
+    /// The name of the action it is about.
+    pub fn name(&self) -> &str {
+        self.target.rsplit('/').next().unwrap_or_default()
+    }
+
     /// Whether the operation is one that changes something.
     pub fn is_change(&self) -> bool {
         !matches!(self.operation, "DescribeMitigationAction" | "ListTagsForResource" | "ListMitigationActions")
@@ -116,6 +124,14 @@ impl Iot {
         }
     }
 
+    /// As at the start: empty, with no faults and no calls.
+    pub fn reset(&self) {
+        self.faults.clear();
+        let mut state = self.state.lock().unwrap();
+        state.actions.clear();
+        state.calls.clear();
+    }
+
     /// The calls so far, which are forgotten.
     pub fn take_calls(&self) -> Vec<Call> {
         std::mem::take(&mut self.state.lock().unwrap().calls)
@@ -143,9 +159,10 @@ impl Iot {
         let Some((operation, target)) = route(&seen) else {
             return refused(&(404, "UnknownOperationException", String::new()));
         };
+        let at = Instant::now();
         let fault = self.faults.next(operation);
         let log = |status| {
-            let call = Call { operation, target: target.clone(), status, at: Instant::now() };
+            let call = Call { operation, target: target.clone(), status, at, change: None };
             self.state.lock().unwrap().calls.push(call);
         };
         match fault {
@@ -168,8 +185,16 @@ impl Iot {
             Some(Fault::Slow(time)) => tokio::time::sleep(time).await,
             _ => {}
         }
+        let mut call = Call { operation, target: target.clone(), status: 200, at, change: None };
+        let there = |state: &State| state.actions.get(call.name()).filter(|_| call.is_change()).cloned();
+        let before = there(&self.state.lock().unwrap());
         let answer = self.work(operation, &target, &seen);
-        log(answer.as_ref().map_or_else(|(status, ..)| *status, |_| 200));
+        let mut state = self.state.lock().unwrap();
+        let after = there(&state);
+        call.change = (before != after).then(|| Box::new((before, after)));
+        call.status = answer.as_ref().map_or_else(|(status, ..)| *status, |_| 200);
+        state.calls.push(call);
+        drop(state);
         match fault {
             Some(Fault::LoseAfter) => Reply::Lost,
             Some(Fault::HangAfter) => Reply::Never,

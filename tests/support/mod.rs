@@ -73,6 +73,13 @@ impl Aws {
         aws
     }
 
+    /// Empties the stand-ins and ends all faults; instances of the function stay.
+    pub fn reset(&self) {
+        self.iot.reset();
+        self.bucket.reset();
+        self.bus.reset();
+    }
+
     /// Listens at one more address.
     pub async fn listen_at(&self, address: &str) -> std::io::Result<()> {
         self.serve(tokio::net::TcpListener::bind(address).await?);

@@ -1,6 +1,13 @@
 //! A queue as Lambda's event source mapping empties it: batches, partial failures, redelivery, and a dead-letter queue.
 
-use std::{collections::VecDeque, sync::Mutex};
+use std::{
+    collections::VecDeque,
+    sync::{
+        Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use serde_json::{Value, json};
 
@@ -18,6 +25,7 @@ pub struct Message {
 pub struct Queue {
     messages: Mutex<VecDeque<Message>>,
     dead: Mutex<Vec<Message>>,
+    sent: AtomicU64,
 }
 
 impl Queue {
@@ -29,9 +37,8 @@ impl Queue {
     }
 
     pub fn send_text(&self, id: &str, body: String) {
-        let mut messages = self.messages.lock().unwrap();
-        let sent = 1_700_000_000_000 + messages.len() as u64;
-        messages.push_back(Message { id: id.to_owned(), body, sent, receives: 0 });
+        let sent = 1_700_000_000_000 + self.sent.fetch_add(1, Ordering::SeqCst);
+        self.messages.lock().unwrap().push_back(Message { id: id.to_owned(), body, sent, receives: 0 });
     }
 
     /// What has been given up.
@@ -43,13 +50,15 @@ impl Queue {
         self.messages.lock().unwrap().is_empty()
     }
 
-    fn receive(&self, most: usize) -> Vec<Message> {
+    /// Takes the next messages, `most` of them.
+    pub fn receive(&self, most: usize) -> Vec<Message> {
         let mut messages = self.messages.lock().unwrap();
         let count = most.min(messages.len());
         messages.drain(..count).map(|message| Message { receives: message.receives + 1, ..message }).collect()
     }
 
-    fn give_back(&self, message: Message) {
+    /// Puts a message back, or to the dead where it has been received too often.
+    pub fn give_back(&self, message: Message) {
         if message.receives >= Self::MOST_RECEIVES {
             self.dead.lock().unwrap().push(message);
         } else {
@@ -71,7 +80,7 @@ impl Queue {
     }
 
     /// Empties the queue in batches of ten, `pollers` at once; each delivers a batch again where `again` says so.
-    pub async fn drain(&self, aws: &Aws, pollers: usize, timeout: std::time::Duration, again: impl Fn() -> bool + Copy) {
+    pub async fn drain(&self, aws: &Aws, pollers: usize, timeout: Duration, again: impl Fn() -> bool + Copy) {
         let poll = async || {
             loop {
                 let batch = self.receive(10);
@@ -88,7 +97,8 @@ impl Queue {
         futures_util::future::join_all((0..pollers).map(|_| poll())).await;
     }
 
-    async fn deliver(&self, aws: &Aws, batch: &[Message], timeout: std::time::Duration) {
+    /// Delivers a batch and puts back what failed; returns the ids of that.
+    pub async fn deliver(&self, aws: &Aws, batch: &[Message], timeout: Duration) -> Vec<String> {
         let returned = aws.lambda.invoke(Self::event(batch).to_string().into_bytes(), timeout, &Lambda::arn()).await;
         let failed: Vec<String> = match &returned {
             Ok(value) => {
@@ -100,5 +110,6 @@ impl Queue {
         for message in batch.iter().filter(|message| failed.contains(&message.id)) {
             self.give_back(message.clone());
         }
+        failed
     }
 }
