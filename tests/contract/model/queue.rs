@@ -111,7 +111,7 @@ impl Model for Messages {
     const NAME: &'static str = "queue";
     const HISTORIES: u64 = 1000;
     const STEPS: usize = 12;
-    const LANES: usize = 24;
+    const LANES: usize = 16;
 
     fn step() -> BoxedStrategy<Step> {
         let create =
