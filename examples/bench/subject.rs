@@ -28,6 +28,8 @@ pub struct Subject {
     /// What is uploaded to Lambda, beside the binary.
     ships: Vec<PathBuf>,
     makes_actions: bool,
+    /// Whether it reads the system's root certificates, as it would in Lambda.
+    reads_roots: bool,
     /// Warm events that are counted.
     warm: u64,
 }
@@ -57,18 +59,19 @@ impl Subject {
     pub fn binary(name: &'static str, path: &str) -> Self {
         let binary = PathBuf::from(path);
         let makes_actions = !path.ends_with("/hello");
-        Self { name, runner: vec![], ships: vec![binary.clone()], binary, settings: vec![], makes_actions, warm: 10 }
+        Self { name, runner: vec![], ships: vec![binary.clone()], binary, settings: vec![], makes_actions, reads_roots: false, warm: 10 }
     }
 
     /// All that are compared.
     pub fn all(product: &str, hello: &str, straightforward: &str, python: &str, node: &str) -> [Self; 6] {
-        let scripted = |name, program: &str, folder: &str, script: &str, ships: PathBuf| Self {
+        let scripted = |name, program: &str, folder: &str, script: &str, ships: PathBuf, reads_roots| Self {
             name,
             runner: vec![program.to_owned()],
             binary: Path::new(folder).join(script),
             settings: vec![],
             ships: vec![Path::new(folder).join(script), Path::new(folder).join(script.replace("bootstrap", "function")), ships],
             makes_actions: true,
+            reads_roots,
             warm: 2,
         };
         let library = "import boto3, os; print(os.path.dirname(os.path.dirname(boto3.__file__)))";
@@ -82,9 +85,9 @@ impl Subject {
             Self::binary("product", product),
             connected,
             Self::binary("hello", hello),
-            Self::binary("straightforward Rust", straightforward),
-            scripted("Python", python, "bench/python", "bootstrap.py", PathBuf::from(library.trim())),
-            scripted("Node", node, "bench/node", "bootstrap.mjs", PathBuf::from("bench/node/node_modules")),
+            Self { reads_roots: true, ..Self::binary("straightforward Rust", straightforward) },
+            scripted("Python", python, "bench/python", "bootstrap.py", PathBuf::from(library.trim()), true),
+            scripted("Node", node, "bench/node", "bootstrap.mjs", PathBuf::from("bench/node/node_modules"), false),
         ]
     }
 
@@ -152,11 +155,15 @@ impl Subject {
 
     fn start(&self, under: &[&str], stage: &Stage) -> Function {
         let runner: Vec<&str> = under.iter().copied().chain(self.runner.iter().map(String::as_str)).collect();
-        let roots = stage.tls.roots.to_str().unwrap();
-        // The last two are what Python's SDK and Node read in place of `SSL_CERT_FILE`.
-        let roots = [("AWS_LAMBDA_LOG_FORMAT", "JSON"), ("AWS_CA_BUNDLE", roots), ("NODE_EXTRA_CA_CERTS", roots)];
-        let own = self.settings.iter().map(|(name, value)| (*name, value.as_str()));
-        let settings: Vec<(&str, &str)> = stage.tls.settings().into_iter().chain(roots).chain(own).collect();
+        let roots = if self.reads_roots { &stage.bundle } else { &stage.tls.roots }.to_str().unwrap();
+        let mut settings = vec![
+            ("AWS_ENDPOINT_URL", stage.tls.services.url.as_str()),
+            ("AWS_LAMBDA_LOG_FORMAT", "JSON"),
+            ("AWS_DEFAULT_REGION", crate::support::REGION),
+        ];
+        // The last two are what Python's SDK and Node read.
+        settings.extend(["SSL_CERT_FILE", "AWS_CA_BUNDLE", "NODE_EXTRA_CA_CERTS"].map(|name| (name, roots)));
+        settings.extend(self.settings.iter().map(|(name, value)| (*name, value.as_str())));
         Function::start_under(&runner, &self.binary, &stage.aws, &settings)
     }
 
@@ -182,12 +189,24 @@ impl Subject {
 pub struct Stage {
     pub aws: Aws,
     pub tls: Tls,
+    /// A PEM file with the stand-ins' root certificate and the system's.
+    bundle: PathBuf,
 }
 
 impl Stage {
     pub async fn set() -> Self {
         let aws = Aws::start().await;
-        Self { tls: Tls::serve(&aws).await, aws }
+        let tls = Tls::serve(&aws).await;
+        let bundle = tls.roots.with_extension("bundle");
+        let system = fs::read("/etc/ssl/certs/ca-certificates.crt").unwrap_or_default();
+        fs::write(&bundle, [fs::read(&tls.roots).unwrap(), system].concat()).unwrap();
+        Self { aws, tls, bundle }
+    }
+}
+
+impl Drop for Stage {
+    fn drop(&mut self) {
+        drop(fs::remove_file(&self.bundle));
     }
 }
 

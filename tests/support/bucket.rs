@@ -100,7 +100,7 @@ impl Bucket {
         let fault = self.faults.next("PUT");
         let refused = if seen.method != "PUT" {
             Some((405, "MethodNotAllowed"))
-        } else if seen.header("content-type").is_some() {
+        } else if seen.header("content-type").is_some_and(|value| !value.is_empty()) {
             // The presigned URL is signed over an empty Content-Type.
             Some((403, "SignatureDoesNotMatch"))
         } else if seen.header("content-length").is_none() {

@@ -15,7 +15,7 @@ async fn handle(iot: &aws_sdk_iot::Client, http: &reqwest::Client, event: Lambda
     let params = AddThingsToThingGroupParams::builder()
         .set_thing_group_names(Some(groups))
         .override_dynamic_groups(override_dynamic_groups)
-        .build();
+        .build()?;
     let mut tags = Vec::new();
     for tag in properties["Tags"].as_array().into_iter().flatten() {
         tags.push(Tag::builder().key(text(&tag["Key"])).value(text(&tag["Value"])).build()?);
