@@ -7,8 +7,8 @@ use serde_json::Value;
 
 use super::properties::{Members, Reader, Spelling};
 use crate::mitigation::{
-    ActionName, Change, Create, Definition, Delete, Described, Failure, Foreign, OnConflict, Outcome, Params, Problem, Problems, Replay,
-    RoleArn, Tags, Task, Text, Update, Verdict, beginning,
+    ActionName, Change, Create, Definition, Delete, Described, Detail, Failure, Foreign, OnConflict, Outcome, Params, Problem, Problems,
+    Replay, RoleArn, Tags, Task, Text, Update, Verdict, beginning,
 };
 
 /// The longest message of a failure, in bytes of a JSON string.
@@ -124,7 +124,10 @@ impl Call {
 
     /// The same call, refused with `problems` besides its own.
     #[must_use]
-    pub fn refused(self, problems: Problems) -> Self {
+    pub fn refused(self, mut problems: Problems) -> Self {
+        if let Err(Failure { detail: Detail::Problems(own), .. }) = self.task {
+            problems.extend(own);
+        }
         Self { task: Err(Failure::invalid(problems)), ..self }
     }
 

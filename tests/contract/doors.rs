@@ -473,6 +473,14 @@ async fn what_an_operation_does_not_take_is_named() {
 }
 
 #[tokio::test]
+async fn an_event_without_an_id_hides_no_other_problem() {
+    let world = world_with_bus().await;
+    let event = merged(create(), &json!({ "id": null, "detail": { "roleArn": null } }));
+    let said = send(&world, &event).await.reported("InvalidRequestException").to_owned();
+    assert!(said.contains("id: missing") && said.contains("detail.roleArn: missing"), "{said}");
+}
+
+#[tokio::test]
 async fn a_message_is_at_most_4_kb() {
     let world = world_with_bus().await;
     let many: serde_json::Map<String, Value> = (0..500).map(|n| (format!("unknown-{n}"), json!("\"\\x"))).collect();
