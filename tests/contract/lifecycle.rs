@@ -157,6 +157,7 @@ async fn neither_adopt_nor_overwrite_takes_what_carries_anothers_tag() {
             let actions = world.aws.iot.actions();
             let played = world.play(&create_with(&json!({ "OnConflict": on_conflict }))).await;
             played.failed("ResourceAlreadyExistsException");
+            assert!(played.reason().contains("have its owner delete it") && !played.reason().contains("OnConflict"), "{}", played.reason());
             assert_eq!(world.aws.iot.actions(), actions, "{on_conflict} {tag}");
         }
     }
@@ -325,12 +326,14 @@ async fn update_of_an_action_that_lost_its_tag_tags_it_again_and_warns() {
 }
 
 #[tokio::test]
-async fn update_of_an_action_that_is_gone_makes_it_again() {
+async fn update_of_an_action_that_is_gone_makes_it_again_and_warns() {
     let world = world().await;
     let played = world.play(&sample("update.json")).await;
     played.succeeded().called(&["ListTagsForResource", "CreateMitigationAction"]);
     assert_eq!(played.physical_id(), NAME);
     assert_eq!(played.answer()["Data"]["ActionId"], world.aws.iot.action(NAME).unwrap().id);
+    let output = world.function.end().await;
+    assert!(output.contains("WARN") && output.contains("was gone and has been made again"), "{output}");
 }
 
 #[tokio::test]
@@ -389,6 +392,18 @@ async fn a_failed_rename_takes_away_what_it_made_itself_where_there_is_time() {
 }
 
 #[tokio::test]
+async fn a_failed_rename_whose_creates_were_all_answered_takes_nothing_away() {
+    let world = world().await;
+    world.play(&create()).await.succeeded();
+    // Another delivery of the same request makes the action; this one is refused.
+    world.plant_identical("fleet-isolate", &[(OWNER_TAG, OURS)]);
+    world.aws.iot.tamper("fleet-isolate", |action| action.as_mut().unwrap().created += 60.0);
+    world.aws.iot.faults.set("CreateMitigationAction", Fault::Refuse(403, "AccessDeniedException"), 1);
+    world.play(&sample("rename.json")).await.failed("AccessDeniedException").called(&["CreateMitigationAction"]);
+    assert!(world.aws.iot.action("fleet-isolate").is_some());
+}
+
+#[tokio::test]
 async fn a_failed_rename_leaves_what_was_there_before_it() {
     let world = world().await;
     world.play(&create()).await.succeeded();
@@ -426,6 +441,19 @@ async fn delete_of_what_is_not_provably_ours_succeeds_deletes_nothing_and_says_s
 }
 
 #[tokio::test]
+async fn delete_of_an_adopted_action_and_of_an_absent_one_say_why_they_delete_nothing() {
+    for (adopts, why) in [(true, "was adopted, not made"), (false, "there is no such action")] {
+        let world = world().await;
+        if adopts {
+            world.plant_identical(NAME, &[(OWNER_TAG, ADOPTED)]);
+        }
+        world.play(&sample("delete.json")).await.succeeded();
+        let output = world.function.end().await;
+        assert!(output.contains(why), "{output}");
+    }
+}
+
+#[tokio::test]
 async fn delete_needs_no_valid_properties() {
     let world = world().await;
     world.play(&create()).await.succeeded();
@@ -451,6 +479,19 @@ async fn delete_under_an_id_that_is_no_action_finds_the_name_in_the_properties_o
         let event = merged(sample(file), &json!({ "RequestType": "Delete", "PhysicalResourceId": id }));
         world.play(&event).await.succeeded();
         assert!(world.aws.iot.actions().is_empty(), "{file} {id}");
+    }
+}
+
+#[tokio::test]
+async fn delete_takes_an_empty_name_and_a_null_one_for_absent() {
+    for name in [json!(""), Value::Null] {
+        let world = world().await;
+        world.play(&sample("create-without-name.json")).await.succeeded();
+        let mut event =
+            merged(sample("create-without-name.json"), &json!({ "RequestType": "Delete", "PhysicalResourceId": "not-created:x" }));
+        event["ResourceProperties"]["ActionName"] = name;
+        world.play(&event).await.succeeded();
+        assert!(world.aws.iot.actions().is_empty());
     }
 }
 
@@ -553,10 +594,40 @@ async fn a_create_that_comes_again_at_the_accounts_limit_finds_its_action() {
 
 #[tokio::test]
 async fn a_delete_that_is_told_that_the_action_is_gone_succeeds() {
+    for (owner, operation) in [(OURS, "DeleteMitigationAction"), (ADOPTED, "UntagResource")] {
+        let world = world().await;
+        world.plant_identical(NAME, &[(OWNER_TAG, owner)]);
+        world.aws.iot.faults.set(operation, Fault::Refuse(404, "ResourceNotFoundException"), 1);
+        world.play(&sample("delete.json")).await.succeeded();
+    }
+}
+
+#[tokio::test]
+async fn a_delete_that_is_denied_fails() {
+    for (owner, operation) in
+        [(OURS, "ListTagsForResource"), (OURS, "DeleteMitigationAction"), (ADOPTED, "ListTagsForResource"), (ADOPTED, "UntagResource")]
+    {
+        let world = world().await;
+        world.plant_identical(NAME, &[(OWNER_TAG, owner)]);
+        world.aws.iot.faults.set(operation, Fault::Refuse(403, "AccessDeniedException"), 1);
+        let played = world.play(&sample("delete.json")).await;
+        assert_eq!(played.failed("AccessDeniedException").physical_id(), NAME);
+    }
+}
+
+#[tokio::test]
+async fn a_create_whose_name_is_freed_while_it_looks_makes_the_action() {
     let world = world().await;
-    world.play(&create()).await.succeeded();
-    world.aws.iot.faults.set("DeleteMitigationAction", Fault::Refuse(404, "ResourceNotFoundException"), 1);
-    world.play(&sample("delete.json")).await.succeeded();
+    world.aws.iot.faults.set("CreateMitigationAction", Fault::Refuse(409, "ResourceAlreadyExistsException"), 1);
+    world.play(&create()).await.succeeded().called(&["CreateMitigationAction", "ListTagsForResource", "CreateMitigationAction"]);
+}
+
+#[tokio::test]
+async fn a_create_whose_name_is_taken_by_what_is_not_there_fails_for_now_after_five_tries() {
+    let world = world().await;
+    world.aws.iot.faults.set("CreateMitigationAction", Fault::Refuse(409, "ResourceAlreadyExistsException"), 100);
+    let played = world.play(&create()).await;
+    played.failed("InternalFailureException").called(&["CreateMitigationAction", "ListTagsForResource"].repeat(5));
 }
 
 #[tokio::test]
@@ -600,6 +671,18 @@ async fn old_properties_are_never_a_reason_to_fail() {
 }
 
 #[tokio::test]
+async fn an_update_whose_old_properties_cannot_be_read_looks_for_no_other_action() {
+    let world = world().await;
+    world.play(&create()).await.succeeded();
+    for old in [json!([1, 2]), Value::Null, json!({ "ActionName": "a b" })] {
+        let mut event = sample("update.json");
+        event["OldResourceProperties"] = old;
+        let played = world.play(&event).await;
+        assert!(played.calls.iter().all(|call| call.target == NAME || call.target == Iot::arn(NAME)), "{:?}", played.calls);
+    }
+}
+
+#[tokio::test]
 async fn a_stack_of_another_place_is_answered_without_a_call() {
     let world = world().await;
     for stack in [
@@ -622,9 +705,10 @@ async fn an_emulators_account_is_taken_as_unknown() {
     world.play(&create()).await.succeeded();
     world.play(&sample("update.json")).await.succeeded();
     // An account of 3000 digits would take the ARN past what an answer may hold.
-    let endless = format!("arn:aws:cloudformation:eu-west-1:{}:stack/a/b", "1".repeat(3000));
-    for elsewhere in ["arn:aws:cloudformation:us-west-2:1:stack/a/b", &endless] {
-        world.play(&merged(create(), &json!({ "StackId": elsewhere }))).await.failed("InvalidRequestException").called(&[]);
+    let endless = format!("aws:cloudformation:eu-west-1:{}", "1".repeat(3000));
+    for place in ["aws:cloudformation:us-west-2:1", "aws-cn:cloudformation:eu-west-1:1", &endless] {
+        let elsewhere = json!({ "StackId": format!("arn:{place}:stack/a/b") });
+        world.play(&merged(create(), &elsewhere)).await.failed("InvalidRequestException").called(&[]);
     }
     world.play(&sample("delete.json")).await.succeeded();
     assert!(world.aws.iot.actions().is_empty());
