@@ -196,6 +196,14 @@ async fn an_update_of_parts_leaves_the_rest() {
 }
 
 #[tokio::test]
+async fn an_update_knows_the_arn_and_does_not_ask_for_it() {
+    let world = world().await;
+    send(&world, &event(&json!({ "tags": null }))).await.succeeded("CREATED");
+    let update = merged(sample("event-update.json"), &json!({ "detail": { "tags": null } }));
+    assert_eq!(send(&world, &update).await.operations(), ["ListTagsForResource", "UpdateMitigationAction"]);
+}
+
+#[tokio::test]
 async fn update_and_describe_of_what_is_not_there_fail() {
     let world = world_with_bus().await;
     send(&world, &sample("event-update.json")).await.reported("ResourceNotFoundException");
@@ -381,13 +389,32 @@ async fn an_event_of_another_type_is_unrecognized() {
     let sent = send(&world, &merged(create(), &json!({ "detail-type": "EC2 Instance State-change Notification" }))).await;
     assert!(sent.errored("UnrecognizedEvent").contains("Mitigation Action Requested"));
     send(&world, &json!({ "Records": [] })).await.errored("UnrecognizedEvent");
-    send(&world, &json!({ "Records": [{ "eventSource": "aws:s3" }] })).await.errored("UnrecognizedEvent");
+    let others = send(&world, &json!({ "Records": [{ "eventSource": "aws:s3" }] })).await;
+    assert!(others.errored("UnrecognizedEvent").contains("Records of aws:sns or aws:sqs"));
     send(&world, &merged(create(), &json!({ "source": null }))).await.errored("UnrecognizedEvent");
+}
+
+#[tokio::test]
+async fn a_detail_that_is_no_object_is_all_that_is_wrong() {
+    let world = world_with_bus().await;
     for detail in [json!(null), json!([]), json!("x")] {
         let mut event = create();
-        event["detail"] = detail;
-        send(&world, &event).await.reported("InvalidRequestException");
+        event["detail"] = detail.clone();
+        let said = send(&world, &event).await.reported("InvalidRequestException").to_owned();
+        assert_eq!(said, format!("detail: {detail} is not legal, legal is an object"));
     }
+}
+
+#[tokio::test]
+async fn an_event_and_a_message_without_an_id_are_refused() {
+    let world = world_with_bus().await;
+    let event = merged(create(), &json!({ "id": null }));
+    assert!(send(&world, &event).await.reported("InvalidRequestException").starts_with("id: missing"));
+    let body = create()["detail"].to_string();
+    let sent = send(&world, &json!({ "Records": [{ "eventSource": "aws:sqs", "body": body }] })).await;
+    let message = sent.only_event().detail["error"]["message"].as_str().unwrap();
+    assert!(message.starts_with("messageId: missing"), "{message}");
+    assert!(world.aws.iot.actions().is_empty());
 }
 
 #[tokio::test]
@@ -478,6 +505,29 @@ async fn an_event_without_an_id_hides_no_other_problem() {
     let event = merged(create(), &json!({ "id": null, "detail": { "roleArn": null } }));
     let said = send(&world, &event).await.reported("InvalidRequestException").to_owned();
     assert!(said.contains("id: missing") && said.contains("detail.roleArn: missing"), "{said}");
+}
+
+#[tokio::test]
+async fn the_log_names_an_event_by_its_action_and_its_id() {
+    let world = world_with(&[("AWS_LAMBDA_LOG_FORMAT", "JSON")]).await;
+    send(&world, &create()).await.succeeded("CREATED");
+    let output = world.function.end().await;
+    let line: Value = serde_json::from_str(output.lines().find(|line| line.contains("request done")).unwrap()).unwrap();
+    assert_eq!((&line["subject"], &line["id"]), (&json!(NAME), &create()["id"]));
+}
+
+#[tokio::test]
+async fn what_an_operation_takes_is_said_where_something_else_is_given() {
+    let world = world().await;
+    for (operation, takes) in [
+        ("UpdateMitigationAction", "actionName, roleArn, actionParams and tags"),
+        ("DeleteMitigationAction", "actionName alone"),
+        ("DescribeMitigationAction", "actionName alone"),
+    ] {
+        let sent = send(&world, &json!({ "operation": operation, "actionName": "a", "onConflict": "fail" })).await;
+        let said = sent.errored("InvalidRequestException");
+        assert!(said.contains(&format!("nothing, as {operation} takes {takes}")), "{said}");
+    }
 }
 
 #[tokio::test]
@@ -584,6 +634,19 @@ async fn messages_of_one_action_are_worked_in_the_order_they_were_sent() {
 }
 
 #[tokio::test]
+async fn messages_of_different_actions_do_not_wait_for_each_other() {
+    let world = world_with_bus().await.with_timeout(Duration::from_secs(8));
+    // The first create to arrive is not answered, and is tried again after a second or more.
+    world.aws.iot.faults.set("CreateMitigationAction", Fault::Hang, 1);
+    let body = |name: &str| of(name, event(&json!({ "actionName": name }))).to_string();
+    let message = |name: &str| Message { id: name.to_owned(), body: body(name), sent: 1, receives: 1 };
+    let sent = send(&world, &Queue::event(&[message("one"), message("two")])).await;
+    assert_eq!(sent.returned, Ok(json!({ "batchItemFailures": [] })));
+    let creates: Vec<&str> = sent.calls.iter().map(|call| call.target.as_str()).collect();
+    assert_ne!(creates[0], creates[1], "the other action's create came next");
+}
+
+#[tokio::test]
 async fn broken_records_of_a_batch_do_not_take_the_rest_along() {
     let world = world_with_bus().await;
     let mut batch = sample("batch.json");
@@ -593,6 +656,8 @@ async fn broken_records_of_a_batch_do_not_take_the_rest_along() {
     records.push(json!({ "messageId": "own", "body": sample("event-result.json").to_string() }));
     records.push(json!({ "messageId": "other", "body": merged(create(), &json!({ "detail-type": "Other" })).to_string() }));
     records.push(json!({ "messageId": "array", "body": "[1]" }));
+    records.push(json!({ "messageId": "neither", "body": "{\"roleArn\":\"x\"}" }));
+    records.push(json!({ "messageId": "nameless", "body": "{\"operation\":\"DeleteMitigationAction\"}" }));
     records.push(json!({ "messageId": "invalid", "body": sample("event-invalid.json").to_string() }));
     let sent = send(&world, &batch).await;
     let failed: BTreeSet<String> = sent.returned.as_ref().unwrap()["batchItemFailures"]
@@ -601,9 +666,9 @@ async fn broken_records_of_a_batch_do_not_take_the_rest_along() {
         .iter()
         .map(|failure| failure["itemIdentifier"].as_str().unwrap().to_owned())
         .collect();
-    let expected = ["19dd0b57-b21e-4ac1-bd88-01bbb068cb74", "no-body", "odd", "other", "array"].map(str::to_owned);
+    let expected = ["19dd0b57-b21e-4ac1-bd88-01bbb068cb74", "no-body", "odd", "other", "array", "neither"].map(str::to_owned);
     assert_eq!(failed, BTreeSet::from(expected));
-    assert_eq!(sent.events.len(), 4);
+    assert_eq!(sent.events.len(), 5);
 }
 
 #[tokio::test]
