@@ -205,6 +205,10 @@ async fn half_broken_envelopes_are_answered() {
         let played = world.play(&event).await;
         assert!(played.failed("InvalidRequestException").reason().contains("ResourceProperties"));
     }
+    for kind in ["Create", "Update"] {
+        let played = world.play(&merged(create(), &json!({ "RequestType": kind, "StackId": null }))).await;
+        assert!(!played.failed("InvalidRequestException").reason().contains("RequestType"), "{}", played.reason());
+    }
     let (key, url) = world.response_url("");
     let mut event = create();
     event["ResponseURL"] = json!(url);
@@ -403,6 +407,7 @@ async fn the_log_has_one_line_an_outcome_with_what_it_took() {
     assert!(metrics["_aws"].is_object());
     assert_eq!((&line["level"], &line["outcome"], &line["operation"]), (&json!("INFO"), &json!("CREATED"), &json!("Create")));
     assert_eq!((&line["action"], &line["calls"]), (&json!("fleet-deactivate-certificate"), &json!(1)));
+    assert_eq!((&line["subject"], &line["id"]), (&create()["LogicalResourceId"], &create()["RequestId"]));
     assert!(line["timestamp"].is_string() && line["milliseconds"].is_number(), "{line}");
 }
 

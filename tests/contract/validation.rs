@@ -1,7 +1,7 @@
 //! Each rule at its limit, one inside and one outside; and whose URL is answered.
 
 use mitigation_action_provider::{
-    mitigation::{Outcome, Task, Verdict},
+    mitigation::{Code, Failure, Outcome, Task, Verdict},
     trigger::{
         Home, Payload, Trigger,
         cloudformation::{Ask, Envelope, ResponseUrl},
@@ -223,6 +223,31 @@ fn a_delete_without_a_stack_is_settled_without_work() {
 }
 
 #[test]
+fn what_an_answer_repeats_is_whole_for_as_long_as_it_fits() {
+    const LONGEST: usize = 4096;
+    const LEAST_REASON: usize = 128;
+    const CODE: Code = Code::InternalFailure;
+
+    let answer = |result: &Result<Outcome, Failure>, length: usize| {
+        let event = merged(sample("delete.json"), &json!({ "PhysicalResourceId": "p".repeat(length) }));
+        envelope(&event).answer(result)
+    };
+    let success = Ok(Outcome { verdict: Verdict::Absent, action: None, notice: None });
+    let least = answer(&success, 1).len() - 1;
+    let wordless = answer(&Err(Failure::new(CODE, "")), 1).len() - 1 - format!("{}: ", CODE.as_str()).len();
+    let failure = Err(Failure::new(CODE, "why ".repeat(2000)));
+    for (result, least) in [(success, least), (failure, wordless + LEAST_REASON)] {
+        for length in LONGEST - least - 200..LONGEST - least + 200 {
+            let text = answer(&result, length);
+            assert!(text.len() <= LONGEST, "{} bytes", text.len());
+            let document: Value = serde_json::from_str(&text).unwrap();
+            let is_whole = document["PhysicalResourceId"].as_str().unwrap().len() == length;
+            assert_eq!(is_whole, least + length <= LONGEST, "{length} of {result:?}");
+        }
+    }
+}
+
+#[test]
 fn response_urls_of_cloudformation_are_answered() {
     for host in [
         "cloudformation-custom-resource-response-useast1.s3.amazonaws.com",
@@ -268,6 +293,8 @@ fn response_urls_of_anybody_else_are_not() {
         "https://cloudformation-custom-resource-response-a.s3.evil.amazonaws.com/x".to_owned(),
         "https://cloudformation-custom-resource-response-a.s3-website-us-east-1.amazonaws.com/x".to_owned(),
         "https://cloudformation-custom-resource-response-a.s3-accelerate.amazonaws.com/x".to_owned(),
+        "https://cloudformation-custom-resource-response-a.s3.us-g0v-west-1.amazonaws.com/x".to_owned(),
+        "https://cloudformation-custom-resource-response-a.s3.us--1.amazonaws.com/x".to_owned(),
         "https://cloudformation-custom-resource-response-a.s3.us-east-1.evil.com/x".to_owned(),
         "https://cloudformation-custom-resource-response-a.s3amazonaws.com/x".to_owned(),
         "https://xcloudformation-custom-resource-response-a.s3.amazonaws.com/x".to_owned(),
@@ -314,7 +341,25 @@ fn the_date_of_a_url_is_read_as_aws_writes_it() {
     assert_eq!(at("19700101T000000Z"), Some(0));
     assert_eq!(at("20000229T235959Z"), Some(951_868_799));
     assert_eq!(at("20261122T101112Z"), Some(1_795_342_272));
-    for date in ["", "20261122", "20261322T101112Z", "20261122T251112Z", "20261122T101112", "2026112aT101112Z", "20261122X101112Z"] {
+    assert_eq!(at("20161231T235960Z"), Some(1_483_228_800), "a leap second");
+    assert_eq!(at("99991231T235959Z"), Some(253_402_300_799));
+    for date in [
+        "",
+        "20261122",
+        "20261122T101112",
+        "20261122T101112z",
+        "20261122T101112ZZ",
+        "2026112aT101112Z",
+        "20261122X101112Z",
+        "19691231T235959Z",
+        "20260022T101112Z",
+        "20261322T101112Z",
+        "20261100T101112Z",
+        "20261132T101112Z",
+        "20261122T241112Z",
+        "20261122T106012Z",
+        "20261122T101161Z",
+    ] {
         assert_eq!(at(date), None, "{date}");
     }
 }
