@@ -373,10 +373,9 @@ fn action(name: &ActionName, arn: Option<String>, id: Option<String>, kind: Opti
 
 fn described(name: &ActionName, found: DescribeMitigationActionOutput) -> Result<(Action, Described), Failure> {
     let moment = |at: DateTime| {
-        let seconds = at.as_secs_f64();
-        // The service tells milliseconds, as a fraction that no binary number holds exactly.
-        let at = format!("{:.0}", seconds * 1000.0).parse().map_or(at, DateTime::from_millis);
-        Moment { seconds, text: at.fmt(DateTimeFormat::DateTime).unwrap_or_default() }
+        // The service tells milliseconds, as a fraction of a second that no binary number holds exactly.
+        let milliseconds = format!("{:.0}", at.as_secs_f64() * 1000.0).parse().unwrap_or_default();
+        Moment { milliseconds, text: DateTime::from_millis(milliseconds).fmt(DateTimeFormat::DateTime).unwrap_or_default() }
     };
     let described = Described {
         role_arn: found.role_arn.map(RoleArn::found),

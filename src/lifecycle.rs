@@ -290,9 +290,9 @@ impl Lifecycle<'_> {
     /// the request. Where that cannot be told, whatever follows the failure finds it.
     async fn undo(&self, name: &ActionName, began: SystemTime) {
         let Ok((_, described)) = self.iot.describe(name).await else { return };
-        let began = began.duration_since(SystemTime::UNIX_EPOCH).map_or(f64::MAX, |since| since.as_secs_f64());
-        // The service tells milliseconds.
-        let is_new = described.created.is_some_and(|created| created.seconds + 0.001 >= began);
+        let began = began.duration_since(SystemTime::UNIX_EPOCH).map_or(u128::MAX, |since| since.as_millis());
+        let began = i64::try_from(began).unwrap_or(i64::MAX);
+        let is_new = described.created.is_some_and(|created| created.milliseconds >= began);
         if is_new && let Err(failure) = self.release(name, false).await {
             tracing::warn!(action = %name, %failure, "what the failed request made could not be taken away");
         }

@@ -87,8 +87,8 @@ pub struct Described {
 /// A moment of the service's clock.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Moment {
-    /// Seconds since 1970, as exactly as the service tells.
-    pub seconds: f64,
+    /// Milliseconds since 1970, as exactly as the service tells.
+    pub milliseconds: i64,
     /// RFC 3339 in UTC.
     pub text: String,
 }
