@@ -105,7 +105,7 @@ async fn every_alarm_on_the_functions_own_metrics_fires_when_its_time_comes() {
 
 #[tokio::test]
 async fn a_failure_that_may_pass_is_counted_apart() {
-    let world = world_with(&[]).await.with_timeout(Duration::from_secs(1));
+    let world = world_with(&[]).await.with_timeout(Duration::from_secs(3));
     world.aws.iot.faults.set("*", Fault::Hang, 1000);
     invoke(&world, "create-enable-iot-logging.json").await;
     let lines = lines(world).await;
