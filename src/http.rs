@@ -9,7 +9,7 @@ use std::{
     pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use aws_smithy_runtime_api::client::{
@@ -36,6 +36,9 @@ use tower_service::Service;
 /// How long a TCP connection may take to be made, and how long what was sent may stay unacknowledged: a connection that
 /// died while the function was frozen is found out, and there is time for another.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// How long a connection that was made ahead may wait for its first request: its peer may have forgotten it after that.
+const AHEAD_FOR: Duration = Duration::from_mins(1);
 
 /// The HTTP client. Clones share its connections.
 #[derive(Clone)]
@@ -70,7 +73,7 @@ impl Http {
     /// Makes a connection for the first request that goes where `uri` leads.
     pub async fn connect(&self, uri: Uri) {
         if let Ok(made) = self.connections.connector.clone().call(uri.clone()).await {
-            *self.connections.ahead() = Some((uri, made));
+            *self.connections.ahead() = Some((uri, Instant::now(), made));
         }
     }
 
@@ -152,11 +155,11 @@ type Connection = MaybeHttpsStream<TokioIo<TcpStream>>;
 #[derive(Clone)]
 struct Connections {
     connector: HttpsConnector<HttpConnector>,
-    ahead: Arc<Mutex<Option<(Uri, Connection)>>>,
+    ahead: Arc<Mutex<Option<(Uri, Instant, Connection)>>>,
 }
 
 impl Connections {
-    fn ahead(&self) -> MutexGuard<'_, Option<(Uri, Connection)>> {
+    fn ahead(&self) -> MutexGuard<'_, Option<(Uri, Instant, Connection)>> {
         self.ahead.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -171,10 +174,11 @@ impl Service<Uri> for Connections {
     }
 
     fn call(&mut self, uri: Uri) -> Self::Future {
-        let ahead = self.ahead().take_if(|(to, _)| (to.scheme(), to.authority()) == (uri.scheme(), uri.authority()));
+        let ahead = self.ahead().take_if(|(to, ..)| (to.scheme(), to.authority()) == (uri.scheme(), uri.authority()));
         let connecting = self.connector.call(uri);
         Box::pin(async move {
-            if let Some((_, mut made)) = ahead
+            if let Some((_, since, mut made)) = ahead
+                && since.elapsed() < AHEAD_FOR
                 && is_open(&mut made).await
             {
                 return Ok(made);

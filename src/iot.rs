@@ -450,3 +450,22 @@ fn from_sdk(params: MitigationActionParams) -> Option<Params> {
         Some(Params::UpdateDeviceCertificate { action: CertificateAction::found(found.action.as_str().to_owned()) })
     }
 }
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test that meets the unexpected ends")]
+mod tests {
+    use super::{Http, Iot, Settings};
+
+    #[tokio::test]
+    async fn the_first_connection_goes_to_the_regions_own_endpoint() {
+        for (region, endpoint) in [
+            ("eu-west-1", "https://iot.eu-west-1.amazonaws.com"),
+            ("cn-north-1", "https://iot.cn-north-1.amazonaws.com.cn"),
+            ("us-gov-west-1", "https://iot.us-gov-west-1.amazonaws.com"),
+        ] {
+            let settings = Settings::read(|name| (name == "AWS_REGION").then(|| region.to_owned()));
+            let iot = Iot::new(&settings, Http::new(None).unwrap());
+            assert_eq!(iot.endpoint().await.unwrap().trim_end_matches('/'), endpoint);
+        }
+    }
+}

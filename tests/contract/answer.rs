@@ -437,13 +437,17 @@ async fn over_tls_the_roots_of_ssl_cert_file_are_trusted_in_place_of_the_built_i
 
 #[tokio::test]
 async fn three_hundred_requests_take_one_connection_to_the_service_and_one_to_the_bucket() {
-    let aws = Aws::start().await;
-    let tls = Tls::serve(&aws).await;
-    let world = World::of(aws.clone(), crate::function(&aws, &tls.settings()));
-    for _ in 0..300 {
-        play_over(&tls, &world).await.succeeded();
+    for kind in ["on-demand", "provisioned-concurrency"] {
+        let aws = Aws::start().await;
+        let tls = Tls::serve(&aws).await;
+        let [endpoint, roots] = tls.settings();
+        let function = crate::function(&aws, &[endpoint, roots, ("AWS_LAMBDA_INITIALIZATION_TYPE", kind)]);
+        let world = World::of(aws, function);
+        for _ in 0..300 {
+            play_over(&tls, &world).await.succeeded();
+        }
+        assert_eq!((tls.services.connections(), tls.bucket.connections()), (1, 1), "{kind}");
     }
-    assert_eq!((tls.services.connections(), tls.bucket.connections()), (1, 1));
 }
 
 async fn play_over(tls: &Tls, world: &World) -> Played {

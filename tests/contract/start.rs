@@ -44,7 +44,20 @@ async fn a_connection_that_was_closed_before_the_first_event_is_made_again() {
         }
     });
     let world = World::of(aws, function);
-    world.play(&sample("create-update-device-certificate.json")).await.succeeded().called(&["CreateMitigationAction"]);
+    world.play(&sample("create-update-device-certificate.json")).await.succeeded();
+    // Found out before the call is made, and not by a call that is lost on it.
+    let output = world.function.end().await;
+    assert!(output.contains(r#""ServiceCalls":1.000"#), "{output}");
+}
+
+#[tokio::test]
+async fn a_bad_setting_makes_no_connection() {
+    let aws = Aws::start().await;
+    let tls = Tls::serve(&aws).await;
+    let [endpoint, roots] = tls.settings();
+    let function = crate::function(&aws, &[endpoint, roots, ON_DEMAND, ("ROLE_PROPAGATION_SECONDS", "soon")]);
+    World::of(aws, function).play(&sample("create-update-device-certificate.json")).await.failed("InvalidSetting");
+    assert_eq!(tls.services.connections(), 0);
 }
 
 #[tokio::test]
