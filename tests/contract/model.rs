@@ -13,6 +13,7 @@ use std::{
     collections::BTreeMap,
     fmt::Debug,
     fs,
+    io::Write as _,
     panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
     sync::atomic::{AtomicBool, AtomicU64, Ordering},
@@ -127,6 +128,8 @@ impl<M: Model> Lane<M> {
 fn run<M: Model>() {
     let number = |name: &str| std::env::var(name).ok().and_then(|value| value.parse::<u64>().ok());
     let first = number("MODEL_SEED").unwrap_or_else(|| fastrand::u64(..1_000_000_000));
+    // Past what captures the output of a test that passes.
+    std::io::stderr().write_all(format!("{}: MODEL_SEED={first}\n", M::NAME).as_bytes()).unwrap();
     let histories = number("MODEL_HISTORIES").unwrap_or(if number("MODEL_SEED").is_some() { 1 } else { M::HISTORIES });
     let kept = kept::<M>();
     let turns = kept.len() as u64 + histories;
@@ -343,6 +346,8 @@ enum Kind {
     LostAfter,
     FailedBefore,
     FailedAfter,
+    /// Done, and answered with what cannot be read.
+    Garbled,
     Denied,
     AtLimit,
     /// To the deadline, whatever `times` says.
@@ -362,6 +367,7 @@ impl Disturbance {
             Kind::LostAfter => Fault::LoseAfter,
             Kind::FailedBefore => Fault::Refuse(500, "InternalFailureException"),
             Kind::FailedAfter => Fault::FailAfter,
+            Kind::Garbled => Fault::Garbage,
             Kind::Denied => Fault::Refuse(403, "AccessDeniedException"),
             Kind::AtLimit => Fault::Refuse(410, "LimitExceededException"),
             Kind::Hung => Fault::Hang,
@@ -374,7 +380,7 @@ impl Disturbance {
     fn any_few(throttles: u32) -> impl Strategy<Value = Vec<Self>> {
         let passing = prop_oneof![
             throttles => Just(Kind::Throttled),
-            4 => select(vec![Kind::LostBefore, Kind::LostAfter, Kind::FailedBefore, Kind::FailedAfter]),
+            5 => select(vec![Kind::LostBefore, Kind::LostAfter, Kind::FailedBefore, Kind::FailedAfter, Kind::Garbled]),
             2 => select(vec![Kind::Denied, Kind::Denied, Kind::AtLimit]),
         ];
         let of = |kind: BoxedStrategy<Kind>, times| {

@@ -44,6 +44,7 @@ pub struct Bucket {
 impl Bucket {
     /// The PUTs so far, which are forgotten.
     pub fn take(&self) -> Vec<Put> {
+        self.checked.store(0, Ordering::SeqCst);
         std::mem::take(&mut self.puts.lock().unwrap())
     }
 

@@ -1,6 +1,12 @@
 //! Faults to inject: what goes wrong, where, how often.
 
-use std::{sync::Mutex, time::Duration};
+use std::{
+    sync::{
+        Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
 /// What goes wrong with a call.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,24 +33,33 @@ pub enum Fault {
 
 /// The faults that are set, by the name of the call.
 #[derive(Debug, Default)]
-pub struct Faults(Mutex<Vec<(String, Fault, usize)>>);
+pub struct Faults {
+    set: Mutex<Vec<(String, Fault, usize)>>,
+    met: AtomicUsize,
+}
 
 impl Faults {
     /// The next `times` calls of that name (`*` for any) have this fault.
     pub fn set(&self, call: &str, fault: Fault, times: usize) {
-        self.0.lock().unwrap().push((call.to_owned(), fault, times));
+        self.set.lock().unwrap().push((call.to_owned(), fault, times));
     }
 
     /// All faults are over.
     pub fn clear(&self) {
-        self.0.lock().unwrap().clear();
+        self.set.lock().unwrap().clear();
+    }
+
+    /// How many calls have had one.
+    pub fn met(&self) -> usize {
+        self.met.load(Ordering::SeqCst)
     }
 
     /// The fault of this call, if it has one.
     pub fn next(&self, call: &str) -> Option<Fault> {
-        let mut faults = self.0.lock().unwrap();
+        let mut faults = self.set.lock().unwrap();
         let (_, fault, times) = faults.iter_mut().find(|(name, _, times)| (name == call || name == "*") && *times > 0)?;
         *times -= 1;
+        self.met.fetch_add(1, Ordering::SeqCst);
         Some(fault.clone())
     }
 }

@@ -433,7 +433,8 @@ impl Messages {
             self.reported.entry(id.clone()).or_default().push(word.clone());
         }
         for message in batch.iter().filter(|message| !failed.contains(&message.id)) {
-            let is_told = self.posted[&message.id].as_ref().is_some_and(|posted| self.reported.contains_key(&posted.id));
+            // By this delivery: that another one has reported it does not excuse it.
+            let is_told = self.posted[&message.id].as_ref().is_some_and(|posted| results.iter().any(|(id, _)| *id == posted.id));
             ensure(is_told, || format!("{} is taken off the queue and not reported", message.id))?;
         }
         Ok(results)

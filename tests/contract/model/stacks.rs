@@ -199,7 +199,8 @@ impl Model for Stacks {
             }
             self.check()?;
         }
-        Ok(())
+        let stray = self.world.aws.iot.take_calls();
+        ensure(stray.is_empty(), || format!("calls after the function was done: {stray:?}"))
     }
 
     fn told(&self) -> String {
@@ -208,7 +209,7 @@ impl Model for Stacks {
 }
 
 /// Those that an answer survives however little time is left.
-const PUT_FAULTS: [Kind; 4] = [Kind::LostBefore, Kind::LostAfter, Kind::FailedBefore, Kind::FailedAfter];
+const PUT_FAULTS: [Kind; 6] = [Kind::LostBefore, Kind::LostAfter, Kind::FailedBefore, Kind::FailedAfter, Kind::Throttled, Kind::Garbled];
 
 fn stack_id(number: u8) -> String {
     format!("arn:aws:cloudformation:eu-west-1:123456789012:stack/stack-{number}/0000000{number}-0000-4000-8000-000000000000")
