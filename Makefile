@@ -1,11 +1,12 @@
 # What a newcomer runs. Needs Rust (rustup), a C compiler and, for the tests, Node and Python 3; the rest is pinned and
 # installed by the targets themselves.
 .POSIX:
-.PHONY: help run serve test lint deny tools package local deploy-tests verify-aws bench endure measure guard hello fuzz
+.PHONY: help run serve test lint deny tools package local deploy-tests verify-aws bench endure measure guard hello fuzz mutants
 
 CARGO = cargo
 DENY = 0.20.2
 CARGO_FUZZ = 0.13.2
+CARGO_MUTANTS = 27.1.0
 FUZZ_SECONDS = 60
 PYTHON = python3
 PACKAGE = .aws-sam/build/Function/bootstrap
@@ -28,13 +29,14 @@ test: tools package ## run all tests
 
 lint: ## check format, lints and documentation
 	$(CARGO) fmt --check
-	$(CARGO) fmt --check --manifest-path fuzz/Cargo.toml
+	@for crate in fuzz bench/hello bench/straightforward; do $(CARGO) fmt --check --manifest-path $$crate/Cargo.toml || exit 1; done
 	$(CARGO) clippy --quiet --all-targets -- --deny warnings
 	RUSTDOCFLAGS='--deny warnings' $(CARGO) doc --quiet --no-deps
 
 # No sanitizer: what is fuzzed is safe Rust, whose overflows and assertions are checked, and one would double the time it takes.
 # One thread and one core for each; what took more than five seconds or a gigabyte is a failure, as a panic is.
 fuzz: ## fuzz the parse, the host rule and the reply, FUZZ_SECONDS each (needs Rust nightly and a C++ compiler)
+	@$(CARGO) +nightly --version >/dev/null || { echo 'rustup toolchain install nightly --profile minimal, first'; exit 1; }
 	@command -v cargo-fuzz >/dev/null || $(CARGO) install --quiet --locked cargo-fuzz@$(CARGO_FUZZ)
 	@for target in invocation response_url reply; do \
 		echo "fuzz $$target: what has failed before, then $(FUZZ_SECONDS) seconds of what has not been tried" && \
@@ -44,6 +46,10 @@ fuzz: ## fuzz the parse, the host rule and the reply, FUZZ_SECONDS each (needs R
 		$(CARGO) +nightly fuzz run --sanitizer none $$target fuzz/corpus/$$target $$seeds -- -max_total_time=$(FUZZ_SECONDS) \
 			-timeout=5 -rss_limit_mb=1024 -max_len=16384 -dict=fuzz/dict/$$target.dict -verbosity=0 -print_funcs=0 -print_final_stats=1 || exit 1; \
 	done
+
+mutants: ## change the verbs and the protocols in every small way and see that a test fails each time (an hour)
+	@command -v cargo-mutants >/dev/null || $(CARGO) install --quiet --locked cargo-mutants@$(CARGO_MUTANTS)
+	CARGO_TARGET_DIR="$$PWD/target" $(CARGO) mutants
 
 deny: ## check licences, bans and sources of the dependencies
 	@command -v cargo-deny >/dev/null || $(CARGO) install --quiet --locked cargo-deny@$(DENY)
@@ -80,9 +86,10 @@ deploy-tests: package
 	@$(CARGO) build --quiet --example local
 	@cd tests/deploy && ../../.tools/aws/bin/python -m unittest --verbose
 
-bench: package hello bench/node/node_modules/.installed .tools/bench/.installed ## compare the package with others that do the same, as a table (needs valgrind; half an hour)
+bench: package hello bench/node/node_modules/.installed .tools/bench/.installed ## compare the package with others that do the same, as tables (needs valgrind; builds ten minutes the first time, runs six)
 	@$(CARGO) build --quiet --release --manifest-path bench/straightforward/Cargo.toml --target-dir target/bench
 	@$(CARGO) build --quiet --example bench
+	@grep -m 1 'model name' /proc/cpuinfo; nproc; . /etc/os-release; echo "$$PRETTY_NAME"; rustc --version; .tools/bench/bin/python --version; node --version; echo
 	@target/debug/examples/bench compare $(PACKAGE) target/bench/release/hello target/bench/release/straightforward \
 		.tools/bench/bin/python "$$(command -v node)"
 	@echo
@@ -104,7 +111,8 @@ hello:
 	@$(CARGO) build --quiet --release --manifest-path bench/hello/Cargo.toml --target-dir target/bench
 
 .tools/bench/.installed: bench/python/requirements.txt
-	@$(PYTHON) -m venv .tools/bench && .tools/bench/bin/pip install --quiet --disable-pip-version-check --requirement bench/python/requirements.txt && touch $@
+	@$(PYTHON) -m venv .tools/bench && rm -rf .tools/bench/package && .tools/bench/bin/pip install --quiet --disable-pip-version-check --no-compile \
+		--target .tools/bench/package --requirement bench/python/requirements.txt && touch $@
 
 bench/node/node_modules/.installed: bench/node/package-lock.json
 	cd bench/node && npm ci --no-audit --no-fund --loglevel=error && touch node_modules/.installed

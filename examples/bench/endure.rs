@@ -42,18 +42,17 @@ enum Door {
     Call,
 }
 
-/// An action's life: through which door, and whether it is there.
+/// An action's life: through which door, and the role that it has where it is there.
 struct Life {
     door: Door,
     name: String,
-    exists: bool,
+    role: Option<String>,
 }
 
 struct Endurance {
     stage: Stage,
     rng: Rng,
     played: u32,
-    faults: u32,
     again: u32,
 }
 
@@ -63,11 +62,11 @@ pub async fn run(binary: &Path, invocations: u32) -> ExitCode {
     println!("seed {seed} (ENDURE_SEED plays it again)\n");
     let stage = Stage::set().await;
     let mut settings: Vec<(&str, &str)> = stage.tls.settings().into();
-    settings.push(("RESULT_EVENT_BUS", "results"));
+    settings.extend([("RESULT_EVENT_BUS", "results"), ("AWS_LAMBDA_INITIALIZATION_TYPE", "on-demand")]);
     let mut function = Function::start(binary, &stage.aws, &settings);
-    let mut endurance = Endurance { stage, rng: Rng::with_seed(seed), played: 0, faults: 0, again: 0 };
+    let mut endurance = Endurance { stage, rng: Rng::with_seed(seed), played: 0, again: 0 };
     let mut lives: Vec<Life> =
-        (0..LIVES).map(|number| Life { door: DOORS[number % DOORS.len()], name: format!("life-{number}"), exists: false }).collect();
+        (0..LIVES).map(|number| Life { door: DOORS[number % DOORS.len()], name: format!("life-{number}"), role: None }).collect();
     println!("| invocations | resident, KiB | descriptors | invocations a second |");
     println!("|--:|--:|--:|--:|");
     let mut looks = Vec::new();
@@ -91,13 +90,14 @@ pub async fn run(binary: &Path, invocations: u32) -> ExitCode {
         println!("| {} | {resident} | {descriptors} | {rate:.0} |", endurance.played);
         looks.push((resident, descriptors));
         let there: BTreeSet<String> = endurance.stage.aws.iot.actions().into_keys().collect();
-        let expected = lives.iter().filter(|life| life.exists).map(|life| life.name.clone()).collect();
+        let expected = lives.iter().filter(|life| life.role.is_some()).map(|life| life.name.clone()).collect();
         assert_eq!(there, expected, "the account holds something else than what was asked for");
     }
     assert!(function.is_running());
     println!(
-        "\n{} met a fault, {} were delivered again; every one was answered, every request reported, and the account holds what was asked for",
-        endurance.faults, endurance.again
+        "\n{} calls met a fault, {} requests were delivered again; every one was answered and reported, and after each the account held what it asked for",
+        endurance.faults().map(Faults::met).iter().sum::<usize>(),
+        endurance.again
     );
     let (first, last) = (looks[0], looks[looks.len() - 1]);
     if last.0 > first.0 + MOST_GROWTH || last.1 > first.1 + 2 {
@@ -108,34 +108,48 @@ pub async fn run(binary: &Path, invocations: u32) -> ExitCode {
 }
 
 impl Endurance {
+    fn faults(&self) -> [&Faults; 3] {
+        [&self.stage.aws.iot.faults, &self.stage.aws.bucket.faults, &self.stage.aws.bus.faults]
+    }
+
     /// The next step of a life: made where it is not there, else changed or deleted.
     async fn live(&mut self, life: &mut Life) {
-        let operation = match (life.exists, self.rng.u8(..3)) {
-            (false, _) => "Create",
-            (true, 0) => "Delete",
-            (true, _) => "Update",
+        let operation = match (&life.role, self.rng.u8(..3)) {
+            (None, _) => "Create",
+            (Some(_), 0) => "Delete",
+            (Some(_), _) => "Update",
         };
+        let role = format!("arn:aws:iam::123456789012:role/role-{}", self.rng.u8(..9));
         match life.door {
-            Door::Stack | Door::Topic => self.request(life, operation).await,
-            Door::Event | Door::Queue | Door::Call => self.ask(life, operation).await,
+            Door::Stack | Door::Topic => self.request(life, operation, &role).await,
+            Door::Event | Door::Queue | Door::Call => self.ask(life, operation, &role).await,
         }
-        match operation {
-            "Create" => life.exists = true,
-            "Delete" => life.exists = false,
-            _ => {}
-        }
+        life.role = (operation != "Delete").then_some(role);
+        let action = self.stage.aws.iot.action(&life.name);
+        let has_owner = action.as_ref().is_none_or(|action| {
+            let kind = match life.door {
+                Door::Stack | Door::Topic => "stack/",
+                Door::Event | Door::Queue => "event/",
+                Door::Call => "request/",
+            };
+            action.tags.get("mitigation-action-provider:owner").is_some_and(|tag| tag.starts_with(kind))
+        });
+        assert!(
+            action.as_ref().map(|action| &action.role_arn) == life.role.as_ref() && has_owner,
+            "{operation} of {} came to {action:?}",
+            life.name
+        );
     }
 
     /// A custom resource's request; one that failed is followed up as CloudFormation and an operator do.
-    async fn request(&mut self, life: &Life, operation: &str) {
+    async fn request(&mut self, life: &Life, operation: &str, role: &str) {
         let id = if operation == "Create" { Value::Null } else { json!(life.name) };
-        let role = format!("arn:aws:iam::123456789012:role/role-{}", self.rng.u8(..9));
         let envelope = json!({
             "RequestType": operation, "LogicalResourceId": life.name, "PhysicalResourceId": id,
             "ResourceProperties": { "ActionName": life.name, "RoleArn": role },
         });
         let request = merged(sample("create-add-things-to-thing-group.json"), &envelope);
-        self.disturb(&["CreateMitigationAction", "UpdateMitigationAction", "DeleteMitigationAction", "ListTagsForResource"], "PUT");
+        self.disturb(operation, "PUT");
         let document = self.answered(life.door, &request).await;
         if document["Status"] == "SUCCESS" {
             return;
@@ -161,6 +175,7 @@ impl Endurance {
             event = notification;
         }
         drop(self.invoke(&event).await);
+        self.stage.aws.bucket.check();
         let accepted: Vec<Value> =
             self.stage.aws.bucket.take().into_iter().filter(|put| put.key == key && put.accepted).map(|put| put.document()).collect();
         // A lost reply makes it come twice, the same.
@@ -169,13 +184,13 @@ impl Endurance {
     }
 
     /// An event, a message or a direct call; what may pass is delivered again.
-    async fn ask(&mut self, life: &Life, operation: &str) {
+    async fn ask(&mut self, life: &Life, operation: &str, role: &str) {
         let id = format!("{:032x}", self.rng.u128(..));
         let named = json!({ "actionName": life.name, "operation": format!("{operation}MitigationAction") });
-        let role = format!("arn:aws:iam::123456789012:role/role-{}", self.rng.u8(..9));
+        let role = json!({ "roleArn": role });
         let detail = match operation {
-            "Create" => merged(sample("event-create.json")["detail"].clone(), &named),
-            "Update" => merged(json!({ "roleArn": role }), &named),
+            "Create" => merged(merged(sample("event-create.json")["detail"].clone(), &role), &named),
+            "Update" => merged(role, &named),
             _ => named,
         };
         let mut event = sample("event-create.json");
@@ -186,7 +201,7 @@ impl Endurance {
             _ => event,
         };
         let over = if life.door == Door::Call { "none" } else { "PutEvents" };
-        self.disturb(&["CreateMitigationAction", "UpdateMitigationAction", "DeleteMitigationAction", "ListTagsForResource"], over);
+        self.disturb(operation, over);
         let is_done =
             |returned: &Returned| returned.as_ref().is_ok_and(|value| value["batchItemFailures"].as_array().is_none_or(Vec::is_empty));
         let mut returned = self.invoke(&event).await;
@@ -205,38 +220,53 @@ impl Endurance {
     /// What is no request, or one that is refused: answered as well, and nothing comes of it.
     async fn play_nonsense(&mut self) {
         let allowed = format!("{}/response/nonsense", self.stage.tls.bucket.url);
-        let event = match self.rng.u8(..8) {
-            0 => json!({}),
-            1 => json!([[[["deep"]]], { "Records": [{ "eventSource": "aws:sqs", "body": "no JSON" }] }]),
-            2 => json!({ "Records": [{ "eventSource": "aws:sqs", "messageId": "m", "body": "{" }] }),
-            3 => json!({ "detail-type": "Another", "source": "s", "detail": {} }),
-            4 => merged(sample("create-invalid.json"), &json!({ "ResponseURL": "https://example.com/" })),
-            5 => merged(sample("create-invalid.json"), &json!({ "ResponseURL": allowed })),
-            6 => json!({ "ResponseURL": allowed, "ResourceProperties": "x".repeat(100_000) }),
-            _ => merged(sample("direct-invalid.json"), &json!({ "tags": [{ "Key": "k".repeat(10_000) }] })),
+        let unread = json!({ "Records": [{ "eventSource": "aws:sqs", "messageId": "m", "body": "{" }] });
+        let another = json!({ "detail-type": "Another", "source": "s", "detail": {} });
+        let foreign = merged(sample("create-invalid.json"), &json!({ "ResponseURL": "https://example.com/" }));
+        let invalid = merged(sample("create-invalid.json"), &json!({ "ResponseURL": allowed }));
+        let broken = json!({ "ResponseURL": allowed, "ResourceProperties": "x".repeat(100_000) });
+        let long = merged(sample("direct-invalid.json"), &json!({ "tags": [{ "Key": "k".repeat(10_000) }] }));
+        let cases = [
+            (json!({}), "UnrecognizedEvent"),
+            (json!([[[["deep"]]]]), "UnrecognizedEvent"),
+            (unread, "m"),
+            (another, "UnrecognizedEvent"),
+            (foreign, "ForbiddenResponseUrl"),
+            (invalid, "FAILED"),
+            (broken, "FAILED"),
+            (long, "InvalidRequestException"),
+        ];
+        let (event, expected) = &cases[self.rng.usize(..cases.len())];
+        let said = match self.invoke(event).await {
+            Ok(value) if value["Status"].is_string() => {
+                self.stage.aws.bucket.check();
+                let puts = self.stage.aws.bucket.take();
+                assert!(matches!(puts.as_slice(), [put] if put.accepted && put.document() == value), "{event}: {puts:?}");
+                value["Status"].clone()
+            }
+            Ok(value) => value["batchItemFailures"][0]["itemIdentifier"].clone(),
+            Err(error) => error["errorType"].clone(),
         };
-        drop(self.invoke(&event).await);
-        self.stage.aws.bucket.take();
-        self.stage.aws.bus.take();
+        assert_eq!(said, *expected, "{event}");
+        assert!(self.stage.aws.bucket.take().is_empty() && self.stage.aws.bus.take().is_empty(), "{event}");
     }
 
     async fn invoke(&mut self, event: &Value) -> Returned {
         self.played += 1;
         let returned = self.stage.aws.lambda.invoke(event.to_string().into_bytes(), Duration::from_secs(3), &Lambda::arn()).await;
         assert!(returned.as_ref().err().is_none_or(|error| error["errorType"] != "Timeout"), "no answer in time to {event}");
-        self.stage.aws.iot.faults.clear();
-        self.stage.aws.bucket.faults.clear();
-        self.stage.aws.bus.faults.clear();
+        self.faults().into_iter().for_each(Faults::clear);
         self.stage.aws.iot.take_calls();
         returned
     }
 
-    /// Sometimes sets a fault for the next invocation: of a call of AWS IoT, or of the way that its result takes.
-    fn disturb(&mut self, operations: &[&str], way: &str) {
+    /// Sometimes sets a fault for the next invocation: of a call of AWS IoT that it makes, or of the way that its result takes.
+    fn disturb(&mut self, operation: &str, way: &str) {
+        let proof = if operation == "Create" { "CreateMitigationAction" } else { "ListTagsForResource" };
+        let call = if self.rng.bool() { proof.to_owned() } else { format!("{operation}MitigationAction") };
+        let aws = &self.stage.aws;
         if self.rng.u32(..ONE_HANGS_IN) == 0 {
-            let operation = operations[self.rng.usize(..operations.len())];
-            self.stage.aws.iot.faults.set(operation, if self.rng.bool() { Fault::Hang } else { Fault::HangAfter }, 1000);
-            self.faults += 1;
+            aws.iot.faults.set(&call, if self.rng.bool() { Fault::Hang } else { Fault::HangAfter }, 1000);
         } else if self.rng.u32(..ONE_IN) == 0 {
             let fault = match self.rng.u8(..7) {
                 0 => Fault::Throttle,
@@ -247,14 +277,12 @@ impl Endurance {
                 5 => Fault::Slow(Duration::from_millis(5)),
                 _ => Fault::Garbage,
             };
-            let set = |faults: &Faults, call: &str| faults.set(call, fault.clone(), 1);
             match (self.rng.bool(), way) {
-                (true, "PUT") => set(&self.stage.aws.bucket.faults, way),
-                (true, "PutEvents") if self.rng.bool() => self.stage.aws.bus.faults.set("entry", Fault::Refuse(0, "InternalFailure"), 1),
-                (true, "PutEvents") => set(&self.stage.aws.bus.faults, way),
-                _ => set(&self.stage.aws.iot.faults, operations[self.rng.usize(..operations.len())]),
+                (true, "PUT") => aws.bucket.faults.set(way, fault, 1),
+                (true, "PutEvents") if self.rng.bool() => aws.bus.faults.set("entry", Fault::Refuse(0, "InternalFailure"), 1),
+                (true, "PutEvents") => aws.bus.faults.set(way, fault, 1),
+                _ => aws.iot.faults.set(&call, fault, 1),
             }
-            self.faults += 1;
         }
     }
 }

@@ -26,19 +26,12 @@ use std::{env, path::Path, process::ExitCode};
 
 use subject::{Count, Subject};
 
-/// What the package may cost, with some room over what it does: instructions to the first poll and of a warm event; those
-/// of start and first event together; KiB; bytes, of the binary and of its package.
-const LIMITS: [(&str, u64); 6] = [
-    ("init Ir", 1_180_000),
-    ("init and first Ir", 5_800_000),
-    ("warm Ir", 680_000),
-    ("peak KiB", 7_168),
-    ("bytes", 5_000_000),
-    ("zipped bytes", 2_400_000),
-];
+/// What the package may cost: the most KiB, bytes, and bytes zipped.
+const LIMITS: [(&str, u64); 3] = [("peak KiB", 7_168), ("bytes", 5_000_000), ("zipped bytes", 2_400_000)];
 
-/// How many times the instructions of *hello* the start may take.
-const MOST_OF_HELLO: f64 = 2.8;
+/// How many times the instructions of *hello* it may take: to start, to start and work the first event, however the start is, and
+/// to work a warm one. On x86_64 these are 1.2 M, 5.8 M and 0.68 M instructions.
+const RATIOS: [(&str, f64); 4] = [("init", 2.8), ("init and first", 10.6), ("the same, on demand", 10.6), ("warm", 5.9)];
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
@@ -46,14 +39,14 @@ async fn main() -> ExitCode {
     match arguments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
         ["measure", binaries @ ..] if !binaries.is_empty() => measure(binaries).await,
         ["guard", hello, binary] => return guard(hello, binary).await,
-        ["compare", product, hello, straightforward, python, node] => {
-            table::print(&Subject::all(product, hello, straightforward, python, node)).await;
+        ["compare", package, hello, straightforward, python, node] => {
+            table::print(&Subject::all(package, hello, straightforward, python, node)).await;
         }
         ["queue", binary] => queue::print(Path::new(binary)).await,
         ["endure", binary, invocations] => return endure::run(Path::new(binary), invocations.parse().unwrap()).await,
         _ => {
             println!(
-                "usage: bench measure BINARY... | guard HELLO BINARY | compare PRODUCT HELLO STRAIGHTFORWARD PYTHON NODE | \
+                "usage: bench measure BINARY... | guard HELLO BINARY | compare PACKAGE HELLO STRAIGHTFORWARD PYTHON NODE | \
                  queue BINARY | endure BINARY INVOCATIONS"
             );
             return ExitCode::FAILURE;
@@ -75,23 +68,30 @@ async fn measure(binaries: &[&str]) {
 /// Fails where the package has grown past a limit.
 async fn guard(hello: &str, binary: &str) -> ExitCode {
     let floor = Subject::binary("hello", hello).count().await;
-    let subject = Subject::binary("product", binary);
+    let subject = Subject::binary("package", binary);
     let Count { init, first, warm } = subject.count().await;
-    let figures = [init, init + first, warm, subject.time().await.peak, subject.bytes(), subject.zipped()];
-    let mut code = ExitCode::SUCCESS;
-    for ((name, limit), figure) in LIMITS.into_iter().zip(figures) {
-        println!("{name:<24}{figure:>12} of at most {limit:>10}");
-        if figure > limit {
-            println!("{name} is {figure}, past its limit of {limit}");
-            code = ExitCode::FAILURE;
-        }
+    let on_demand = Subject::on_demand("package", binary).count().await;
+    let counts = [
+        (init, floor.init),
+        (init + first, floor.init + floor.first),
+        (on_demand.init + on_demand.first, floor.init + floor.first),
+        (warm, floor.warm),
+    ];
+    let mut is_within = true;
+    for ((name, limit), (count, floor)) in RATIOS.into_iter().zip(counts) {
+        #[expect(clippy::cast_precision_loss, reason = "instructions, far below 2^53")]
+        let ratio = count as f64 / floor as f64;
+        println!("{name:<24}{count:>12} instructions, {ratio:>5.2} times hello's, of at most {limit}");
+        is_within &= ratio <= limit;
     }
-    #[expect(clippy::cast_precision_loss, reason = "instructions of a start")]
-    let ratio = init as f64 / floor.init as f64;
-    println!("{:<24}{ratio:>12.2} of at most {MOST_OF_HELLO:>10.2}", "init of hello's");
-    if ratio > MOST_OF_HELLO {
-        println!("the start takes {ratio:.2} times the instructions of hello's, past its limit of {MOST_OF_HELLO}");
-        code = ExitCode::FAILURE;
+    let peak = subject.time().await.peak.min(subject.time().await.peak);
+    for ((name, limit), figure) in LIMITS.into_iter().zip([peak, subject.bytes(), subject.zipped()]) {
+        println!("{name:<24}{figure:>12} of at most {limit}");
+        is_within &= figure <= limit;
     }
-    code
+    if is_within {
+        return ExitCode::SUCCESS;
+    }
+    println!("the package has grown past a limit");
+    ExitCode::FAILURE
 }

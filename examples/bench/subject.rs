@@ -18,6 +18,11 @@ use crate::support::{
 
 const CALLGRIND: [&str; 3] = ["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null"];
 
+/// The system's root certificates, where Debian and Amazon Linux have them.
+const SYSTEM_ROOTS: &str = "/etc/ssl/certs/ca-certificates.crt";
+/// What Python imports.
+const PYTHON_PACKAGE: &str = ".tools/bench/package";
+
 /// A function that makes a mitigation action, or, as *hello*, nothing.
 pub struct Subject {
     pub name: &'static str,
@@ -62,9 +67,14 @@ impl Subject {
         Self { name, runner: vec![], ships: vec![binary.clone()], binary, settings: vec![], makes_actions, reads_roots: false, warm: 10 }
     }
 
+    /// The same, started for an event that waits.
+    pub fn on_demand(name: &'static str, path: &str) -> Self {
+        Self { settings: vec![("AWS_LAMBDA_INITIALIZATION_TYPE", "on-demand".to_owned())], ..Self::binary(name, path) }
+    }
+
     /// All that are compared.
-    pub fn all(product: &str, hello: &str, straightforward: &str, python: &str, node: &str) -> [Self; 6] {
-        let scripted = |name, program: &str, folder: &str, script: &str, ships: PathBuf, reads_roots| Self {
+    pub fn all(package: &str, hello: &str, straightforward: &str, python: &str, node: &str) -> [Self; 6] {
+        let scripted = |name, program: &str, folder: &str, script: &str, ships: PathBuf, reads_roots, warm| Self {
             name,
             runner: vec![program.to_owned()],
             binary: Path::new(folder).join(script),
@@ -72,22 +82,16 @@ impl Subject {
             ships: vec![Path::new(folder).join(script), Path::new(folder).join(script.replace("bootstrap", "function")), ships],
             makes_actions: true,
             reads_roots,
-            warm: 2,
-        };
-        let library = "import boto3, os; print(os.path.dirname(os.path.dirname(boto3.__file__)))";
-        let library = Command::new(python).args(["-c", library]).output().unwrap();
-        let library = String::from_utf8(library.stdout).unwrap();
-        let connected = Self {
-            settings: vec![("AWS_LAMBDA_INITIALIZATION_TYPE", "on-demand".to_owned())],
-            ..Self::binary("product, connected in init", product)
+            warm,
         };
         [
-            Self::binary("product", product),
-            connected,
+            Self::binary("package", package),
+            Self::on_demand("package, on demand", package),
             Self::binary("hello", hello),
             Self { reads_roots: true, ..Self::binary("straightforward Rust", straightforward) },
-            scripted("Python", python, "bench/python", "bootstrap.py", PathBuf::from(library.trim()), true),
-            scripted("Node", node, "bench/node", "bootstrap.mjs", PathBuf::from("bench/node/node_modules"), false),
+            scripted("Python", python, "bench/python", "bootstrap.py", PathBuf::from(PYTHON_PACKAGE), true, 2),
+            // What Node compiles on the side differs from run to run: many events tell more than that.
+            scripted("Node", node, "bench/node", "bootstrap.mjs", PathBuf::from("bench/node/node_modules"), false, 50),
         ]
     }
 
@@ -108,7 +112,7 @@ impl Subject {
 
     pub async fn count(&self) -> Count {
         let [init, first, warm] = [self.instructions(0).await, self.instructions(1).await, self.instructions(1 + self.warm).await];
-        Count { init, first: first - init, warm: (warm - first) / self.warm }
+        Count { init, first: first.saturating_sub(init), warm: warm.saturating_sub(first) / self.warm }
     }
 
     /// The instructions of a run that works so many events and ends at the next poll.
@@ -163,6 +167,8 @@ impl Subject {
         ];
         // The last two are what Python's SDK and Node read.
         settings.extend(["SSL_CERT_FILE", "AWS_CA_BUNDLE", "NODE_EXTRA_CA_CERTS"].map(|name| (name, roots)));
+        let library = std::env::current_dir().unwrap().join(PYTHON_PACKAGE);
+        settings.push(("PYTHONPATH", library.to_str().unwrap()));
         settings.extend(self.settings.iter().map(|(name, value)| (*name, value.as_str())));
         Function::start_under(&runner, &self.binary, &stage.aws, &settings)
     }
@@ -198,7 +204,7 @@ impl Stage {
         let aws = Aws::start().await;
         let tls = Tls::serve(&aws).await;
         let bundle = tls.roots.with_extension("bundle");
-        let system = fs::read("/etc/ssl/certs/ca-certificates.crt").unwrap_or_default();
+        let system = fs::read(SYSTEM_ROOTS).unwrap_or_else(|error| panic!("{SYSTEM_ROOTS}, which others read at each start: {error}"));
         fs::write(&bundle, [fs::read(&tls.roots).unwrap(), system].concat()).unwrap();
         Self { aws, tls, bundle }
     }
@@ -214,12 +220,13 @@ fn milliseconds(since: Instant) -> f64 {
     since.elapsed().as_secs_f64() * 1000.0
 }
 
-/// Milliseconds of CPU that the threads of a process have had.
+/// Milliseconds of CPU that the threads of a process have had, save those that have ended.
 pub fn cpu(process: u32) -> f64 {
     let mut nanoseconds = 0;
     for thread in fs::read_dir(format!("/proc/{process}/task")).unwrap() {
-        let schedstat = fs::read_to_string(thread.unwrap().path().join("schedstat")).unwrap();
-        nanoseconds += schedstat.split_whitespace().next().unwrap().parse::<u64>().unwrap();
+        // A thread may have ended since it was listed.
+        let schedstat = fs::read_to_string(thread.unwrap().path().join("schedstat")).unwrap_or_default();
+        nanoseconds += schedstat.split_whitespace().next().map_or(0, |spent| spent.parse::<u64>().unwrap());
     }
     Duration::from_nanos(nanoseconds).as_secs_f64() * 1000.0
 }
