@@ -102,6 +102,7 @@ impl Subject {
 
     /// The size of the package that is uploaded to Lambda.
     pub fn zipped(&self) -> u64 {
+        assert!(self.ships.iter().all(|path| path.exists()), "one of {:?} is missing", self.ships);
         let package = std::env::temp_dir().join(format!("package-{:016x}.zip", fastrand::u64(..)));
         let zipped = Command::new("python3").args(["-m", "zipfile", "-c"]).arg(&package).args(&self.ships).status().unwrap();
         assert!(zipped.success(), "python3 -m zipfile failed");
@@ -167,8 +168,9 @@ impl Subject {
         ];
         // The last two are what Python's SDK and Node read.
         settings.extend(["SSL_CERT_FILE", "AWS_CA_BUNDLE", "NODE_EXTRA_CA_CERTS"].map(|name| (name, roots)));
-        let library = std::env::current_dir().unwrap().join(PYTHON_PACKAGE);
-        settings.push(("PYTHONPATH", library.to_str().unwrap()));
+        let here = std::env::current_dir().unwrap();
+        let [library, compiled] = [PYTHON_PACKAGE, "target/bench/pycache"].map(|path| here.join(path).to_str().unwrap().to_owned());
+        settings.extend([("PYTHONPATH", library.as_str()), ("PYTHONPYCACHEPREFIX", &compiled)]);
         settings.extend(self.settings.iter().map(|(name, value)| (*name, value.as_str())));
         Function::start_under(&runner, &self.binary, &stage.aws, &settings)
     }
