@@ -385,3 +385,12 @@ fn json_in_a_string_is_a_string_however_deep_it_is() {
     }
     illegal(&json!({ "ActionName": { "$serde_json::private::RawValue": "\"made-by-hand\"" } }), "ActionName");
 }
+
+#[test]
+fn a_number_is_named_as_it_was_given() {
+    for number in ["7", "-5", "1.5"] {
+        let value: Value = serde_json::from_str(number).unwrap();
+        let problems = problems(&json!({ "RoleArn": value })).unwrap();
+        assert!(problems.starts_with(&format!("RoleArn: {number} is not legal")), "{problems}");
+    }
+}
