@@ -73,9 +73,9 @@ impl<'s> Handler<'s> {
         Self { settings, http: http.clone(), iot: Iot::new(settings, http.clone()), bus: Bus::new(settings, http) }
     }
 
-    /// Does ahead what the first event would wait for: a start has a whole CPU, and an event on a small function a part of one.
+    /// Where an event waits, does ahead what it would wait for: a start has a whole CPU, and an event on a small function a part of one.
     pub async fn ready(&self) {
-        if self.settings.failure().is_none() {
+        if self.settings.event_waits && self.settings.failure().is_none() {
             self.iot.connect(&self.http).await;
         }
     }

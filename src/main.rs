@@ -13,9 +13,7 @@ fn main() -> Result<(), Error> {
     let service = service_fn(|event: LambdaEvent<Payload>| Box::pin(handler.handle(event)));
     // One thread: an instance works one invocation at a time.
     tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
-        if settings.event_waits {
-            handler.ready().await;
-        }
+        handler.ready().await;
         Runtime::new(service).run().await
     })
 }
