@@ -13,7 +13,7 @@ use fastrand::Rng;
 use serde_json::{Value, json};
 
 use crate::{
-    subject::Stage,
+    subject::{Stage, memory},
     support::{
         Function,
         fault::{Fault, Faults},
@@ -289,8 +289,5 @@ impl Endurance {
 
 /// KiB that a process has resident, and its open descriptors.
 fn held(process: u32) -> (u64, usize) {
-    let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap();
-    let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
-    let resident = line.split_whitespace().nth(1).unwrap().parse().unwrap();
-    (resident, fs::read_dir(format!("/proc/{process}/fd")).unwrap().count())
+    (memory(process, "VmRSS"), fs::read_dir(format!("/proc/{process}/fd")).unwrap().count())
 }

@@ -137,7 +137,7 @@ impl Subject {
         Time {
             cpu: cpu(function.id()),
             wall,
-            peak: peak(function.id()),
+            peak: memory(function.id(), "VmHWM"),
             calls: stage.aws.iot.take_calls().len(),
             connections: stage.tls.services.connections() + stage.tls.bucket.connections(),
         }
@@ -233,10 +233,10 @@ pub fn cpu(process: u32) -> f64 {
     Duration::from_nanos(nanoseconds).as_secs_f64() * 1000.0
 }
 
-/// The most KiB that a process has had resident.
-fn peak(process: u32) -> u64 {
+/// KiB that a process has resident (`VmRSS`), or the most that it has had (`VmHWM`).
+pub fn memory(process: u32, of: &str) -> u64 {
     let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap();
-    let line = status.lines().find(|line| line.starts_with("VmHWM:")).unwrap();
+    let line = status.lines().find(|line| line.starts_with(of)).unwrap();
     line.split_whitespace().nth(1).unwrap().parse().unwrap()
 }
 

@@ -90,7 +90,7 @@ impl Queue {
                 self.deliver(aws, &batch, timeout).await;
                 if again() {
                     // Delivered twice: at least once is what a queue promises.
-                    drop(aws.lambda.invoke(Self::event(&batch).to_string().into_bytes(), timeout, &Lambda::arn()).await);
+                    Self::hand_over(aws, &batch, timeout).await;
                 }
             }
         };
@@ -99,17 +99,22 @@ impl Queue {
 
     /// Delivers a batch and puts back what failed; returns the ids of that.
     pub async fn deliver(&self, aws: &Aws, batch: &[Message], timeout: Duration) -> Vec<String> {
+        let failed = Self::hand_over(aws, batch, timeout).await;
+        for message in batch.iter().filter(|message| failed.contains(&message.id)) {
+            self.give_back(message.clone());
+        }
+        failed
+    }
+
+    /// Delivers a batch that the queue has forgotten, or will deliver another time; returns the ids of what failed.
+    pub async fn hand_over(aws: &Aws, batch: &[Message], timeout: Duration) -> Vec<String> {
         let returned = aws.lambda.invoke(Self::event(batch).to_string().into_bytes(), timeout, &Lambda::arn()).await;
-        let failed: Vec<String> = match &returned {
+        match &returned {
             Ok(value) => {
                 let failures = value["batchItemFailures"].as_array().unwrap_or_else(|| panic!("no batchItemFailures in {value}"));
                 failures.iter().map(|failure| failure["itemIdentifier"].as_str().unwrap().to_owned()).collect()
             }
             Err(_) => batch.iter().map(|message| message.id.clone()).collect(),
-        };
-        for message in batch.iter().filter(|message| failed.contains(&message.id)) {
-            self.give_back(message.clone());
         }
-        failed
     }
 }

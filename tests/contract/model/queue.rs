@@ -4,7 +4,10 @@
 //! What one batch at a time comes to without a fault is foretold, message by message. Of anything else holds that whatever
 //! changed was some message's to change.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use proptest::{prelude::*, sample::select, test_runner::TestCaseError};
 use serde::{Deserialize, Serialize};
@@ -20,7 +23,6 @@ use crate::{
         Function,
         bus::Event,
         iot::{Action, Call, Iot},
-        lambda::Lambda,
         queue::{Message, Queue},
         stack::World,
     },
@@ -100,7 +102,8 @@ pub(super) struct Messages {
     queue: Queue,
     /// Requests by the id of their message; none for noise.
     posted: BTreeMap<String, Option<Posted>>,
-    reported: BTreeMap<String, Vec<Word>>,
+    /// The ids of the requests that have had a result.
+    reported: BTreeSet<String>,
     /// What a request last came to without a fault, and what it left under its name.
     left: BTreeMap<String, (Word, Option<Action>)>,
     told: Vec<String>,
@@ -162,7 +165,7 @@ impl Model for Messages {
             _second: second,
             queue: Queue::default(),
             posted: BTreeMap::new(),
-            reported: BTreeMap::new(),
+            reported: BTreeSet::new(),
             left: BTreeMap::new(),
             told: Vec::new(),
         }
@@ -394,7 +397,7 @@ impl Messages {
                 self.check(&[batch.clone(), other].concat(), &failed, false)?;
             }
             Beside::Itself => {
-                let (failed, _) = tokio::join!(self.queue.deliver(&aws, &batch, timeout), self.redeliver(&batch, timeout));
+                let (failed, _) = tokio::join!(self.queue.deliver(&aws, &batch, timeout), Queue::hand_over(&aws, &batch, timeout));
                 self.check(&batch, &failed, false)?;
             }
         }
@@ -403,18 +406,11 @@ impl Messages {
         if again {
             self.tell("delivered again", &batch, "");
             let before = aws.iot.actions();
-            let failed = self.redeliver(&batch, PATIENCE).await;
+            let failed = Queue::hand_over(&aws, &batch, PATIENCE).await;
             let results = self.check(&batch, &failed, true)?;
             self.check_foretold(&batch, &failed, &before, &results)?;
         }
         Ok(())
-    }
-
-    /// Delivers what the queue has forgotten already, or will deliver another time.
-    async fn redeliver(&self, batch: &[Message], timeout: Duration) -> Vec<String> {
-        let returned = self.world.aws.lambda.invoke(Queue::event(batch).to_string().into_bytes(), timeout, &Lambda::arn()).await;
-        let failures = returned.as_ref().ok().and_then(|value| value["batchItemFailures"].as_array().cloned()).unwrap_or_default();
-        failures.iter().filter_map(|failure| failure["itemIdentifier"].as_str().map(str::to_owned)).collect()
     }
 
     /// Holds a delivery to what holds of any; returns its results.
@@ -429,9 +425,7 @@ impl Messages {
             check_change(call, &asked, is_alone)?;
         }
         let results = events.iter().map(|event| check_result(event, &asked)).collect::<Result<Vec<_>, _>>()?;
-        for (id, word) in &results {
-            self.reported.entry(id.clone()).or_default().push(word.clone());
-        }
+        self.reported.extend(results.iter().map(|(id, _)| id.clone()));
         for message in batch.iter().filter(|message| !failed.contains(&message.id)) {
             // By this delivery: that another one has reported it does not excuse it.
             let is_told = self.posted[&message.id].as_ref().is_some_and(|posted| results.iter().any(|(id, _)| *id == posted.id));
@@ -508,7 +502,7 @@ impl Messages {
         let dead: Vec<String> = self.queue.dead().into_iter().map(|message| message.id).collect();
         for (message, posted) in &self.posted {
             let is_done = match posted {
-                Some(posted) => self.reported.contains_key(&posted.id) && !dead.contains(message),
+                Some(posted) => self.reported.contains(&posted.id) && !dead.contains(message),
                 None => dead.contains(message),
             };
             ensure(is_done, || format!("{message} is neither reported nor dead, or is both; the dead: {dead:?}"))?;
