@@ -5,7 +5,12 @@
 //! starts the stand-ins alone, for a function that something else runs.
 
 #![allow(clippy::print_stdout, reason = "a program for the terminal")]
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "a program that meets the unexpected ends")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a program that meets the unexpected ends"
+)]
 
 #[path = "../tests/support/mod.rs"]
 mod support;
@@ -66,11 +71,30 @@ impl Tour {
             &[],
         );
         let create = sample("create-add-things-to-thing-group.json");
-        self.show("A stack makes an action", "create-add-things-to-thing-group.json", &create, "SUCCESS").await;
-        self.show("The same request is delivered again", "create-add-things-to-thing-group.json", &create, "SUCCESS").await;
+        self.show(
+            "A stack makes an action",
+            "create-add-things-to-thing-group.json",
+            &create,
+            "SUCCESS",
+        )
+        .await;
+        self.show(
+            "The same request is delivered again",
+            "create-add-things-to-thing-group.json",
+            &create,
+            "SUCCESS",
+        )
+        .await;
         self.show("It is changed in place", "update.json", &sample("update.json"), "SUCCESS").await;
-        self.show("A new name is a replacement", "rename.json", &sample("rename.json"), "SUCCESS").await;
-        self.show("... after which CloudFormation deletes the old one", "delete.json", &sample("delete.json"), "SUCCESS").await;
+        self.show("A new name is a replacement", "rename.json", &sample("rename.json"), "SUCCESS")
+            .await;
+        self.show(
+            "... after which CloudFormation deletes the old one",
+            "delete.json",
+            &sample("delete.json"),
+            "SUCCESS",
+        )
+        .await;
         for (what, file) in [
             ("Five more kinds", "create-enable-iot-logging.json"),
             ("", "create-publish-finding-to-sns.json"),
@@ -84,16 +108,39 @@ impl Tour {
         }
         let taken = json!({ "ResourceProperties": { "OnConflict": "Fail" }, "LogicalResourceId": "AnotherTaken" });
         let taken = merged(sample("create-adopt.json"), &taken);
-        let failed = self.show("Another resource may not take it", "create-adopt.json, OnConflict: Fail", &taken, "FAILED").await;
-        let delete = json!({ "RequestType": "Delete", "PhysicalResourceId": failed["PhysicalResourceId"] });
-        self.show("... and its Delete, which follows, touches nothing", "the same, Delete", &merged(taken, &delete), "SUCCESS").await;
-        self.show("All that is wrong is said at once", "create-invalid.json", &sample("create-invalid.json"), "FAILED").await;
+        let failed = self
+            .show(
+                "Another resource may not take it",
+                "create-adopt.json, OnConflict: Fail",
+                &taken,
+                "FAILED",
+            )
+            .await;
+        let delete =
+            json!({ "RequestType": "Delete", "PhysicalResourceId": failed["PhysicalResourceId"] });
+        self.show(
+            "... and its Delete, which follows, touches nothing",
+            "the same, Delete",
+            &merged(taken, &delete),
+            "SUCCESS",
+        )
+        .await;
+        self.show(
+            "All that is wrong is said at once",
+            "create-invalid.json",
+            &sample("create-invalid.json"),
+            "FAILED",
+        )
+        .await;
 
         self.show_doors().await;
 
         println!("{}", self.bold("AWS IoT now holds"));
         for (name, action) in self.world.aws.iot.actions() {
-            let owner = action.tags.get("mitigation-action-provider:owner").map_or("nobody", String::as_str);
+            let owner = action
+                .tags
+                .get("mitigation-action-provider:owner")
+                .map_or("nobody", String::as_str);
             println!("  {name:<38} {:<31} {owner}", support::iot::action_type(&action.params));
         }
         if self.failed {
@@ -112,7 +159,11 @@ impl Tour {
         let answer = played.answer().clone();
         let status = answer["Status"].as_str().unwrap_or_default();
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-        println!("  in      {} {} ({file})", text(&event["RequestType"]), text(&event["LogicalResourceId"]));
+        println!(
+            "  in      {} {} ({file})",
+            text(&event["RequestType"]),
+            text(&event["LogicalResourceId"])
+        );
         println!(
             "  answer  {} {}",
             self.painted(if status == "SUCCESS" { "32" } else { "31" }, status),
@@ -124,7 +175,11 @@ impl Tour {
         if let Some(reason) = answer["Reason"].as_str() {
             println!("  reason  {}", reason.replace("; ", "\n          "));
         }
-        let calls = if played.calls.is_empty() { "none".to_owned() } else { played.operations().join(", ") };
+        let calls = if played.calls.is_empty() {
+            "none".to_owned()
+        } else {
+            played.operations().join(", ")
+        };
         println!("  calls   {calls}\n");
         self.failed |= status != expected;
         answer
@@ -137,7 +192,10 @@ impl Tour {
             ("... and changes it", "event-update.json"),
             ("An event that can never succeed is reported", "event-invalid.json"),
             ("A result of the provider's own is ignored", "event-result.json"),
-            ("A batch from a queue: an event, a plain request, its update, and what is no request", "batch.json"),
+            (
+                "A batch from a queue: an event, a plain request, its update, and what is no request",
+                "batch.json",
+            ),
             ("A direct call", "direct-create.json"),
             ("... that asks for what is there", "direct-describe.json"),
             ("... and one that is wrong", "direct-invalid.json"),
@@ -151,7 +209,13 @@ impl Tour {
         println!("{}\n  in      {file}", self.bold(what));
         let text = sample(file).to_string().replace("http://127.0.0.1:9010", &self.world.aws.url());
         self.world.aws.iot.take_calls();
-        match self.world.aws.lambda.invoke(text.into_bytes(), self.world.timeout, &self.world.arn).await {
+        match self
+            .world
+            .aws
+            .lambda
+            .invoke(text.into_bytes(), self.world.timeout, &self.world.arn)
+            .await
+        {
             Ok(value) => println!("  return  {value}"),
             Err(error) => {
                 self.failed |= !file.contains("invalid");
@@ -161,8 +225,12 @@ impl Tour {
         for event in self.world.aws.bus.take() {
             println!("  event   {}: {}", event.detail_type, event.detail);
         }
-        let calls: Vec<&str> = self.world.aws.iot.take_calls().iter().map(|call| call.operation).collect();
-        println!("  calls   {}\n", if calls.is_empty() { "none".to_owned() } else { calls.join(", ") });
+        let calls: Vec<&str> =
+            self.world.aws.iot.take_calls().iter().map(|call| call.operation).collect();
+        println!(
+            "  calls   {}\n",
+            if calls.is_empty() { "none".to_owned() } else { calls.join(", ") }
+        );
     }
 
     fn bold(&self, text: &str) -> String {
@@ -193,7 +261,8 @@ async fn serve(bootstrap: &Path) -> ExitCode {
     let in_containers = aws.listen_at(BRIDGE).await.is_ok();
     let function = Function::start(bootstrap, &aws, &[("RESULT_EVENT_BUS", "results")]);
     aws.lambda.is_up().await;
-    let invoke = format!("{}/2015-03-31/functions/mitigation-action-provider/invocations", aws.url());
+    let invoke =
+        format!("{}/2015-03-31/functions/mitigation-action-provider/invocations", aws.url());
     println!(
         "The function and the stand-ins are up at {} until you press Ctrl-C. From another terminal, in this folder:\n\n\
          curl --data-binary @events/create-add-things-to-thing-group.json {invoke}\n\n\
@@ -207,7 +276,11 @@ async fn serve(bootstrap: &Path) -> ExitCode {
         aws.url(),
         aws.url(),
         aws.url(),
-        if in_containers { "\nContainers reach the stand-ins at http://host.docker.internal:9010 (see local/env.json).\n" } else { "" }
+        if in_containers {
+            "\nContainers reach the stand-ins at http://host.docker.internal:9010 (see local/env.json).\n"
+        } else {
+            ""
+        }
     );
     function.follow(|line| println!("{line}")).await
 }

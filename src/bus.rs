@@ -49,7 +49,9 @@ impl<'s> Bus<'s> {
     /// Publishes `events` by `until`, ten to a call; says of each why it was not published, or `None` where it was or where
     /// there is no bus.
     pub async fn publish(&self, events: &[ResultEvent], until: Instant) -> Vec<Option<String>> {
-        let Some(bus) = self.settings.result_event_bus.as_deref() else { return vec![None; events.len()] };
+        let Some(bus) = self.settings.result_event_bus.as_deref() else {
+            return vec![None; events.len()];
+        };
         let mut faults = Vec::with_capacity(events.len());
         let mut rest = events;
         while !rest.is_empty() {
@@ -71,12 +73,22 @@ impl<'s> Bus<'s> {
 
     async fn put(&self, bus: &str, events: &[ResultEvent], until: Instant) -> Vec<Option<String>> {
         let entry = |event: &ResultEvent| {
-            let entry = PutEventsRequestEntry::builder().event_bus_name(bus).source(SOURCE).detail_type(event.detail_type);
-            entry.set_resources(Some(event.resource.iter().cloned().collect())).detail(event.detail.as_str()).build()
+            let entry = PutEventsRequestEntry::builder()
+                .event_bus_name(bus)
+                .source(SOURCE)
+                .detail_type(event.detail_type);
+            entry
+                .set_resources(Some(event.resource.iter().cloned().collect()))
+                .detail(event.detail.as_str())
+                .build()
         };
-        let client = self
-            .client
-            .get_or_init(|| Client::new(&sdk::config(self.settings, self.http.clone(), self.settings.eventbridge_endpoint.as_deref())));
+        let client = self.client.get_or_init(|| {
+            Client::new(&sdk::config(
+                self.settings,
+                self.http.clone(),
+                self.settings.eventbridge_endpoint.as_deref(),
+            ))
+        });
         let call = client.put_events().set_entries(Some(events.iter().map(entry).collect()));
         let mut tries = 0;
         let fault = loop {
@@ -87,7 +99,11 @@ impl<'s> Bus<'s> {
             tries += 1;
             let fault = match timeout(attempt_time(room), Box::pin(call.clone().send())).await {
                 Ok(Ok(answer)) => {
-                    return entry_faults(&answer.entries.unwrap_or_default(), answer.failed_entry_count, events.len());
+                    return entry_faults(
+                        &answer.entries.unwrap_or_default(),
+                        answer.failed_entry_count,
+                        events.len(),
+                    );
                 }
                 Ok(Err(error)) => Fault::of("PutEvents", &error, self.settings),
                 Err(_) => Fault::Silence("PutEvents was not answered in time".to_owned()),
@@ -109,8 +125,12 @@ impl<'s> Bus<'s> {
 /// result may come twice, but must come.
 fn entry_faults(entries: &[PutEventsResultEntry], failed: i32, sent: usize) -> Vec<Option<String>> {
     let fault = |index: usize| match entries.get(index) {
-        Some(PutEventsResultEntry { error_code: Some(code), .. }) => Some(format!("PutEvents: {code}")),
-        Some(entry) if failed > 0 && entry.event_id.is_none() => Some("PutEvents: the entry was not taken".to_owned()),
+        Some(PutEventsResultEntry { error_code: Some(code), .. }) => {
+            Some(format!("PutEvents: {code}"))
+        }
+        Some(entry) if failed > 0 && entry.event_id.is_none() => {
+            Some("PutEvents: the entry was not taken".to_owned())
+        }
         None if failed > 0 => Some("PutEvents: the answer lacks the entry".to_owned()),
         _ => None,
     };

@@ -70,7 +70,12 @@ impl<'s> Handler<'s> {
     /// A handler with `settings`, whose calls all go over `http`.
     #[must_use]
     pub fn new(settings: &'s Settings, http: Http) -> Self {
-        Self { settings, http: http.clone(), iot: Iot::new(settings, http.clone()), bus: Bus::new(settings, http) }
+        Self {
+            settings,
+            http: http.clone(),
+            iot: Iot::new(settings, http.clone()),
+            bus: Bus::new(settings, http),
+        }
     }
 
     /// Where an event waits, does ahead what it would wait for: a start has a whole CPU, and an event on a small function a part of one.
@@ -84,7 +89,10 @@ impl<'s> Handler<'s> {
     ///
     /// # Errors
     /// Where nobody waits for an answer elsewhere, or it could not be delivered.
-    pub async fn handle(&self, event: LambdaEvent<Payload>) -> Result<Box<RawValue>, FunctionError> {
+    pub async fn handle(
+        &self,
+        event: LambdaEvent<Payload>,
+    ) -> Result<Box<RawValue>, FunctionError> {
         let LambdaEvent { payload, context } = event;
         let began = Instant::now();
         let span = tracing::info_span!("invocation", request_id = context.request_id);
@@ -98,10 +106,16 @@ impl<'s> Handler<'s> {
         };
         let result = async {
             match trigger? {
-                Trigger::CloudFormation(envelope) => self.answer(&envelope, &invocation, invocation.end).await,
+                Trigger::CloudFormation(envelope) => {
+                    self.answer(&envelope, &invocation, invocation.end).await
+                }
                 Trigger::Notification(requests) => self.answer_in_turn(requests, &invocation).await,
-                Trigger::Event(Event::Requested(requested)) => self.serve(&requested, &invocation).await,
-                Trigger::Event(Event::OwnResult) => written(&serde_json::json!({ "status": "IGNORED" })),
+                Trigger::Event(Event::Requested(requested)) => {
+                    self.serve(&requested, &invocation).await
+                }
+                Trigger::Event(Event::OwnResult) => {
+                    written(&serde_json::json!({ "status": "IGNORED" }))
+                }
                 Trigger::Batch(batch) => self.serve_batch(batch, &invocation).await,
                 Trigger::Direct(call) => self.call(&call, &invocation).await,
             }
@@ -147,10 +161,17 @@ impl<'s> Handler<'s> {
     }
 
     /// Works a custom resource's request and delivers its answer: one document, whatever happens on the way to it.
-    async fn answer(&self, envelope: &Envelope, invocation: &Invocation, end: SystemTime) -> Result<Box<RawValue>, FunctionError> {
-        let url = envelope.response_url(&self.settings.response_hosts).map_err(|fault| FunctionError {
-            kind: "ForbiddenResponseUrl",
-            message: format!("the ResponseURL is not answered and no work is done: {fault}"),
+    async fn answer(
+        &self,
+        envelope: &Envelope,
+        invocation: &Invocation,
+        end: SystemTime,
+    ) -> Result<Box<RawValue>, FunctionError> {
+        let url = envelope.response_url(&self.settings.response_hosts).map_err(|fault| {
+            FunctionError {
+                kind: "ForbiddenResponseUrl",
+                message: format!("the ResponseURL is not answered and no work is done: {fault}"),
+            }
         })?;
         let now = SystemTime::now();
         if url.expires_at().is_some_and(|expires| expires <= now) {
@@ -162,19 +183,34 @@ impl<'s> Handler<'s> {
             invocation.metrics.add(Metric::Expired, 1);
             return written(&serde_json::json!({ "status": "EXPIRED" }));
         }
-        let service = envelope.service_timeout().and_then(|timeout| url.signed_at().unwrap_or(now).checked_add(timeout));
+        let service = envelope
+            .service_timeout()
+            .and_then(|timeout| url.signed_at().unwrap_or(now).checked_add(timeout));
         let deadlines = Deadlines::new(now, [Some(end), service, url.expires_at()]);
         let session = self.iot.session(deadlines.work);
         let work = self.work(envelope, &invocation.home, &session);
         let result = in_time(work, &session, deadlines.work).await;
         let request_type = beginning(&envelope.request_type(), 64);
-        Line { operation: &request_type, subject: envelope.logical_id(), id: envelope.request_id() }.tell(&result, &session, invocation);
+        Line {
+            operation: &request_type,
+            subject: envelope.logical_id(),
+            id: envelope.request_id(),
+        }
+        .tell(&result, &session, invocation);
         let document = envelope.answer(&result);
-        self.deliver(&url, &document, deadlines.answer).await.inspect_err(|_| invocation.metrics.add(Metric::ResponsesUndelivered, 1))?;
-        RawValue::from_string(document).map_err(|error| undeliverable(&format!("it is not JSON: {error}")))
+        self.deliver(&url, &document, deadlines.answer)
+            .await
+            .inspect_err(|_| invocation.metrics.add(Metric::ResponsesUndelivered, 1))?;
+        RawValue::from_string(document)
+            .map_err(|error| undeliverable(&format!("it is not JSON: {error}")))
     }
 
-    async fn work(&self, envelope: &Envelope, home: &Home, session: &Session<'_>) -> Result<Outcome, Failure> {
+    async fn work(
+        &self,
+        envelope: &Envelope,
+        home: &Home,
+        session: &Session<'_>,
+    ) -> Result<Outcome, Failure> {
         if let Some(failure) = self.settings.failure() {
             return Err(failure);
         }
@@ -192,7 +228,11 @@ impl<'s> Handler<'s> {
 
     /// Works an event and publishes its result. What may pass is an error, so that the event is delivered again; what can
     /// never succeed is one only where there is no bus to report it on.
-    async fn serve(&self, requested: &Requested, invocation: &Invocation) -> Result<Box<RawValue>, FunctionError> {
+    async fn serve(
+        &self,
+        requested: &Requested,
+        invocation: &Invocation,
+    ) -> Result<Box<RawValue>, FunctionError> {
         let deadlines = invocation.deadlines();
         let session = self.iot.session(deadlines.work).that_comes_again();
         let result = self.perform(requested, invocation, &session, deadlines.work).await;
@@ -201,7 +241,8 @@ impl<'s> Handler<'s> {
         {
             return Err(failure.into());
         }
-        match self.bus.publish(&[requested.result(&result)], deadlines.answer).await.pop().flatten() {
+        match self.bus.publish(&[requested.result(&result)], deadlines.answer).await.pop().flatten()
+        {
             Some(fault) => {
                 invocation.metrics.add(Metric::ResultsUnpublished, 1);
                 Err(unpublished(&fault))
@@ -211,7 +252,11 @@ impl<'s> Handler<'s> {
     }
 
     /// Works the messages of a batch, all at once but those that name the same action, and publishes their results together.
-    async fn serve_batch(&self, batch: Batch, invocation: &Invocation) -> Result<Box<RawValue>, FunctionError> {
+    async fn serve_batch(
+        &self,
+        batch: Batch,
+        invocation: &Invocation,
+    ) -> Result<Box<RawValue>, FunctionError> {
         let deadlines = invocation.deadlines();
         let lanes = batch.lanes().into_iter().map(|lane| async move {
             let mut ends = Vec::with_capacity(lane.len());
@@ -234,19 +279,31 @@ impl<'s> Handler<'s> {
         for (id, fault) in ids.into_iter().zip(self.bus.publish(&events, deadlines.answer).await) {
             if let Some(fault) = fault {
                 invocation.metrics.add(Metric::ResultsUnpublished, 1);
-                tracing::error!(message_id = id, fault, "the result was not published, so the message comes again");
+                tracing::error!(
+                    message_id = id,
+                    fault,
+                    "the result was not published, so the message comes again"
+                );
                 failed.push(id);
             }
         }
         batch::failures(failed).map_err(|error| unpublished(&error.to_string()))
     }
 
-    async fn serve_message(&self, message: &Message, invocation: &Invocation, until: Instant) -> End {
+    async fn serve_message(
+        &self,
+        message: &Message,
+        invocation: &Invocation,
+        until: Instant,
+    ) -> End {
         let requested = match &message.content {
             Content::Requested(requested) => requested,
             Content::OwnResult => return End::Done,
             Content::Unreadable => {
-                tracing::error!(message_id = message.id, "the message is no request, so it goes to the dead-letter queue");
+                tracing::error!(
+                    message_id = message.id,
+                    "the message is no request, so it goes to the dead-letter queue"
+                );
                 return End::Again;
             }
         };
@@ -258,13 +315,18 @@ impl<'s> Handler<'s> {
     }
 
     /// Works a direct call: its result is the return value, its failure a function error of the API's name.
-    async fn call(&self, call: &Call, invocation: &Invocation) -> Result<Box<RawValue>, FunctionError> {
+    async fn call(
+        &self,
+        call: &Call,
+        invocation: &Invocation,
+    ) -> Result<Box<RawValue>, FunctionError> {
         let deadlines = invocation.deadlines();
         let session = self.iot.session(deadlines.work).that_comes_again();
         let id = call.request_id().unwrap_or(&invocation.id);
         let work = self.carry_out(call.task(), Owner::request(id), invocation, &session);
         let result = in_time(work, &session, deadlines.work).await;
-        Line { operation: call.operation(), subject: call.action_name().unwrap_or_default(), id }.tell(&result, &session, invocation);
+        Line { operation: call.operation(), subject: call.action_name().unwrap_or_default(), id }
+            .tell(&result, &session, invocation);
         match &result {
             Ok(_) => written(&call.document(&result)),
             Err(failure) => Err(failure.into()),
@@ -280,9 +342,15 @@ impl<'s> Handler<'s> {
         until: Instant,
     ) -> Result<Outcome, Failure> {
         let Requested { call, owner, .. } = requested;
-        let result = in_time(self.carry_out(call.task(), owner.clone(), invocation, session), session, until).await;
+        let result = in_time(
+            self.carry_out(call.task(), owner.clone(), invocation, session),
+            session,
+            until,
+        )
+        .await;
         let subject = call.action_name().unwrap_or_default();
-        Line { operation: call.operation(), subject, id: requested.id() }.tell(&result, session, invocation);
+        Line { operation: call.operation(), subject, id: requested.id() }
+            .tell(&result, session, invocation);
         result
     }
 
@@ -296,7 +364,8 @@ impl<'s> Handler<'s> {
         if let Some(failure) = self.settings.failure() {
             return Err(failure);
         }
-        let request = Request { task: task?, owner, place: invocation.home.place().cloned(), leftover: None };
+        let request =
+            Request { task: task?, owner, place: invocation.home.place().cloned(), leftover: None };
         lifecycle::carry_out(&request, session).await
     }
 
@@ -306,18 +375,30 @@ impl<'s> Handler<'s> {
     }
 
     /// PUTs the one document until it is accepted once.
-    async fn deliver(&self, url: &ResponseUrl, document: &str, by: Instant) -> Result<(), FunctionError> {
+    async fn deliver(
+        &self,
+        url: &ResponseUrl,
+        document: &str,
+        by: Instant,
+    ) -> Result<(), FunctionError> {
         let mut tries = 0;
         loop {
             let room = by.saturating_duration_since(Instant::now());
             tries += 1;
-            let fault = match timeout(attempt_time(room), self.http.put(url.expose(), document.to_owned())).await {
-                Ok(Ok(status)) if status.is_success() => return Ok(()),
-                Ok(Ok(status)) if !is_passing(status) => return Err(undeliverable(&format!("it was refused with status {status}"))),
-                Ok(Ok(status)) => format!("the last of {tries} attempts was answered with status {status}"),
-                Ok(Err(none)) => format!("the last of {tries} attempts failed: {none}"),
-                Err(_) => format!("the last of {tries} attempts was not answered"),
-            };
+            let fault =
+                match timeout(attempt_time(room), self.http.put(url.expose(), document.to_owned()))
+                    .await
+                {
+                    Ok(Ok(status)) if status.is_success() => return Ok(()),
+                    Ok(Ok(status)) if !is_passing(status) => {
+                        return Err(undeliverable(&format!("it was refused with status {status}")));
+                    }
+                    Ok(Ok(status)) => {
+                        format!("the last of {tries} attempts was answered with status {status}")
+                    }
+                    Ok(Err(none)) => format!("the last of {tries} attempts failed: {none}"),
+                    Err(_) => format!("the last of {tries} attempts was not answered"),
+                };
             let Some(wait) = backoff(tries, by.saturating_duration_since(Instant::now())) else {
                 return Err(undeliverable(&fault));
             };
@@ -355,7 +436,11 @@ enum End {
 }
 
 /// The result of `work`, which ends by `until`; a panic is a failure like any other.
-async fn in_time(work: impl Future<Output = Result<Outcome, Failure>>, session: &Session<'_>, until: Instant) -> Result<Outcome, Failure> {
+async fn in_time(
+    work: impl Future<Output = Result<Outcome, Failure>>,
+    session: &Session<'_>,
+    until: Instant,
+) -> Result<Outcome, Failure> {
     let cut = |_| Err(session.out_of_time());
     timeout_at(until, caught(work)).await.unwrap_or_else(cut)
 }
@@ -392,7 +477,8 @@ impl Deadlines {
 
 /// Whether a response that was refused with `status` may be taken later.
 fn is_passing(status: StatusCode) -> bool {
-    status.is_server_error() || matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT)
+    status.is_server_error()
+        || matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT)
 }
 
 fn undeliverable(fault: &str) -> FunctionError {
@@ -419,13 +505,21 @@ struct Line<'a> {
 
 impl Line<'_> {
     /// Tells what came of a request: one line, and what it counts for.
-    fn tell(&self, result: &Result<Outcome, Failure>, session: &Session<'_>, invocation: &Invocation) {
+    fn tell(
+        &self,
+        result: &Result<Outcome, Failure>,
+        session: &Session<'_>,
+        invocation: &Invocation,
+    ) {
         let &Self { operation, subject, id } = self;
         let Invocation { door, metrics, .. } = invocation;
         let tally = session.tally();
         let (calls, throttles) = (tally.calls.get(), tally.throttles.get());
         let milliseconds = u64::try_from(session.age().as_millis()).unwrap_or(u64::MAX);
-        for metric in [Some(Metric::Requests), metric_of(operation), Some(metric_of_result(result))].into_iter().flatten() {
+        for metric in [Some(Metric::Requests), metric_of(operation), Some(metric_of_result(result))]
+            .into_iter()
+            .flatten()
+        {
             metrics.add(metric, 1);
         }
         metrics.add(Metric::ServiceCalls, calls);
@@ -435,14 +529,48 @@ impl Line<'_> {
                 let outcome = verdict.as_str();
                 let action = action.as_ref().map(|action| action.name.as_str());
                 if let Some(notice) = notice {
-                    tracing::warn!(door, operation, subject, id, action, outcome, calls, throttles, milliseconds, notice, "request done");
+                    tracing::warn!(
+                        door,
+                        operation,
+                        subject,
+                        id,
+                        action,
+                        outcome,
+                        calls,
+                        throttles,
+                        milliseconds,
+                        notice,
+                        "request done"
+                    );
                 } else {
-                    tracing::info!(door, operation, subject, id, action, outcome, calls, throttles, milliseconds, "request done");
+                    tracing::info!(
+                        door,
+                        operation,
+                        subject,
+                        id,
+                        action,
+                        outcome,
+                        calls,
+                        throttles,
+                        milliseconds,
+                        "request done"
+                    );
                 }
             }
             Err(failure) => {
                 let (outcome, reason) = ("FAILED", failure.reason(4096));
-                tracing::error!(door, operation, subject, id, outcome, calls, throttles, milliseconds, reason, "request failed");
+                tracing::error!(
+                    door,
+                    operation,
+                    subject,
+                    id,
+                    outcome,
+                    calls,
+                    throttles,
+                    milliseconds,
+                    reason,
+                    "request failed"
+                );
             }
         }
     }
@@ -481,7 +609,8 @@ mod tests {
     #[tokio::test]
     #[expect(clippy::panic, clippy::unwrap_used, reason = "what is tested")]
     async fn a_panic_becomes_a_failure() {
-        let work = std::future::poll_fn(|_| -> Poll<Result<Outcome, Failure>> { panic!("of any kind") });
+        let work =
+            std::future::poll_fn(|_| -> Poll<Result<Outcome, Failure>> { panic!("of any kind") });
         assert_eq!(caught(work).await.unwrap_err().code, Code::InternalFailure);
     }
 }

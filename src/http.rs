@@ -13,7 +13,10 @@ use std::{
 };
 
 use aws_smithy_runtime_api::client::{
-    http::{HttpClient, HttpConnector as SdkConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector},
+    http::{
+        HttpClient, HttpConnector as SdkConnector, HttpConnectorFuture, HttpConnectorSettings,
+        SharedHttpConnector,
+    },
     orchestrator::{HttpRequest, HttpResponse},
     result::ConnectorError,
     runtime_components::RuntimeComponents,
@@ -53,7 +56,8 @@ impl Http {
     /// # Errors
     /// Where the TLS library has no protocol version in common with its cryptography, which no input brings about.
     pub fn new(roots: Option<RootCertStore>) -> Result<Self, rustls::Error> {
-        let roots = roots.unwrap_or_else(|| webpki_roots::TLS_SERVER_ROOTS.iter().cloned().collect());
+        let roots =
+            roots.unwrap_or_else(|| webpki_roots::TLS_SERVER_ROOTS.iter().cloned().collect());
         let tls = ClientConfig::builder_with_provider(ring::default_provider().into())
             .with_safe_default_protocol_versions()?
             .with_root_certificates(roots)
@@ -64,9 +68,15 @@ impl Http {
         tcp.set_connect_timeout(Some(CONNECT_TIMEOUT));
         #[cfg(target_os = "linux")]
         tcp.set_tcp_user_timeout(Some(CONNECT_TIMEOUT));
-        let connector = HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http().enable_http1().wrap_connector(tcp);
+        let connector = HttpsConnectorBuilder::new()
+            .with_tls_config(tls)
+            .https_or_http()
+            .enable_http1()
+            .wrap_connector(tcp);
         let connections = Connections { connector, ahead: Arc::default() };
-        let client = Client::builder(TokioExecutor::new()).pool_timer(TokioTimer::new()).build(connections.clone());
+        let client = Client::builder(TokioExecutor::new())
+            .pool_timer(TokioTimer::new())
+            .build(connections.clone());
         Ok(Self { client, connections })
     }
 
@@ -82,8 +92,11 @@ impl Http {
     /// # Errors
     /// Where there is no answer: which step failed, never the URL.
     pub async fn put(&self, uri: Uri, body: String) -> Result<hyper::StatusCode, NoAnswer> {
-        let request = Request::put(uri).body(SdkBody::from(body)).map_err(|_| NoAnswer("the request could not be built"))?;
-        let response = self.client.request(request).await.map_err(|error| NoAnswer::from(&error))?;
+        let request = Request::put(uri)
+            .body(SdkBody::from(body))
+            .map_err(|_| NoAnswer("the request could not be built"))?;
+        let response =
+            self.client.request(request).await.map_err(|error| NoAnswer::from(&error))?;
         let status = response.status();
         // Read to its end, so that the connection can be used again, but not waited for: the status says all.
         let rest = Limited::new(response.into_body(), 64 * 1024).collect();
@@ -98,7 +111,11 @@ pub struct NoAnswer(pub &'static str);
 
 impl From<&hyper_util::client::legacy::Error> for NoAnswer {
     fn from(error: &hyper_util::client::legacy::Error) -> Self {
-        Self(if error.is_connect() { "no connection could be made" } else { "the connection was lost" })
+        Self(if error.is_connect() {
+            "no connection could be made"
+        } else {
+            "the connection was lost"
+        })
     }
 }
 
@@ -115,7 +132,11 @@ impl fmt::Debug for Http {
 }
 
 impl HttpClient for Http {
-    fn http_connector(&self, settings: &HttpConnectorSettings, _: &RuntimeComponents) -> SharedHttpConnector {
+    fn http_connector(
+        &self,
+        settings: &HttpConnectorSettings,
+        _: &RuntimeComponents,
+    ) -> SharedHttpConnector {
         // Making the connection is part of waiting for the answer, and bounded by the connector's own time-out besides.
         let patience = match (settings.connect_timeout(), settings.read_timeout()) {
             (connect, Some(read)) => Some(read + connect.unwrap_or_default()),
@@ -137,14 +158,19 @@ impl SdkConnector for Connector {
         let client = self.http.client.clone();
         let patience = self.patience;
         HttpConnectorFuture::new(async move {
-            let request = request.try_into_http1x().map_err(|error| ConnectorError::user(error.into()))?;
+            let request =
+                request.try_into_http1x().map_err(|error| ConnectorError::user(error.into()))?;
             let answer = client.request(request);
             let answer = match patience {
                 None => answer.await,
-                Some(patience) => tokio::time::timeout(patience, answer).await.map_err(|error| ConnectorError::timeout(error.into()))?,
+                Some(patience) => tokio::time::timeout(patience, answer)
+                    .await
+                    .map_err(|error| ConnectorError::timeout(error.into()))?,
             };
-            let response = answer.map_err(|error| ConnectorError::io(NoAnswer::from(&error).0.into()))?;
-            HttpResponse::try_from(response.map(SdkBody::from_body_1_x)).map_err(|error| ConnectorError::other(error.into(), None))
+            let response =
+                answer.map_err(|error| ConnectorError::io(NoAnswer::from(&error).0.into()))?;
+            HttpResponse::try_from(response.map(SdkBody::from_body_1_x))
+                .map_err(|error| ConnectorError::other(error.into(), None))
         })
     }
 }
@@ -174,7 +200,9 @@ impl Service<Uri> for Connections {
     }
 
     fn call(&mut self, uri: Uri) -> Self::Future {
-        let ahead = self.ahead().take_if(|(to, ..)| (to.scheme(), to.authority()) == (uri.scheme(), uri.authority()));
+        let ahead = self
+            .ahead()
+            .take_if(|(to, ..)| (to.scheme(), to.authority()) == (uri.scheme(), uri.authority()));
         let connecting = self.connector.call(uri);
         Box::pin(async move {
             if let Some((_, since, mut made)) = ahead
@@ -192,5 +220,8 @@ impl Service<Uri> for Connections {
 async fn is_open(connection: &mut Connection) -> bool {
     let mut byte = [0];
     let mut buffer = ReadBuf::new(&mut byte);
-    poll_fn(|context| Poll::Ready(Pin::new(&mut *connection).poll_read(context, buffer.unfilled()).is_pending())).await
+    poll_fn(|context| {
+        Poll::Ready(Pin::new(&mut *connection).poll_read(context, buffer.unfilled()).is_pending())
+    })
+    .await
 }

@@ -26,8 +26,8 @@ use self::pace::Pace;
 use crate::{
     http::Http,
     mitigation::{
-        Action, ActionName, CertificateAction, Code, Definition, Described, Failure, Flag, LogLevel, Moment, Params, PolicyTemplate,
-        RoleArn, Tags, ThingGroupNames, TopicArn,
+        Action, ActionName, CertificateAction, Code, Definition, Described, Failure, Flag,
+        LogLevel, Moment, Params, PolicyTemplate, RoleArn, Tags, ThingGroupNames, TopicArn,
     },
     retry::{attempt_time, backoff},
     sdk::{self, Fault},
@@ -65,8 +65,11 @@ impl<'s> Iot<'s> {
 
     /// The service's own endpoint, as the client finds it.
     async fn endpoint(&self) -> Option<String> {
-        let params = endpoint::Params::builder().region(self.settings.region.as_str()).build().ok()?;
-        Some(endpoint::DefaultResolver::new().resolve_endpoint(&params).await.ok()?.url().to_owned())
+        let params =
+            endpoint::Params::builder().region(self.settings.region.as_str()).build().ok()?;
+        Some(
+            endpoint::DefaultResolver::new().resolve_endpoint(&params).await.ok()?.url().to_owned(),
+        )
     }
 
     /// The calls of one request, which end by `until`.
@@ -128,12 +131,28 @@ impl Session<'_> {
     ///
     /// # Errors
     /// As the service's, and [`Code::InternalFailure`] where there was no answer in time.
-    pub async fn create(&self, name: &ActionName, definition: &Definition, tags: &Tags) -> Result<Action, Failure> {
-        let call = self.iot.client.create_mitigation_action().action_name(name.as_str()).role_arn(definition.role_arn.as_str());
+    pub async fn create(
+        &self,
+        name: &ActionName,
+        definition: &Definition,
+        tags: &Tags,
+    ) -> Result<Action, Failure> {
+        let call = self
+            .iot
+            .client
+            .create_mitigation_action()
+            .action_name(name.as_str())
+            .role_arn(definition.role_arn.as_str());
         let call = call.action_params(to_sdk(&definition.params)?).set_tags(Some(sdk_tags(tags)?));
         let lost = || self.tally.lost_creates.set(self.tally.lost_creates.get() + 1);
         let made = self.call("CreateMitigationAction", lost, || call.clone().send()).await?;
-        self.told(name, made.action_arn, made.action_id, Some(definition.params.action_type().to_owned())).await
+        self.told(
+            name,
+            made.action_arn,
+            made.action_id,
+            Some(definition.params.action_type().to_owned()),
+        )
+        .await
     }
 
     /// [`UpdateMitigationAction`](https://docs.aws.amazon.com/iot/latest/apireference/API_UpdateMitigationAction.html):
@@ -141,11 +160,24 @@ impl Session<'_> {
     ///
     /// # Errors
     /// As [`Session::create`].
-    pub async fn update(&self, name: &ActionName, role_arn: Option<&RoleArn>, params: Option<&Params>) -> Result<Action, Failure> {
+    pub async fn update(
+        &self,
+        name: &ActionName,
+        role_arn: Option<&RoleArn>,
+        params: Option<&Params>,
+    ) -> Result<Action, Failure> {
         let call = self.iot.client.update_mitigation_action().action_name(name.as_str());
-        let call = call.set_role_arn(role_arn.map(|arn| arn.as_str().to_owned())).set_action_params(params.map(to_sdk).transpose()?);
+        let call = call
+            .set_role_arn(role_arn.map(|arn| arn.as_str().to_owned()))
+            .set_action_params(params.map(to_sdk).transpose()?);
         let updated = self.call("UpdateMitigationAction", || (), || call.clone().send()).await?;
-        self.told(name, updated.action_arn, updated.action_id, params.map(|params| params.action_type().to_owned())).await
+        self.told(
+            name,
+            updated.action_arn,
+            updated.action_id,
+            params.map(|params| params.action_type().to_owned()),
+        )
+        .await
     }
 
     /// [`DeleteMitigationAction`](https://docs.aws.amazon.com/iot/latest/apireference/API_DeleteMitigationAction.html),
@@ -177,7 +209,8 @@ impl Session<'_> {
         let mut tags = Tags::default();
         let mut page = None;
         loop {
-            let call = self.iot.client.list_tags_for_resource().resource_arn(arn).set_next_token(page);
+            let call =
+                self.iot.client.list_tags_for_resource().resource_arn(arn).set_next_token(page);
             let found = self.call("ListTagsForResource", || (), || call.clone().send()).await?;
             for tag in found.tags.unwrap_or_default() {
                 tags.set(tag.key, tag.value.unwrap_or_default());
@@ -213,7 +246,13 @@ impl Session<'_> {
     }
 
     /// The action that an answer tells of; where it says too little, it is asked for.
-    async fn told(&self, name: &ActionName, arn: Option<String>, id: Option<String>, kind: Option<String>) -> Result<Action, Failure> {
+    async fn told(
+        &self,
+        name: &ActionName,
+        arn: Option<String>,
+        id: Option<String>,
+        kind: Option<String>,
+    ) -> Result<Action, Failure> {
         match action(name, arn, id, kind) {
             Ok(action) => Ok(action),
             Err(_) => Ok(self.describe(name).await?.0),
@@ -241,7 +280,11 @@ impl Session<'_> {
     #[must_use]
     pub fn out_of_time(&self) -> Failure {
         let calls = self.tally.calls.get();
-        let last = self.last_answer.borrow().clone().filter(|last| last.code.is_retryable() || !self.comes_again);
+        let last = self
+            .last_answer
+            .borrow()
+            .clone()
+            .filter(|last| last.code.is_retryable() || !self.comes_again);
         let last = last.map(|last| self.propagation.tell(last));
         let Some(last) = last else {
             let silence = self.last_silence.borrow();
@@ -253,7 +296,12 @@ impl Session<'_> {
     }
 
     /// One call, tried until it succeeds, fails for good, or leaves no room to answer.
-    async fn call<T, E, R>(&self, operation: &'static str, lost: impl Fn(), attempt: impl Fn() -> R) -> Result<T, Failure>
+    async fn call<T, E, R>(
+        &self,
+        operation: &'static str,
+        lost: impl Fn(),
+        attempt: impl Fn() -> R,
+    ) -> Result<T, Failure>
     where
         R: Future<Output = Result<T, SdkError<E, HttpResponse>>>,
         E: ProvideErrorMetadata + Debug,
@@ -275,19 +323,33 @@ impl Session<'_> {
                     return Ok(answer);
                 }
                 Ok(Err(error)) => Fault::of(operation, &error, self.iot.settings),
-                Err(_) => Fault::Silence(format!("{operation} was not answered within {} ms", attempt_time(room).as_millis())),
+                Err(_) => Fault::Silence(format!(
+                    "{operation} was not answered within {} ms",
+                    attempt_time(room).as_millis()
+                )),
             };
             let wait = match self.judge(operation, fault, tries, &lost) {
                 Judgement::Wait(wait) => wait,
                 Judgement::Final(failure) => return Err(failure),
             };
-            tracing::debug!(operation, tries, wait_ms = wait.as_millis(), "call failed and is tried again");
+            tracing::debug!(
+                operation,
+                tries,
+                wait_ms = wait.as_millis(),
+                "call failed and is tried again"
+            );
             sleep(wait).await;
         }
     }
 
     /// What becomes of a failed call.
-    fn judge(&self, operation: &'static str, fault: Fault, tries: u32, lost: impl Fn()) -> Judgement {
+    fn judge(
+        &self,
+        operation: &'static str,
+        fault: Fault,
+        tries: u32,
+        lost: impl Fn(),
+    ) -> Judgement {
         let failure = match fault {
             Fault::Answer(failure) => {
                 *self.last_answer.borrow_mut() = Some(failure.clone());
@@ -308,14 +370,18 @@ impl Session<'_> {
         }
         let room = self.room();
         match failure.code {
-            Code::Throttling | Code::InternalFailure => match room.and_then(|room| backoff(tries, room)) {
-                Some(wait) => Judgement::Wait(wait),
-                None => Judgement::Final(self.out_of_time()),
-            },
-            Code::InvalidRequest | Code::AccessDenied => match room.and_then(|room| self.propagation.next(room / 2)) {
-                Some(wait) => Judgement::Wait(wait),
-                None => Judgement::Final(self.propagation.tell(failure)),
-            },
+            Code::Throttling | Code::InternalFailure => {
+                match room.and_then(|room| backoff(tries, room)) {
+                    Some(wait) => Judgement::Wait(wait),
+                    None => Judgement::Final(self.out_of_time()),
+                }
+            }
+            Code::InvalidRequest | Code::AccessDenied => {
+                match room.and_then(|room| self.propagation.next(room / 2)) {
+                    Some(wait) => Judgement::Wait(wait),
+                    None => Judgement::Final(self.propagation.tell(failure)),
+                }
+            }
             _ => Judgement::Final(failure),
         }
     }
@@ -364,18 +430,34 @@ impl Propagation {
     }
 }
 
-fn action(name: &ActionName, arn: Option<String>, id: Option<String>, kind: Option<String>) -> Result<Action, Failure> {
+fn action(
+    name: &ActionName,
+    arn: Option<String>,
+    id: Option<String>,
+    kind: Option<String>,
+) -> Result<Action, Failure> {
     match (arn, id) {
         (Some(arn), Some(id)) => Ok(Action { name: name.clone(), arn, id: Some(id), kind }),
-        _ => Err(Failure::new(Code::InternalFailure, format!("AWS IoT gave no ARN or no id for the action {name}"))),
+        _ => Err(Failure::new(
+            Code::InternalFailure,
+            format!("AWS IoT gave no ARN or no id for the action {name}"),
+        )),
     }
 }
 
-fn described(name: &ActionName, found: DescribeMitigationActionOutput) -> Result<(Action, Described), Failure> {
+fn described(
+    name: &ActionName,
+    found: DescribeMitigationActionOutput,
+) -> Result<(Action, Described), Failure> {
     let moment = |at: DateTime| {
         // The service tells milliseconds, as a fraction of a second that no binary number holds exactly.
         let milliseconds = format!("{:.0}", at.as_secs_f64() * 1000.0).parse().unwrap_or_default();
-        Moment { milliseconds, text: DateTime::from_millis(milliseconds).fmt(DateTimeFormat::DateTime).unwrap_or_default() }
+        Moment {
+            milliseconds,
+            text: DateTime::from_millis(milliseconds)
+                .fmt(DateTimeFormat::DateTime)
+                .unwrap_or_default(),
+        }
     };
     let described = Described {
         role_arn: found.role_arn.map(RoleArn::found),
@@ -385,7 +467,8 @@ fn described(name: &ActionName, found: DescribeMitigationActionOutput) -> Result
         modified: found.last_modified_date.map(moment),
     };
     let kind = found.action_type.map(|kind| kind.as_str().to_owned());
-    let kind = kind.or_else(|| described.params.as_ref().map(|params| params.action_type().to_owned()));
+    let kind =
+        kind.or_else(|| described.params.as_ref().map(|params| params.action_type().to_owned()));
     Ok((action(name, found.action_arn, found.action_id, kind)?, described))
 }
 
@@ -395,37 +478,56 @@ fn incomplete(error: impl std::error::Error) -> Failure {
 }
 
 fn sdk_tags(tags: &Tags) -> Result<Vec<Tag>, Failure> {
-    tags.iter().map(|(key, value)| Tag::builder().key(key).value(value).build().map_err(incomplete)).collect()
+    tags.iter()
+        .map(|(key, value)| Tag::builder().key(key).value(value).build().map_err(incomplete))
+        .collect()
 }
 
 fn to_sdk(params: &Params) -> Result<MitigationActionParams, Failure> {
     let sdk = MitigationActionParams::builder();
     let sdk = match params {
-        Params::AddThingsToThingGroup { thing_group_names, override_dynamic_groups } => sdk.add_things_to_thing_group_params(
-            types::AddThingsToThingGroupParams::builder()
-                .set_thing_group_names(Some(thing_group_names.iter().map(str::to_owned).collect()))
-                .set_override_dynamic_groups(override_dynamic_groups.0)
-                .build()
-                .map_err(incomplete)?,
-        ),
-        Params::EnableIoTLogging { log_level, role_arn_for_logging } => sdk.enable_io_t_logging_params(
-            types::EnableIoTLoggingParams::builder()
-                .log_level(log_level.as_str().into())
-                .role_arn_for_logging(role_arn_for_logging.as_str())
-                .build()
-                .map_err(incomplete)?,
-        ),
+        Params::AddThingsToThingGroup { thing_group_names, override_dynamic_groups } => sdk
+            .add_things_to_thing_group_params(
+                types::AddThingsToThingGroupParams::builder()
+                    .set_thing_group_names(Some(
+                        thing_group_names.iter().map(str::to_owned).collect(),
+                    ))
+                    .set_override_dynamic_groups(override_dynamic_groups.0)
+                    .build()
+                    .map_err(incomplete)?,
+            ),
+        Params::EnableIoTLogging { log_level, role_arn_for_logging } => sdk
+            .enable_io_t_logging_params(
+                types::EnableIoTLoggingParams::builder()
+                    .log_level(log_level.as_str().into())
+                    .role_arn_for_logging(role_arn_for_logging.as_str())
+                    .build()
+                    .map_err(incomplete)?,
+            ),
         Params::PublishFindingToSns { topic_arn } => sdk.publish_finding_to_sns_params(
-            types::PublishFindingToSnsParams::builder().topic_arn(topic_arn.as_str()).build().map_err(incomplete)?,
+            types::PublishFindingToSnsParams::builder()
+                .topic_arn(topic_arn.as_str())
+                .build()
+                .map_err(incomplete)?,
         ),
-        Params::ReplaceDefaultPolicyVersion { template_name } => sdk.replace_default_policy_version_params(
-            types::ReplaceDefaultPolicyVersionParams::builder().template_name(template_name.as_str().into()).build().map_err(incomplete)?,
-        ),
+        Params::ReplaceDefaultPolicyVersion { template_name } => sdk
+            .replace_default_policy_version_params(
+                types::ReplaceDefaultPolicyVersionParams::builder()
+                    .template_name(template_name.as_str().into())
+                    .build()
+                    .map_err(incomplete)?,
+            ),
         Params::UpdateCaCertificate { action } => sdk.update_ca_certificate_params(
-            types::UpdateCaCertificateParams::builder().action(action.as_str().into()).build().map_err(incomplete)?,
+            types::UpdateCaCertificateParams::builder()
+                .action(action.as_str().into())
+                .build()
+                .map_err(incomplete)?,
         ),
         Params::UpdateDeviceCertificate { action } => sdk.update_device_certificate_params(
-            types::UpdateDeviceCertificateParams::builder().action(action.as_str().into()).build().map_err(incomplete)?,
+            types::UpdateDeviceCertificateParams::builder()
+                .action(action.as_str().into())
+                .build()
+                .map_err(incomplete)?,
         ),
     };
     Ok(sdk.build())
@@ -435,19 +537,31 @@ fn to_sdk(params: &Params) -> Result<MitigationActionParams, Failure> {
 fn from_sdk(params: MitigationActionParams) -> Option<Params> {
     if let Some(found) = params.add_things_to_thing_group_params {
         let thing_group_names = ThingGroupNames::found(found.thing_group_names);
-        Some(Params::AddThingsToThingGroup { thing_group_names, override_dynamic_groups: Flag(found.override_dynamic_groups) })
+        Some(Params::AddThingsToThingGroup {
+            thing_group_names,
+            override_dynamic_groups: Flag(found.override_dynamic_groups),
+        })
     } else if let Some(found) = params.enable_io_t_logging_params {
         let log_level = LogLevel::found(found.log_level.as_str().to_owned());
-        Some(Params::EnableIoTLogging { log_level, role_arn_for_logging: RoleArn::found(found.role_arn_for_logging) })
+        Some(Params::EnableIoTLogging {
+            log_level,
+            role_arn_for_logging: RoleArn::found(found.role_arn_for_logging),
+        })
     } else if let Some(found) = params.publish_finding_to_sns_params {
         Some(Params::PublishFindingToSns { topic_arn: TopicArn::found(found.topic_arn) })
     } else if let Some(found) = params.replace_default_policy_version_params {
-        Some(Params::ReplaceDefaultPolicyVersion { template_name: PolicyTemplate::found(found.template_name.as_str().to_owned()) })
+        Some(Params::ReplaceDefaultPolicyVersion {
+            template_name: PolicyTemplate::found(found.template_name.as_str().to_owned()),
+        })
     } else if let Some(found) = params.update_ca_certificate_params {
-        Some(Params::UpdateCaCertificate { action: CertificateAction::found(found.action.as_str().to_owned()) })
+        Some(Params::UpdateCaCertificate {
+            action: CertificateAction::found(found.action.as_str().to_owned()),
+        })
     } else {
         let found = params.update_device_certificate_params?;
-        Some(Params::UpdateDeviceCertificate { action: CertificateAction::found(found.action.as_str().to_owned()) })
+        Some(Params::UpdateDeviceCertificate {
+            action: CertificateAction::found(found.action.as_str().to_owned()),
+        })
     }
 }
 

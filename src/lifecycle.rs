@@ -8,8 +8,9 @@ use std::time::SystemTime;
 use crate::{
     iot::Session,
     mitigation::{
-        Action, ActionName, Change, Code, Create, Definition, Delete, Described, Failure, Foreign, OWNER_TAG, OnConflict, Outcome, Owner,
-        Place, Replay, Request, Standing, Tags, Task, Update, Verdict,
+        Action, ActionName, Change, Code, Create, Definition, Delete, Described, Failure, Foreign,
+        OWNER_TAG, OnConflict, Outcome, Owner, Place, Replay, Request, Standing, Tags, Task,
+        Update, Verdict,
     },
 };
 
@@ -64,13 +65,20 @@ impl Lifecycle<'_> {
             match self.iot.create(&wanted.name, &wanted.definition, &tags).await {
                 Err(failure) if failure.code == Code::ResourceAlreadyExists => {}
                 // The limit may be met by the very action that an earlier delivery made.
-                Err(failure) if failure.code == Code::LimitExceeded => return self.met_at_limit(wanted).await.unwrap_or(Err(failure)),
+                Err(failure) if failure.code == Code::LimitExceeded => {
+                    return self.met_at_limit(wanted).await.unwrap_or(Err(failure));
+                }
                 made => return made.map(|action| Outcome::of(Verdict::Created, action)),
             }
             match self.meet(wanted).await {
-                Err(failure) if failure.code == Code::ResourceNotFound && round < ROUNDS => self.iot.pause(round).await,
+                Err(failure) if failure.code == Code::ResourceNotFound && round < ROUNDS => {
+                    self.iot.pause(round).await
+                }
                 Err(failure) if failure.code == Code::ResourceNotFound => {
-                    let text = format!("the name {} is taken, and there is no such action: AWS IoT contradicts itself", wanted.name);
+                    let text = format!(
+                        "the name {} is taken, and there is no such action: AWS IoT contradicts itself",
+                        wanted.name
+                    );
                     return Err(Failure::new(Code::InternalFailure, text));
                 }
                 met => return met,
@@ -86,7 +94,8 @@ impl Lifecycle<'_> {
             Err(failure) if failure.code.is_retryable() => return Some(Err(failure)),
             Err(_) => return None,
         };
-        let is_ours = matches!(self.owner.standing(tags.owner()), Standing::Made | Standing::Adopted);
+        let is_ours =
+            matches!(self.owner.standing(tags.owner()), Standing::Made | Standing::Adopted);
         if is_ours { Some(self.again(wanted, &arn, &tags).await) } else { None }
     }
 
@@ -95,7 +104,9 @@ impl Lifecycle<'_> {
         let (arn, tags) = self.tags(&wanted.name).await?;
         let (take, standing) = match self.owner.standing(tags.owner()) {
             Standing::Made | Standing::Adopted => return self.again(wanted, &arn, &tags).await,
-            standing @ (Standing::Unowned | Standing::Loose(_) | Standing::Shared) => (wanted.on_conflict, standing),
+            standing @ (Standing::Unowned | Standing::Loose(_) | Standing::Shared) => {
+                (wanted.on_conflict, standing)
+            }
             standing @ Standing::Foreign(_) => (OnConflict::Fail, standing),
         };
         match take {
@@ -121,11 +132,19 @@ impl Lifecycle<'_> {
         Ok(Outcome::of(Verdict::Created, action))
     }
 
-    async fn adopt(&self, wanted: &Create, arn: &str, tags: &Tags, standing: &Standing) -> Result<Outcome, Failure> {
+    async fn adopt(
+        &self,
+        wanted: &Create,
+        arn: &str,
+        tags: &Tags,
+        standing: &Standing,
+    ) -> Result<Outcome, Failure> {
         let (action, described) = self.iot.describe(&wanted.name).await?;
         if !is_defined_as(&described, &wanted.definition) {
             let failure = self.taken(wanted, arn, tags, standing);
-            return Err(failure.because("its role or its parameters are not the same, so that it cannot be adopted"));
+            return Err(failure.because(
+                "its role or its parameters are not the same, so that it cannot be adopted",
+            ));
         }
         let marked = match (standing, self.owner.adopted()) {
             (Standing::Unowned | Standing::Loose(_), Some(mark)) => wanted.tags.owned_by(mark),
@@ -136,7 +155,13 @@ impl Lifecycle<'_> {
     }
 
     /// The definition first, the owner's tag last: what could not be changed is not taken either.
-    async fn overwrite(&self, wanted: &Create, arn: &str, tags: &Tags, standing: &Standing) -> Result<Outcome, Failure> {
+    async fn overwrite(
+        &self,
+        wanted: &Create,
+        arn: &str,
+        tags: &Tags,
+        standing: &Standing,
+    ) -> Result<Outcome, Failure> {
         let Definition { role_arn, params } = &wanted.definition;
         let action = self.iot.update(&wanted.name, Some(role_arn), Some(params)).await?;
         let marked = match standing {
@@ -152,9 +177,19 @@ impl Lifecycle<'_> {
             (Err(failure), Change::Whole(definition)) if failure.code == Code::ResourceNotFound => {
                 let tags = wanted.tags.clone();
                 let (on_conflict, replay) = (OnConflict::Fail, Replay::Converge);
-                let create = Create { name: wanted.name.clone(), definition: definition.clone(), tags, on_conflict, replay, undo: false };
+                let create = Create {
+                    name: wanted.name.clone(),
+                    definition: definition.clone(),
+                    tags,
+                    on_conflict,
+                    replay,
+                    undo: false,
+                };
                 let outcome = self.create(&create).await?;
-                Ok(Outcome { notice: Some("the action was gone and has been made again".to_owned()), ..outcome })
+                Ok(Outcome {
+                    notice: Some("the action was gone and has been made again".to_owned()),
+                    ..outcome
+                })
             }
             (changed, _) => changed,
         }
@@ -170,7 +205,8 @@ impl Lifecycle<'_> {
         let (desired, notice) = match self.owner.standing(tags.owner()) {
             Standing::Made | Standing::Adopted | Standing::Shared => (wanted.tags.clone(), None),
             Standing::Unowned if is_whole => {
-                let notice = "the action had lost its owner tag and has been tagged again".to_owned();
+                let notice =
+                    "the action had lost its owner tag and has been tagged again".to_owned();
                 (wanted.tags.owned_by(self.owner.made()), Some(notice))
             }
             Standing::Unowned | Standing::Loose(_) | Standing::Foreign(_) => {
@@ -195,15 +231,24 @@ impl Lifecycle<'_> {
             match self.release(name, wanted.tell).await? {
                 Released::Deleted(action) => return Ok(Outcome::of(Verdict::Deleted, action)),
                 Released::Disowned(action) => {
-                    let notice = format!("the action {name} was adopted, not made: it has lost the owner tag and stays");
-                    return Ok(Outcome { notice: Some(notice), ..Outcome::of(Verdict::Left, action) });
+                    let notice = format!(
+                        "the action {name} was adopted, not made: it has lost the owner tag and stays"
+                    );
+                    return Ok(Outcome {
+                        notice: Some(notice),
+                        ..Outcome::of(Verdict::Left, action)
+                    });
                 }
                 Released::Foreign(action, failure) => foreign = foreign.or(Some((action, failure))),
                 Released::Absent => {}
             }
         }
         match foreign {
-            None => Ok(Outcome { verdict: Verdict::Absent, action: None, notice: Some("there is no such action".to_owned()) }),
+            None => Ok(Outcome {
+                verdict: Verdict::Absent,
+                action: None,
+                notice: Some("there is no such action".to_owned()),
+            }),
             Some((action, why)) if wanted.foreign == Foreign::Leave => {
                 Ok(Outcome { notice: Some(why), ..Outcome::of(Verdict::Left, action) })
             }
@@ -223,10 +268,12 @@ impl Lifecycle<'_> {
                 Err(failure) if failure.code != Code::ResourceNotFound => Err(failure),
                 _ => Ok(Released::Deleted(action)),
             },
-            Standing::Adopted => match self.iot.untag(&action.arn, vec![OWNER_TAG.to_owned()]).await {
-                Err(failure) if failure.code == Code::ResourceNotFound => Ok(Released::Absent),
-                untagged => untagged.map(|()| Released::Disowned(action)),
-            },
+            Standing::Adopted => {
+                match self.iot.untag(&action.arn, vec![OWNER_TAG.to_owned()]).await {
+                    Err(failure) if failure.code == Code::ResourceNotFound => Ok(Released::Absent),
+                    untagged => untagged.map(|()| Released::Disowned(action)),
+                }
+            }
             Standing::Unowned | Standing::Loose(_) | Standing::Foreign(_) => {
                 let why = not_ours(name, &action.arn, tags.owner(), "deleted").message(usize::MAX);
                 Ok(Released::Foreign(action, why))
@@ -249,7 +296,9 @@ impl Lifecycle<'_> {
     /// The action of that name and its tags; its id and type where they are to be told, or where its ARN has to be asked for.
     async fn found(&self, name: &ActionName, tell: bool) -> Result<(Action, Tags), Failure> {
         let action = match self.place {
-            Some(place) if !tell => Action { name: name.clone(), arn: place.action_arn(name), id: None, kind: None },
+            Some(place) if !tell => {
+                Action { name: name.clone(), arn: place.action_arn(name), id: None, kind: None }
+            }
             _ => self.iot.describe(name).await?.0,
         };
         let tags = self.iot.tags(&action.arn).await?;
@@ -257,7 +306,13 @@ impl Lifecycle<'_> {
     }
 
     /// Changes the tags that differ: first what goes, then what comes, so that the limit on their number is kept.
-    async fn retag(&self, arn: &str, tags: &Tags, desired: &Tags, forgotten: &[String]) -> Result<(), Failure> {
+    async fn retag(
+        &self,
+        arn: &str,
+        tags: &Tags,
+        desired: &Tags,
+        forgotten: &[String],
+    ) -> Result<(), Failure> {
         let change = tags.change_to(desired, forgotten);
         if !change.remove.is_empty() {
             self.iot.untag(arn, change.remove).await?;
@@ -276,13 +331,20 @@ impl Lifecycle<'_> {
             None => ["onConflict", "adopt", "overwrite"],
         };
         let way_out = match (standing, wanted.on_conflict) {
-            (Standing::Foreign(_), _) => "choose another name, or have its owner delete it first".to_owned(),
-            (_, OnConflict::Fail) => {
-                format!("choose another name, or set {set} to {adopt} (take it as it is, if it is the same) or to {overwrite}")
+            (Standing::Foreign(_), _) => {
+                "choose another name, or have its owner delete it first".to_owned()
             }
-            _ => format!("choose another name, make the definition the same, or set {set} to {overwrite}"),
+            (_, OnConflict::Fail) => {
+                format!(
+                    "choose another name, or set {set} to {adopt} (take it as it is, if it is the same) or to {overwrite}"
+                )
+            }
+            _ => format!(
+                "choose another name, make the definition the same, or set {set} to {overwrite}"
+            ),
         };
-        let text = format!("the name {} is taken by {arn}, owned by {owner}: {way_out}", wanted.name);
+        let text =
+            format!("the name {} is taken by {arn}, owned by {owner}: {way_out}", wanted.name);
         Failure::new(Code::ResourceAlreadyExists, text)
     }
 
@@ -290,7 +352,9 @@ impl Lifecycle<'_> {
     /// the request. Where that cannot be told, whatever follows the failure finds it.
     async fn undo(&self, name: &ActionName, began: SystemTime) {
         let Ok((_, described)) = self.iot.describe(name).await else { return };
-        let began = began.duration_since(SystemTime::UNIX_EPOCH).map_or(u128::MAX, |since| since.as_millis());
+        let began = began
+            .duration_since(SystemTime::UNIX_EPOCH)
+            .map_or(u128::MAX, |since| since.as_millis());
         let began = i64::try_from(began).unwrap_or(i64::MAX);
         let is_new = described.created.is_some_and(|created| created.milliseconds >= began);
         if is_new && let Err(failure) = self.release(name, false).await {
@@ -300,15 +364,22 @@ impl Lifecycle<'_> {
 }
 
 fn is_defined_as(found: &Described, wanted: &Definition) -> bool {
-    found.role_arn.as_ref() == Some(&wanted.role_arn) && found.params.as_ref() == Some(&wanted.params)
+    found.role_arn.as_ref() == Some(&wanted.role_arn)
+        && found.params.as_ref() == Some(&wanted.params)
 }
 
 /// Who an owner tag names, in words.
 fn owner_in_words(tag: Option<&str>) -> String {
-    tag.map_or_else(|| "nobody that this provider knows (it carries no owner tag)".to_owned(), |tag| format!("\"{tag}\""))
+    tag.map_or_else(
+        || "nobody that this provider knows (it carries no owner tag)".to_owned(),
+        |tag| format!("\"{tag}\""),
+    )
 }
 
 fn not_ours(name: &ActionName, arn: &str, owner: Option<&str>, verb: &str) -> Failure {
     let owner = owner_in_words(owner);
-    Failure::new(Code::InvalidRequest, format!("the action {name} ({arn}) is owned by {owner} and is not {verb} by this request"))
+    Failure::new(
+        Code::InvalidRequest,
+        format!("the action {name} ({arn}) is owned by {owner} and is not {verb} by this request"),
+    )
 }

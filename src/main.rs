@@ -1,7 +1,9 @@
 //! The composition root: logs, settings, clients, run.
 
 use lambda_runtime::{Error, LambdaEvent, Runtime, service_fn};
-use mitigation_action_provider::{handler::Handler, http::Http, settings::Settings, telemetry, trigger::Payload};
+use mitigation_action_provider::{
+    handler::Handler, http::Http, settings::Settings, telemetry, trigger::Payload,
+};
 
 fn main() -> Result<(), Error> {
     telemetry::start();

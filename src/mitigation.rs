@@ -15,7 +15,8 @@ mod request;
 mod tags;
 
 pub use definition::{
-    CertificateAction, Definition, Flag, LogLevel, Params, PolicyTemplate, RoleArn, ThingGroupName, ThingGroupNames, TopicArn,
+    CertificateAction, Definition, Flag, LogLevel, Params, PolicyTemplate, RoleArn, ThingGroupName,
+    ThingGroupNames, TopicArn,
 };
 pub use failure::{Code, Detail, Failure, beginning};
 pub use name::ActionName;
@@ -37,7 +38,8 @@ pub trait Text: Sized {
 
 /// Whether `text` has between `least` and `most` characters (Unicode scalar values, as the service counts).
 fn has_length(text: &str, least: usize, most: usize) -> bool {
-    text.len() >= least && (least..=most).contains(&text.chars().take(most.saturating_add(1)).count())
+    text.len() >= least
+        && (least..=most).contains(&text.chars().take(most.saturating_add(1)).count())
 }
 
 /// The first `bytes` (at most 32) of the SHA-256 of `parts`, each ended by a zero byte.

@@ -16,6 +16,8 @@ pub fn attempt_time(room: Duration) -> Duration {
 pub fn backoff(tries: u32, room: Duration) -> Option<Duration> {
     const LEAST_ROOM: Duration = Duration::from_millis(150);
 
-    let longest = Duration::from_millis(100 << tries.saturating_sub(1).min(6)).min(Duration::from_secs(5)).min(room / 2);
+    let longest = Duration::from_millis(100 << tries.saturating_sub(1).min(6))
+        .min(Duration::from_secs(5))
+        .min(room / 2);
     (room >= LEAST_ROOM).then(|| longest.mul_f64(0.5 + fastrand::f64() / 2.0))
 }

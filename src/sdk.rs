@@ -3,12 +3,17 @@
 //! Credentials, region and endpoints come from the environment alone, as Lambda sets them: no profiles, no SSO, no metadata
 //! service. The SDK's own retries and time-outs are off, as only the deadline of an invocation tells when to stop.
 
-use aws_config::{BehaviorVersion, Region, SdkConfig, environment::EnvironmentVariableCredentialsProvider};
+use aws_config::{
+    BehaviorVersion, Region, SdkConfig, environment::EnvironmentVariableCredentialsProvider,
+};
 use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_smithy_runtime_api::client::{
-    orchestrator::HttpResponse, result::SdkError, stalled_stream_protection::StalledStreamProtectionConfig,
+    orchestrator::HttpResponse, result::SdkError,
+    stalled_stream_protection::StalledStreamProtectionConfig,
 };
-use aws_smithy_types::{error::metadata::ProvideErrorMetadata, retry::RetryConfig, timeout::TimeoutConfig};
+use aws_smithy_types::{
+    error::metadata::ProvideErrorMetadata, retry::RetryConfig, timeout::TimeoutConfig,
+};
 
 use crate::{
     http::Http,
@@ -44,21 +49,36 @@ pub enum Fault {
 impl Fault {
     /// What `error`, with which `operation` failed, comes to.
     #[must_use]
-    pub fn of<E: ProvideErrorMetadata>(operation: &str, error: &SdkError<E, HttpResponse>, settings: &Settings) -> Self {
+    pub fn of<E: ProvideErrorMetadata>(
+        operation: &str,
+        error: &SdkError<E, HttpResponse>,
+        settings: &Settings,
+    ) -> Self {
         match error {
             SdkError::ServiceError(answer) => {
                 let status = answer.raw().status().as_u16();
                 let code = code_of(status, answer.err().code().unwrap_or_default());
-                let message = answer.err().message().map_or_else(|| format!("status {status}"), |text| settings.scrub(text.to_owned()));
+                let message = answer.err().message().map_or_else(
+                    || format!("status {status}"),
+                    |text| settings.scrub(text.to_owned()),
+                );
                 Self::Answer(Failure::new(code, format!("{operation}: {message}")))
             }
             SdkError::ResponseError(answer) => {
                 let status = answer.raw().status().as_u16();
-                Self::Answer(Failure::new(code_of(status, ""), format!("{operation}: the answer of status {status} could not be read")))
+                Self::Answer(Failure::new(
+                    code_of(status, ""),
+                    format!("{operation}: the answer of status {status} could not be read"),
+                ))
             }
-            SdkError::DispatchFailure(_) => Self::Silence(format!("{operation}: the connection could not be made or was lost")),
+            SdkError::DispatchFailure(_) => {
+                Self::Silence(format!("{operation}: the connection could not be made or was lost"))
+            }
             SdkError::TimeoutError(_) => Self::Silence(format!("{operation}: no answer in time")),
-            _ => Self::Answer(Failure::new(Code::InternalFailure, format!("{operation}: the request could not be built"))),
+            _ => Self::Answer(Failure::new(
+                Code::InternalFailure,
+                format!("{operation}: the request could not be built"),
+            )),
         }
     }
 }
@@ -70,9 +90,14 @@ fn code_of(status: u16, name: &str) -> Code {
         // A success that cannot be read is a success to be asked for again.
         (500.. | ..=399 | 408, _) | (_, "InternalFailureException") => Code::InternalFailure,
         (429, _)
-        | (_, "ThrottlingException" | "Throttling" | "ThrottledException" | "TooManyRequestsException" | "RequestLimitExceeded") => {
-            Code::Throttling
-        }
+        | (
+            _,
+            "ThrottlingException"
+            | "Throttling"
+            | "ThrottledException"
+            | "TooManyRequestsException"
+            | "RequestLimitExceeded",
+        ) => Code::Throttling,
         (_, "AccessDeniedException") => Code::AccessDenied,
         (_, "ResourceAlreadyExistsException") | (409, "") => Code::ResourceAlreadyExists,
         (_, "ResourceNotFoundException") | (404, "") => Code::ResourceNotFound,

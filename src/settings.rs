@@ -45,19 +45,33 @@ impl Settings {
     pub fn read(lookup: impl Fn(&str) -> Option<String>) -> Self {
         let mut variables = Variables { lookup, problems: Problems::new() };
         let everywhere = variables.optional("AWS_ENDPOINT_URL", ENDPOINT, endpoint);
-        let iot_endpoint = variables.optional("AWS_ENDPOINT_URL_IOT", ENDPOINT, endpoint).or(everywhere.clone());
-        let eventbridge_endpoint = variables.optional("AWS_ENDPOINT_URL_EVENTBRIDGE", ENDPOINT, endpoint).or(everywhere);
+        let iot_endpoint =
+            variables.optional("AWS_ENDPOINT_URL_IOT", ENDPOINT, endpoint).or(everywhere.clone());
+        let eventbridge_endpoint =
+            variables.optional("AWS_ENDPOINT_URL_EVENTBRIDGE", ENDPOINT, endpoint).or(everywhere);
         Self {
-            region: variables.required("AWS_REGION", "the name of a region, such as eu-west-1", region).unwrap_or_default(),
+            region: variables
+                .required("AWS_REGION", "the name of a region, such as eu-west-1", region)
+                .unwrap_or_default(),
             iot_endpoint,
             eventbridge_endpoint,
-            event_waits: variables.value("AWS_LAMBDA_INITIALIZATION_TYPE").is_some_and(|value| value == "on-demand"),
-            result_event_bus: variables.optional("RESULT_EVENT_BUS", "the name or the ARN of an event bus", event_bus),
+            event_waits: variables
+                .value("AWS_LAMBDA_INITIALIZATION_TYPE")
+                .is_some_and(|value| value == "on-demand"),
+            result_event_bus: variables.optional(
+                "RESULT_EVENT_BUS",
+                "the name or the ARN of an event bus",
+                event_bus,
+            ),
             role_propagation: variables
                 .optional("ROLE_PROPAGATION_SECONDS", "a whole number of seconds", seconds)
                 .unwrap_or(Duration::from_secs(20)),
             response_hosts: variables.hosts(),
-            roots: variables.optional("SSL_CERT_FILE", "the path of a PEM file with at least one certificate", certificates),
+            roots: variables.optional(
+                "SSL_CERT_FILE",
+                "the path of a PEM file with at least one certificate",
+                certificates,
+            ),
             secrets: variables.credentials(),
             problems: variables.problems,
         }
@@ -66,7 +80,8 @@ impl Settings {
     /// What is wrong with the settings, as the failure of every request.
     #[must_use]
     pub fn failure(&self) -> Option<Failure> {
-        let failure = || Failure { code: Code::InvalidSetting, ..Failure::invalid(self.problems.clone()) };
+        let failure =
+            || Failure { code: Code::InvalidSetting, ..Failure::invalid(self.problems.clone()) };
         (!self.problems.is_empty()).then(failure)
     }
 
@@ -90,7 +105,12 @@ impl<F: Fn(&str) -> Option<String>> Variables<F> {
         (self.lookup)(name).filter(|value| !value.is_empty())
     }
 
-    fn optional<T>(&mut self, name: &str, legal: &str, parse: impl Fn(&str) -> Option<T>) -> Option<T> {
+    fn optional<T>(
+        &mut self,
+        name: &str,
+        legal: &str,
+        parse: impl Fn(&str) -> Option<T>,
+    ) -> Option<T> {
         let value = self.value(name)?;
         let parsed = parse(&value);
         if parsed.is_none() {
@@ -99,7 +119,12 @@ impl<F: Fn(&str) -> Option<String>> Variables<F> {
         parsed
     }
 
-    fn required<T>(&mut self, name: &str, legal: &str, parse: impl Fn(&str) -> Option<T>) -> Option<T> {
+    fn required<T>(
+        &mut self,
+        name: &str,
+        legal: &str,
+        parse: impl Fn(&str) -> Option<T>,
+    ) -> Option<T> {
         if self.value(name).is_none() {
             self.problems.push(Problem::missing(name, legal));
         }
@@ -110,7 +135,9 @@ impl<F: Fn(&str) -> Option<String>> Variables<F> {
     fn hosts(&mut self) -> Vec<String> {
         const NAME: &str = "RESPONSE_URL_ALLOWED_HOSTS";
 
-        let is_name = |host: &str| host.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_'));
+        let is_name = |host: &str| {
+            host.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_'))
+        };
         let value = self.value(NAME).unwrap_or_default();
         let mut hosts = Vec::new();
         let mut is_legal = true;
@@ -120,7 +147,11 @@ impl<F: Fn(&str) -> Option<String>> Variables<F> {
                 hosts.push(host);
             } else {
                 is_legal = false;
-                hosts.extend(host.split_once(':').map(|(name, _port)| name.to_owned()).filter(|name| is_name(name)));
+                hosts.extend(
+                    host.split_once(':')
+                        .map(|(name, _port)| name.to_owned())
+                        .filter(|name| is_name(name)),
+                );
             }
         }
         if !is_legal {
@@ -132,14 +163,22 @@ impl<F: Fn(&str) -> Option<String>> Variables<F> {
 
     /// What may never be printed. Something shorter than any credential is a local run's, and would blot out words.
     fn credentials(&mut self) -> Vec<String> {
-        let names = [("AWS_ACCESS_KEY_ID", true), ("AWS_SECRET_ACCESS_KEY", true), ("AWS_SESSION_TOKEN", false)];
+        let names = [
+            ("AWS_ACCESS_KEY_ID", true),
+            ("AWS_SECRET_ACCESS_KEY", true),
+            ("AWS_SESSION_TOKEN", false),
+        ];
         let found = names.map(|(name, is_needed)| {
             let value = self.value(name);
             let is_legal = |value: &String| value.bytes().all(|b| b.is_ascii_graphic());
             if is_needed && value.is_none() {
-                self.problems.push(Problem::missing(name, "the function's credential, which Lambda sets"));
+                self.problems
+                    .push(Problem::missing(name, "the function's credential, which Lambda sets"));
             } else if !value.as_ref().is_none_or(is_legal) {
-                self.problems.push(Problem::other(name, "is no credential (its value is not shown), legal are visible ASCII characters"));
+                self.problems.push(Problem::other(
+                    name,
+                    "is no credential (its value is not shown), legal are visible ASCII characters",
+                ));
             }
             value
         });
@@ -149,11 +188,15 @@ impl<F: Fn(&str) -> Option<String>> Variables<F> {
 
 fn endpoint(value: &str) -> Option<String> {
     let uri: Uri = value.parse().ok()?;
-    (matches!(uri.scheme_str(), Some("http" | "https")) && uri.host().is_some()).then(|| value.to_owned())
+    (matches!(uri.scheme_str(), Some("http" | "https")) && uri.host().is_some())
+        .then(|| value.to_owned())
 }
 
 fn region(value: &str) -> Option<String> {
-    value.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-').then(|| value.to_owned())
+    value
+        .bytes()
+        .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+        .then(|| value.to_owned())
 }
 
 /// As the API's [`EventBusName`](https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutEventsRequestEntry.html).
@@ -163,7 +206,8 @@ fn event_bus(value: &str) -> Option<String> {
         Some(_) => return None,
         None => value,
     };
-    let is_legal = name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'/' | b'.' | b'-' | b'_'));
+    let is_legal =
+        name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'/' | b'.' | b'-' | b'_'));
     (is_legal && (1..=256).contains(&name.len())).then(|| value.to_owned())
 }
 
@@ -172,7 +216,8 @@ fn seconds(value: &str) -> Option<Duration> {
 }
 
 fn certificates(path: &str) -> Option<RootCertStore> {
-    let certificates: Vec<_> = CertificateDer::pem_file_iter(path).ok()?.collect::<Result<_, _>>().ok()?;
+    let certificates: Vec<_> =
+        CertificateDer::pem_file_iter(path).ok()?.collect::<Result<_, _>>().ok()?;
     let mut roots = RootCertStore::empty();
     roots.add_parsable_certificates(certificates);
     (!roots.is_empty()).then_some(roots)

@@ -13,7 +13,9 @@ use std::{
 };
 
 use tracing::level_filters::LevelFilter;
-use tracing_subscriber::{filter::Targets, layer::SubscriberExt as _, util::SubscriberInitExt as _};
+use tracing_subscriber::{
+    filter::Targets, layer::SubscriberExt as _, util::SubscriberInitExt as _,
+};
 
 const THIS_CRATE: &str = env!("CARGO_CRATE_NAME");
 
@@ -127,7 +129,8 @@ impl Metrics {
 /// The line, written piece by piece: a tree of JSON would be a tenth of the work of an invocation. No name, and no door,
 /// holds what JSON would escape.
 fn line(door: &str, values: &BTreeMap<Metric, f64>) -> Result<String, fmt::Error> {
-    let timestamp = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_millis();
+    let timestamp =
+        SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_millis();
     let mut line = String::with_capacity(640);
     write!(
         line,

@@ -111,9 +111,14 @@ impl Trigger {
 
     /// Recognises records by any of them: those of an invocation are all of one kind, and one may be broken.
     fn recognise_records(records: &RawValue) -> Result<Self, Unrecognized> {
-        let records: Vec<&RawValue> = serde_json::from_str(records.get()).map_err(|_| Unrecognized::NoSuchShape)?;
-        let any =
-            |is_one: fn(&Fields<'_>) -> bool| records.iter().filter_map(|record| Fields::of(record.get())).any(|record| is_one(&record));
+        let records: Vec<&RawValue> =
+            serde_json::from_str(records.get()).map_err(|_| Unrecognized::NoSuchShape)?;
+        let any = |is_one: fn(&Fields<'_>) -> bool| {
+            records
+                .iter()
+                .filter_map(|record| Fields::of(record.get()))
+                .any(|record| is_one(&record))
+        };
         if any(Batch::is_of_one) {
             Ok(Self::Batch(Batch::read(&records)))
         } else if any(notification::is_one) {
@@ -164,7 +169,8 @@ impl Home {
     /// The place of the function `arn`; from an emulator, whose ARNs are made up, only the `region` of the settings.
     #[must_use]
     pub fn new(arn: &str, region: &str) -> Self {
-        let arn = Arn::parse(arn).filter(|arn| arn.account != Self::EMULATED && !arn.region.is_empty());
+        let arn =
+            Arn::parse(arn).filter(|arn| arn.account != Self::EMULATED && !arn.region.is_empty());
         Self { region: region.to_owned(), place: arn.map(Place::from) }
     }
 
@@ -180,9 +186,16 @@ impl Home {
     /// In words, where it cannot.
     pub fn is_home_of(&self, other: &Place) -> Result<(), String> {
         match &self.place {
-            Some(place) if place != other => Err(format!("the stack is in {other}, and the function in {place}: it acts on its own only")),
-            None if self.region != other.region || partition_of(&self.region) != other.partition => {
-                Err(format!("the stack is in {other}, and the function in region {}: it acts on its own only", self.region))
+            Some(place) if place != other => Err(format!(
+                "the stack is in {other}, and the function in {place}: it acts on its own only"
+            )),
+            None if self.region != other.region
+                || partition_of(&self.region) != other.partition =>
+            {
+                Err(format!(
+                    "the stack is in {other}, and the function in region {}: it acts on its own only",
+                    self.region
+                ))
             }
             _ => Ok(()),
         }
@@ -202,5 +215,8 @@ fn partition_of(region: &str) -> &'static str {
         ("", "aws"),
     ];
 
-    PREFIXES.iter().find(|(prefix, _)| region.starts_with(prefix)).map_or("aws", |(_, partition)| partition)
+    PREFIXES
+        .iter()
+        .find(|(prefix, _)| region.starts_with(prefix))
+        .map_or("aws", |(_, partition)| partition)
 }

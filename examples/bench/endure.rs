@@ -58,15 +58,24 @@ struct Endurance {
 
 /// Plays so many invocations and prints what the instance held meanwhile.
 pub async fn run(binary: &Path, invocations: u32) -> ExitCode {
-    let seed = std::env::var("ENDURE_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or_else(|| fastrand::u64(..1_000_000));
+    let seed = std::env::var("ENDURE_SEED")
+        .ok()
+        .and_then(|seed| seed.parse().ok())
+        .unwrap_or_else(|| fastrand::u64(..1_000_000));
     println!("seed {seed} (ENDURE_SEED plays it again)\n");
     let stage = Stage::set().await;
     let mut settings: Vec<(&str, &str)> = stage.tls.settings().into();
-    settings.extend([("RESULT_EVENT_BUS", "results"), ("AWS_LAMBDA_INITIALIZATION_TYPE", "on-demand")]);
+    settings
+        .extend([("RESULT_EVENT_BUS", "results"), ("AWS_LAMBDA_INITIALIZATION_TYPE", "on-demand")]);
     let mut function = Function::start(binary, &stage.aws, &settings);
     let mut endurance = Endurance { stage, rng: Rng::with_seed(seed), played: 0, again: 0 };
-    let mut lives: Vec<Life> =
-        (0..LIVES).map(|number| Life { door: DOORS[number % DOORS.len()], name: format!("life-{number}"), role: None }).collect();
+    let mut lives: Vec<Life> = (0..LIVES)
+        .map(|number| Life {
+            door: DOORS[number % DOORS.len()],
+            name: format!("life-{number}"),
+            role: None,
+        })
+        .collect();
     println!("| invocations | resident, KiB | descriptors | invocations a second |");
     println!("|--:|--:|--:|--:|");
     let mut looks = Vec::new();
@@ -90,7 +99,8 @@ pub async fn run(binary: &Path, invocations: u32) -> ExitCode {
         println!("| {} | {resident} | {descriptors} | {rate:.0} |", endurance.played);
         looks.push((resident, descriptors));
         let there: BTreeSet<String> = endurance.stage.aws.iot.actions().into_keys().collect();
-        let expected = lives.iter().filter(|life| life.role.is_some()).map(|life| life.name.clone()).collect();
+        let expected =
+            lives.iter().filter(|life| life.role.is_some()).map(|life| life.name.clone()).collect();
         assert_eq!(there, expected, "the account holds something else than what was asked for");
     }
     assert!(function.is_running());
@@ -101,7 +111,10 @@ pub async fn run(binary: &Path, invocations: u32) -> ExitCode {
     );
     let (first, last) = (looks[0], looks[looks.len() - 1]);
     if last.0 > first.0 + MOST_GROWTH || last.1 > first.1 + 2 {
-        println!("memory or descriptors have grown: {first:?} after the first {}, {last:?} at the end", invocations / LOOKS);
+        println!(
+            "memory or descriptors have grown: {first:?} after the first {}, {last:?} at the end",
+            invocations / LOOKS
+        );
         return ExitCode::FAILURE;
     }
     ExitCode::SUCCESS
@@ -132,7 +145,10 @@ impl Endurance {
                 Door::Event | Door::Queue => "event/",
                 Door::Call => "request/",
             };
-            action.tags.get("mitigation-action-provider:owner").is_some_and(|tag| tag.starts_with(kind))
+            action
+                .tags
+                .get("mitigation-action-provider:owner")
+                .is_some_and(|tag| tag.starts_with(kind))
         });
         assert!(
             action.as_ref().map(|action| &action.role_arn) == life.role.as_ref() && has_owner,
@@ -176,8 +192,15 @@ impl Endurance {
         }
         drop(self.invoke(&event).await);
         self.stage.aws.bucket.check();
-        let accepted: Vec<Value> =
-            self.stage.aws.bucket.take().into_iter().filter(|put| put.key == key && put.accepted).map(|put| put.document()).collect();
+        let accepted: Vec<Value> = self
+            .stage
+            .aws
+            .bucket
+            .take()
+            .into_iter()
+            .filter(|put| put.key == key && put.accepted)
+            .map(|put| put.document())
+            .collect();
         // A lost reply makes it come twice, the same.
         assert!(accepted.windows(2).all(|pair| pair[0] == pair[1]), "{accepted:?}");
         accepted.into_iter().next().unwrap_or_else(|| panic!("no answer to {event}"))
@@ -186,10 +209,13 @@ impl Endurance {
     /// An event, a message or a direct call; what may pass is delivered again.
     async fn ask(&mut self, life: &Life, operation: &str, role: &str) {
         let id = format!("{:032x}", self.rng.u128(..));
-        let named = json!({ "actionName": life.name, "operation": format!("{operation}MitigationAction") });
+        let named =
+            json!({ "actionName": life.name, "operation": format!("{operation}MitigationAction") });
         let role = json!({ "roleArn": role });
         let detail = match operation {
-            "Create" => merged(merged(sample("event-create.json")["detail"].clone(), &role), &named),
+            "Create" => {
+                merged(merged(sample("event-create.json")["detail"].clone(), &role), &named)
+            }
             "Update" => merged(role, &named),
             _ => named,
         };
@@ -197,13 +223,21 @@ impl Endurance {
         (event["detail"], event["id"]) = (detail.clone(), json!(id));
         let event = match life.door {
             Door::Call => merged(detail, &json!({ "requestId": id })),
-            Door::Queue => Queue::event(&[Message { id: id.clone(), body: event.to_string(), sent: 1, receives: 1 }]),
+            Door::Queue => Queue::event(&[Message {
+                id: id.clone(),
+                body: event.to_string(),
+                sent: 1,
+                receives: 1,
+            }]),
             _ => event,
         };
         let over = if life.door == Door::Call { "none" } else { "PutEvents" };
         self.disturb(operation, over);
-        let is_done =
-            |returned: &Returned| returned.as_ref().is_ok_and(|value| value["batchItemFailures"].as_array().is_none_or(Vec::is_empty));
+        let is_done = |returned: &Returned| {
+            returned
+                .as_ref()
+                .is_ok_and(|value| value["batchItemFailures"].as_array().is_none_or(Vec::is_empty))
+        };
         let mut returned = self.invoke(&event).await;
         if !is_done(&returned) {
             self.again += 1;
@@ -212,20 +246,32 @@ impl Endurance {
         assert!(is_done(&returned), "{event}: {returned:?}");
         let results = self.stage.aws.bus.take();
         if life.door != Door::Call {
-            let of_this = |result: &&crate::support::bus::Event| result.detail["requestId"] == id && result.detail["status"] == "SUCCEEDED";
-            assert!(results.iter().filter(of_this).count() >= 1, "no result of {event}: {results:?}");
+            let of_this = |result: &&crate::support::bus::Event| {
+                result.detail["requestId"] == id && result.detail["status"] == "SUCCEEDED"
+            };
+            assert!(
+                results.iter().filter(of_this).count() >= 1,
+                "no result of {event}: {results:?}"
+            );
         }
     }
 
     /// What is no request, or one that is refused: answered as well, and nothing comes of it.
     async fn play_nonsense(&mut self) {
         let allowed = format!("{}/response/nonsense", self.stage.tls.bucket.url);
-        let unread = json!({ "Records": [{ "eventSource": "aws:sqs", "messageId": "m", "body": "{" }] });
+        let unread =
+            json!({ "Records": [{ "eventSource": "aws:sqs", "messageId": "m", "body": "{" }] });
         let another = json!({ "detail-type": "Another", "source": "s", "detail": {} });
-        let foreign = merged(sample("create-invalid.json"), &json!({ "ResponseURL": "https://example.com/" }));
+        let foreign = merged(
+            sample("create-invalid.json"),
+            &json!({ "ResponseURL": "https://example.com/" }),
+        );
         let invalid = merged(sample("create-invalid.json"), &json!({ "ResponseURL": allowed }));
         let broken = json!({ "ResponseURL": allowed, "ResourceProperties": "x".repeat(100_000) });
-        let long = merged(sample("direct-invalid.json"), &json!({ "tags": [{ "Key": "k".repeat(10_000) }] }));
+        let long = merged(
+            sample("direct-invalid.json"),
+            &json!({ "tags": [{ "Key": "k".repeat(10_000) }] }),
+        );
         let cases = [
             (json!({}), "UnrecognizedEvent"),
             (json!([[[["deep"]]]]), "UnrecognizedEvent"),
@@ -241,20 +287,34 @@ impl Endurance {
             Ok(value) if value["Status"].is_string() => {
                 self.stage.aws.bucket.check();
                 let puts = self.stage.aws.bucket.take();
-                assert!(matches!(puts.as_slice(), [put] if put.accepted && put.document() == value), "{event}: {puts:?}");
+                assert!(
+                    matches!(puts.as_slice(), [put] if put.accepted && put.document() == value),
+                    "{event}: {puts:?}"
+                );
                 value["Status"].clone()
             }
             Ok(value) => value["batchItemFailures"][0]["itemIdentifier"].clone(),
             Err(error) => error["errorType"].clone(),
         };
         assert_eq!(said, *expected, "{event}");
-        assert!(self.stage.aws.bucket.take().is_empty() && self.stage.aws.bus.take().is_empty(), "{event}");
+        assert!(
+            self.stage.aws.bucket.take().is_empty() && self.stage.aws.bus.take().is_empty(),
+            "{event}"
+        );
     }
 
     async fn invoke(&mut self, event: &Value) -> Returned {
         self.played += 1;
-        let returned = self.stage.aws.lambda.invoke(event.to_string().into_bytes(), Duration::from_secs(3), &Lambda::arn()).await;
-        assert!(returned.as_ref().err().is_none_or(|error| error["errorType"] != "Timeout"), "no answer in time to {event}");
+        let returned = self
+            .stage
+            .aws
+            .lambda
+            .invoke(event.to_string().into_bytes(), Duration::from_secs(3), &Lambda::arn())
+            .await;
+        assert!(
+            returned.as_ref().err().is_none_or(|error| error["errorType"] != "Timeout"),
+            "no answer in time to {event}"
+        );
         self.faults().into_iter().for_each(Faults::clear);
         self.stage.aws.iot.take_calls();
         returned
@@ -262,11 +322,17 @@ impl Endurance {
 
     /// Sometimes sets a fault for the next invocation: of a call of AWS IoT that it makes, or of the way that its result takes.
     fn disturb(&mut self, operation: &str, way: &str) {
-        let proof = if operation == "Create" { "CreateMitigationAction" } else { "ListTagsForResource" };
-        let call = if self.rng.bool() { proof.to_owned() } else { format!("{operation}MitigationAction") };
+        let proof =
+            if operation == "Create" { "CreateMitigationAction" } else { "ListTagsForResource" };
+        let call =
+            if self.rng.bool() { proof.to_owned() } else { format!("{operation}MitigationAction") };
         let aws = &self.stage.aws;
         if self.rng.u32(..ONE_HANGS_IN) == 0 {
-            aws.iot.faults.set(&call, if self.rng.bool() { Fault::Hang } else { Fault::HangAfter }, 1000);
+            aws.iot.faults.set(
+                &call,
+                if self.rng.bool() { Fault::Hang } else { Fault::HangAfter },
+                1000,
+            );
         } else if self.rng.u32(..ONE_IN) == 0 {
             let fault = match self.rng.u8(..7) {
                 0 => Fault::Throttle,
@@ -279,7 +345,9 @@ impl Endurance {
             };
             match (self.rng.bool(), way) {
                 (true, "PUT") => aws.bucket.faults.set(way, fault, 1),
-                (true, "PutEvents") if self.rng.bool() => aws.bus.faults.set("entry", Fault::Refuse(0, "InternalFailure"), 1),
+                (true, "PutEvents") if self.rng.bool() => {
+                    aws.bus.faults.set("entry", Fault::Refuse(0, "InternalFailure"), 1)
+                }
                 (true, "PutEvents") => aws.bus.faults.set(way, fault, 1),
                 _ => aws.iot.faults.set(&call, fault, 1),
             }

@@ -27,11 +27,13 @@ use std::{env, path::Path, process::ExitCode};
 use subject::{Count, Subject};
 
 /// What the package may cost: the most KiB, bytes, and bytes zipped.
-const LIMITS: [(&str, u64); 3] = [("peak KiB", 7_168), ("bytes", 5_000_000), ("zipped bytes", 2_400_000)];
+const LIMITS: [(&str, u64); 3] =
+    [("peak KiB", 7_168), ("bytes", 5_000_000), ("zipped bytes", 2_400_000)];
 
 /// How many times the instructions of *hello* it may take: to start, to start and work the first event, however the start is, and
 /// to work a warm one. On x86_64 these are 1.2 M, 5.8 M and 0.68 M instructions.
-const RATIOS: [(&str, f64); 4] = [("init", 2.8), ("init and first", 10.6), ("the same, on demand", 10.6), ("warm", 5.9)];
+const RATIOS: [(&str, f64); 4] =
+    [("init", 2.8), ("init and first", 10.6), ("the same, on demand", 10.6), ("warm", 5.9)];
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
@@ -43,7 +45,9 @@ async fn main() -> ExitCode {
             table::print(&Subject::all(package, hello, straightforward, python, node)).await;
         }
         ["queue", binary] => queue::print(Path::new(binary)).await,
-        ["endure", binary, invocations] => return endure::run(Path::new(binary), invocations.parse().unwrap()).await,
+        ["endure", binary, invocations] => {
+            return endure::run(Path::new(binary), invocations.parse().unwrap()).await;
+        }
         _ => {
             println!(
                 "usage: bench measure BINARY... | guard HELLO BINARY | compare PACKAGE HELLO STRAIGHTFORWARD PYTHON NODE | \
@@ -57,11 +61,18 @@ async fn main() -> ExitCode {
 
 /// Prints what binaries cost.
 async fn measure(binaries: &[&str]) {
-    println!("{:<48}{:>12}{:>12}{:>12}{:>12}{:>12}", "binary", "init Ir", "first Ir", "warm Ir", "peak KiB", "bytes");
+    println!(
+        "{:<48}{:>12}{:>12}{:>12}{:>12}{:>12}",
+        "binary", "init Ir", "first Ir", "warm Ir", "peak KiB", "bytes"
+    );
     for path in binaries {
         let subject = Subject::binary("", path);
         let Count { init, first, warm } = subject.count().await;
-        println!("{path:<48}{init:>12}{first:>12}{warm:>12}{:>12}{:>12}", subject.time().await.peak, subject.bytes());
+        println!(
+            "{path:<48}{init:>12}{first:>12}{warm:>12}{:>12}{:>12}",
+            subject.time().await.peak,
+            subject.bytes()
+        );
     }
 }
 
@@ -81,11 +92,14 @@ async fn guard(hello: &str, binary: &str) -> ExitCode {
     for ((name, limit), (count, floor)) in RATIOS.into_iter().zip(counts) {
         #[expect(clippy::cast_precision_loss, reason = "instructions, far below 2^53")]
         let ratio = count as f64 / floor as f64;
-        println!("{name:<24}{count:>12} instructions, {ratio:>5.2} times hello's, of at most {limit}");
+        println!(
+            "{name:<24}{count:>12} instructions, {ratio:>5.2} times hello's, of at most {limit}"
+        );
         is_within &= ratio <= limit;
     }
     let peak = subject.time().await.peak.min(subject.time().await.peak);
-    for ((name, limit), figure) in LIMITS.into_iter().zip([peak, subject.bytes(), subject.zipped()]) {
+    for ((name, limit), figure) in LIMITS.into_iter().zip([peak, subject.bytes(), subject.zipped()])
+    {
         println!("{name:<24}{figure:>12} of at most {limit}");
         is_within &= figure <= limit;
     }

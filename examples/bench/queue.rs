@@ -66,5 +66,10 @@ fn message(request: &Value) -> Message {
 }
 
 async fn invoke(stage: &Stage, event: &Value) -> Value {
-    stage.aws.lambda.invoke(event.to_string().into_bytes(), Duration::from_mins(1), &Lambda::arn()).await.expect("no error")
+    stage
+        .aws
+        .lambda
+        .invoke(event.to_string().into_bytes(), Duration::from_mins(1), &Lambda::arn())
+        .await
+        .expect("no error")
 }

@@ -64,34 +64,75 @@ impl Subject {
     pub fn binary(name: &'static str, path: &str) -> Self {
         let binary = PathBuf::from(path);
         let makes_actions = !path.ends_with("/hello");
-        Self { name, runner: vec![], ships: vec![binary.clone()], binary, settings: vec![], makes_actions, reads_roots: false, warm: 10 }
+        Self {
+            name,
+            runner: vec![],
+            ships: vec![binary.clone()],
+            binary,
+            settings: vec![],
+            makes_actions,
+            reads_roots: false,
+            warm: 10,
+        }
     }
 
     /// The same, started for an event that waits.
     pub fn on_demand(name: &'static str, path: &str) -> Self {
-        Self { settings: vec![("AWS_LAMBDA_INITIALIZATION_TYPE", "on-demand".to_owned())], ..Self::binary(name, path) }
+        Self {
+            settings: vec![("AWS_LAMBDA_INITIALIZATION_TYPE", "on-demand".to_owned())],
+            ..Self::binary(name, path)
+        }
     }
 
     /// All that are compared.
-    pub fn all(package: &str, hello: &str, straightforward: &str, python: &str, node: &str) -> [Self; 6] {
-        let scripted = |name, program: &str, folder: &str, script: &str, ships: PathBuf, reads_roots, warm| Self {
-            name,
-            runner: vec![program.to_owned()],
-            binary: Path::new(folder).join(script),
-            settings: vec![],
-            ships: vec![Path::new(folder).join(script), Path::new(folder).join(script.replace("bootstrap", "function")), ships],
-            makes_actions: true,
-            reads_roots,
-            warm,
-        };
+    pub fn all(
+        package: &str,
+        hello: &str,
+        straightforward: &str,
+        python: &str,
+        node: &str,
+    ) -> [Self; 6] {
+        let scripted =
+            |name, program: &str, folder: &str, script: &str, ships: PathBuf, reads_roots, warm| {
+                Self {
+                    name,
+                    runner: vec![program.to_owned()],
+                    binary: Path::new(folder).join(script),
+                    settings: vec![],
+                    ships: vec![
+                        Path::new(folder).join(script),
+                        Path::new(folder).join(script.replace("bootstrap", "function")),
+                        ships,
+                    ],
+                    makes_actions: true,
+                    reads_roots,
+                    warm,
+                }
+            };
         [
             Self::binary("package", package),
             Self::on_demand("package, on demand", package),
             Self::binary("hello", hello),
             Self { reads_roots: true, ..Self::binary("straightforward Rust", straightforward) },
-            scripted("Python", python, "bench/python", "bootstrap.py", PathBuf::from(PYTHON_PACKAGE), true, 2),
+            scripted(
+                "Python",
+                python,
+                "bench/python",
+                "bootstrap.py",
+                PathBuf::from(PYTHON_PACKAGE),
+                true,
+                2,
+            ),
             // What Node compiles on the side differs from run to run: many events tell more than that.
-            scripted("Node", node, "bench/node", "bootstrap.mjs", PathBuf::from("bench/node/node_modules"), false, 50),
+            scripted(
+                "Node",
+                node,
+                "bench/node",
+                "bootstrap.mjs",
+                PathBuf::from("bench/node/node_modules"),
+                false,
+                50,
+            ),
         ]
     }
 
@@ -104,7 +145,12 @@ impl Subject {
     pub fn zipped(&self) -> u64 {
         assert!(self.ships.iter().all(|path| path.exists()), "one of {:?} is missing", self.ships);
         let package = std::env::temp_dir().join(format!("package-{:016x}.zip", fastrand::u64(..)));
-        let zipped = Command::new("python3").args(["-m", "zipfile", "-c"]).arg(&package).args(&self.ships).status().unwrap();
+        let zipped = Command::new("python3")
+            .args(["-m", "zipfile", "-c"])
+            .arg(&package)
+            .args(&self.ships)
+            .status()
+            .unwrap();
         assert!(zipped.success(), "python3 -m zipfile failed");
         let bytes = fs::metadata(&package).unwrap().len();
         fs::remove_file(package).unwrap();
@@ -112,8 +158,16 @@ impl Subject {
     }
 
     pub async fn count(&self) -> Count {
-        let [init, first, warm] = [self.instructions(0).await, self.instructions(1).await, self.instructions(1 + self.warm).await];
-        Count { init, first: first.saturating_sub(init), warm: warm.saturating_sub(first) / self.warm }
+        let [init, first, warm] = [
+            self.instructions(0).await,
+            self.instructions(1).await,
+            self.instructions(1 + self.warm).await,
+        ];
+        Count {
+            init,
+            first: first.saturating_sub(init),
+            warm: warm.saturating_sub(first) / self.warm,
+        }
     }
 
     /// The instructions of a run that works so many events and ends at the next poll.
@@ -123,7 +177,10 @@ impl Subject {
         let function = self.start(&CALLGRIND, &stage);
         self.play(&stage, events).await;
         let output = function.ended().await;
-        let collected = output.lines().find_map(|line| line.split_once("Collected : ")).unwrap_or_else(|| panic!("{output}"));
+        let collected = output
+            .lines()
+            .find_map(|line| line.split_once("Collected : "))
+            .unwrap_or_else(|| panic!("{output}"));
         collected.1.trim().parse().unwrap()
     }
 
@@ -159,17 +216,22 @@ impl Subject {
     }
 
     fn start(&self, under: &[&str], stage: &Stage) -> Function {
-        let runner: Vec<&str> = under.iter().copied().chain(self.runner.iter().map(String::as_str)).collect();
-        let roots = if self.reads_roots { &stage.bundle } else { &stage.tls.roots }.to_str().unwrap();
+        let runner: Vec<&str> =
+            under.iter().copied().chain(self.runner.iter().map(String::as_str)).collect();
+        let roots =
+            if self.reads_roots { &stage.bundle } else { &stage.tls.roots }.to_str().unwrap();
         let mut settings = vec![
             ("AWS_ENDPOINT_URL", stage.tls.services.url.as_str()),
             ("AWS_LAMBDA_LOG_FORMAT", "JSON"),
             ("AWS_DEFAULT_REGION", crate::support::REGION),
         ];
         // The last two are what Python's SDK and Node read.
-        settings.extend(["SSL_CERT_FILE", "AWS_CA_BUNDLE", "NODE_EXTRA_CA_CERTS"].map(|name| (name, roots)));
+        settings.extend(
+            ["SSL_CERT_FILE", "AWS_CA_BUNDLE", "NODE_EXTRA_CA_CERTS"].map(|name| (name, roots)),
+        );
         let here = std::env::current_dir().unwrap();
-        let [library, compiled] = [PYTHON_PACKAGE, "target/bench/pycache"].map(|path| here.join(path).to_str().unwrap().to_owned());
+        let [library, compiled] = [PYTHON_PACKAGE, "target/bench/pycache"]
+            .map(|path| here.join(path).to_str().unwrap().to_owned());
         settings.extend([("PYTHONPATH", library.as_str()), ("PYTHONPYCACHEPREFIX", &compiled)]);
         settings.extend(self.settings.iter().map(|(name, value)| (*name, value.as_str())));
         Function::start_under(&runner, &self.binary, &stage.aws, &settings)
@@ -182,12 +244,27 @@ impl Subject {
                 "ResponseURL": url, "LogicalResourceId": format!("R{number}"),
                 "ResourceProperties": { "ActionName": format!("action-{number}") },
             });
-            let event = merged(sample("create-add-things-to-thing-group.json"), &event).to_string().into_bytes();
-            let answer = stage.aws.lambda.invoke(event, Duration::from_mins(5), &Lambda::arn()).await;
-            assert!(answer.as_ref().is_ok_and(|answer| answer["Status"] == "SUCCESS"), "{}: {answer:?}", self.name);
+            let event = merged(sample("create-add-things-to-thing-group.json"), &event)
+                .to_string()
+                .into_bytes();
+            let answer =
+                stage.aws.lambda.invoke(event, Duration::from_mins(5), &Lambda::arn()).await;
+            assert!(
+                answer.as_ref().is_ok_and(|answer| answer["Status"] == "SUCCESS"),
+                "{}: {answer:?}",
+                self.name
+            );
             if self.makes_actions {
-                assert!(stage.aws.bucket.puts(&number.to_string()).iter().any(|put| put.accepted), "{} has not answered", self.name);
-                assert!(stage.aws.iot.action(&format!("action-{number}")).is_some(), "{} has made nothing", self.name);
+                assert!(
+                    stage.aws.bucket.puts(&number.to_string()).iter().any(|put| put.accepted),
+                    "{} has not answered",
+                    self.name
+                );
+                assert!(
+                    stage.aws.iot.action(&format!("action-{number}")).is_some(),
+                    "{} has made nothing",
+                    self.name
+                );
             }
         }
     }
@@ -206,7 +283,9 @@ impl Stage {
         let aws = Aws::start().await;
         let tls = Tls::serve(&aws).await;
         let bundle = tls.roots.with_extension("bundle");
-        let system = fs::read(SYSTEM_ROOTS).unwrap_or_else(|error| panic!("{SYSTEM_ROOTS}, which others read at each start: {error}"));
+        let system = fs::read(SYSTEM_ROOTS).unwrap_or_else(|error| {
+            panic!("{SYSTEM_ROOTS}, which others read at each start: {error}")
+        });
         fs::write(&bundle, [fs::read(&tls.roots).unwrap(), system].concat()).unwrap();
         Self { aws, tls, bundle }
     }
@@ -227,8 +306,10 @@ pub fn cpu(process: u32) -> f64 {
     let mut nanoseconds = 0;
     for thread in fs::read_dir(format!("/proc/{process}/task")).unwrap() {
         // A thread may have ended since it was listed.
-        let schedstat = fs::read_to_string(thread.unwrap().path().join("schedstat")).unwrap_or_default();
-        nanoseconds += schedstat.split_whitespace().next().map_or(0, |spent| spent.parse::<u64>().unwrap());
+        let schedstat =
+            fs::read_to_string(thread.unwrap().path().join("schedstat")).unwrap_or_default();
+        nanoseconds +=
+            schedstat.split_whitespace().next().map_or(0, |spent| spent.parse::<u64>().unwrap());
     }
     Duration::from_nanos(nanoseconds).as_secs_f64() * 1000.0
 }

@@ -27,10 +27,16 @@ pub async fn print(subjects: &[Subject]) {
             row.slow.extend(subject.slow().await);
         }
     }
-    println!("| | {} |", subjects.iter().map(|subject| subject.name).collect::<Vec<_>>().join(" | "));
+    println!(
+        "| | {} |",
+        subjects.iter().map(|subject| subject.name).collect::<Vec<_>>().join(" | ")
+    );
     println!("|---|{}", "--:|".repeat(subjects.len()));
-    let counted = |pick: fn(&Count) -> u64| move |row: &Row| median(row.counts.iter().map(|count| number(pick(count))).collect());
-    let timed = |pick: fn(&Time) -> f64| move |row: &Row| median(row.times.iter().map(pick).collect());
+    let counted = |pick: fn(&Count) -> u64| {
+        move |row: &Row| median(row.counts.iter().map(|count| number(pick(count))).collect())
+    };
+    let timed =
+        |pick: fn(&Time) -> f64| move |row: &Row| median(row.times.iter().map(pick).collect());
     line("instructions to the first `/next`, M", &rows, 1e6, counted(|count| count.init));
     line("instructions of the first event, M", &rows, 1e6, counted(|count| count.first));
     line("both together, M", &rows, 1e6, counted(|count| count.init + count.first));
@@ -39,17 +45,32 @@ pub async fn print(subjects: &[Subject]) {
     line("wall to the first answer, ms", &rows, 1.0, timed(|time| time.wall));
     line("first event at the CPU of 128 MB, ms", &rows, 1.0, |row| median(row.slow.clone()));
     line("peak memory, MiB", &rows, 1024.0, timed(|time| number(time.peak)));
-    let sizes: Vec<(f64, f64)> = subjects.iter().map(|subject| (number(subject.bytes()), number(subject.zipped()))).collect();
+    let sizes: Vec<(f64, f64)> = subjects
+        .iter()
+        .map(|subject| (number(subject.bytes()), number(subject.zipped())))
+        .collect();
     line("binary, MB", &sizes, 1e6, |sizes| Some(sizes.0).filter(|bytes| *bytes > 0.0));
     line("package, zipped, MB", &sizes, 1e6, |sizes| Some(sizes.1));
-    line("calls to AWS IoT", &rows, 1.0, timed(|time| f64::from(u32::try_from(time.calls).unwrap())));
-    line("connections", &rows, 1.0, timed(|time| f64::from(u32::try_from(time.connections).unwrap())));
+    line(
+        "calls to AWS IoT",
+        &rows,
+        1.0,
+        timed(|time| f64::from(u32::try_from(time.calls).unwrap())),
+    );
+    line(
+        "connections",
+        &rows,
+        1.0,
+        timed(|time| f64::from(u32::try_from(time.connections).unwrap())),
+    );
 }
 
 fn line<R>(name: &str, rows: &[R], unit: f64, pick: impl Fn(&R) -> Option<f64>) {
     let first = rows.first().and_then(&pick);
     let cell = |row: &R| match (pick(row), first) {
-        (Some(value), Some(first)) if first > 0.0 => format!("{} ({}×)", shown(value / unit), shown(value / first)),
+        (Some(value), Some(first)) if first > 0.0 => {
+            format!("{} ({}×)", shown(value / unit), shown(value / first))
+        }
         (Some(value), _) => shown(value / unit),
         (None, _) => "–".to_owned(),
     };

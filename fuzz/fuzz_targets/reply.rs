@@ -47,10 +47,27 @@ struct Words<'a> {
 
 #[derive(Arbitrary, Debug)]
 enum End<'a> {
-    Done { verdict: u8, name: &'a str, partition: u8, id: Option<Words<'a>>, kind: Option<&'a str>, notice: Option<Words<'a>> },
-    Nothing { verdict: u8, notice: Option<Words<'a>> },
-    Said { code: u8, text: Words<'a>, more: Option<Words<'a>> },
-    Problems { problems: Vec<Fault<'a>>, times: u8 },
+    Done {
+        verdict: u8,
+        name: &'a str,
+        partition: u8,
+        id: Option<Words<'a>>,
+        kind: Option<&'a str>,
+        notice: Option<Words<'a>>,
+    },
+    Nothing {
+        verdict: u8,
+        notice: Option<Words<'a>>,
+    },
+    Said {
+        code: u8,
+        text: Words<'a>,
+        more: Option<Words<'a>>,
+    },
+    Problems {
+        problems: Vec<Fault<'a>>,
+        times: u8,
+    },
 }
 
 #[derive(Arbitrary, Debug)]
@@ -68,11 +85,15 @@ fuzz_target!(|input: Input<'_>| -> Corpus {
         Kind::Other(kind) => kind,
     };
     let stack = match &input.stack {
-        Stack::Legal(name) => format!("arn:aws:cloudformation:eu-west-1:123456789012:stack/{}/6f0c2b1e", name.text()),
+        Stack::Legal(name) => {
+            format!("arn:aws:cloudformation:eu-west-1:123456789012:stack/{}/6f0c2b1e", name.text())
+        }
         Stack::Other(text) => text.text(),
     };
-    let [request, logical, physical] = [&input.request, &input.logical, &input.physical].map(Words::text);
-    let given = Given { kind, stack: &stack, request: &request, logical: &logical, physical: &physical };
+    let [request, logical, physical] =
+        [&input.request, &input.logical, &input.physical].map(Words::text);
+    let given =
+        Given { kind, stack: &stack, request: &request, logical: &logical, physical: &physical };
     let members = [
         ("RequestType", given.kind),
         ("StackId", given.stack),
@@ -109,29 +130,50 @@ impl End<'_> {
             Code::InternalFailure,
             Code::InvalidSetting,
         ];
-        const VERDICTS: [Verdict; 6] =
-            [Verdict::Created, Verdict::Adopted, Verdict::Updated, Verdict::Deleted, Verdict::Absent, Verdict::Left];
-        const PLACES: [(&str, &str); 3] = [("aws", "eu-west-1"), ("aws-us-gov", "us-gov-west-1"), ("aws-iso-e", "eu-isoe-west-1")];
+        const VERDICTS: [Verdict; 6] = [
+            Verdict::Created,
+            Verdict::Adopted,
+            Verdict::Updated,
+            Verdict::Deleted,
+            Verdict::Absent,
+            Verdict::Left,
+        ];
+        const PLACES: [(&str, &str); 3] = [
+            ("aws", "eu-west-1"),
+            ("aws-us-gov", "us-gov-west-1"),
+            ("aws-iso-e", "eu-isoe-west-1"),
+        ];
 
         let verdict_of = |by: u8| VERDICTS[usize::from(by) % VERDICTS.len()].clone();
         Some(match self {
             Self::Done { verdict, name, partition, id, kind, notice } => {
                 let name = ActionName::parse(name)?;
                 let (partition, region) = PLACES[usize::from(*partition) % PLACES.len()];
-                let place = Place { partition: partition.to_owned(), region: region.to_owned(), account: "123456789012".to_owned() };
+                let place = Place {
+                    partition: partition.to_owned(),
+                    region: region.to_owned(),
+                    account: "123456789012".to_owned(),
+                };
                 // The service's own: an id of 36 characters, a type of 30 at most. What it may send one day has twice that.
-                let service = |text: String| text.chars().take(72).filter(char::is_ascii_graphic).collect();
+                let service =
+                    |text: String| text.chars().take(72).filter(char::is_ascii_graphic).collect();
                 let action = Action {
                     arn: place.action_arn(&name),
                     name,
                     id: id.as_ref().map(|id| service(id.text())),
                     kind: kind.map(|kind| service(kind.to_owned())),
                 };
-                Ok(Outcome { verdict: verdict_of(*verdict), action: Some(action), notice: notice.as_ref().map(Words::text) })
+                Ok(Outcome {
+                    verdict: verdict_of(*verdict),
+                    action: Some(action),
+                    notice: notice.as_ref().map(Words::text),
+                })
             }
-            Self::Nothing { verdict, notice } => {
-                Ok(Outcome { verdict: verdict_of(*verdict), action: None, notice: notice.as_ref().map(Words::text) })
-            }
+            Self::Nothing { verdict, notice } => Ok(Outcome {
+                verdict: verdict_of(*verdict),
+                action: None,
+                notice: notice.as_ref().map(Words::text),
+            }),
             Self::Said { code, text, more } => {
                 let failure = Failure::new(CODES[usize::from(*code) % CODES.len()], text.text());
                 Err(match more {
@@ -141,7 +183,9 @@ impl End<'_> {
             }
             Self::Problems { problems, times } => {
                 let problem = |fault: &Fault<'_>| match &fault.value {
-                    Some(value) => Problem::illegal(&fault.path.text(), &value.text(), "what is legal"),
+                    Some(value) => {
+                        Problem::illegal(&fault.path.text(), &value.text(), "what is legal")
+                    }
                     None => Problem::missing(&fault.path.text(), "what is legal"),
                 };
                 let problems: Vec<Problem> = problems.iter().map(problem).collect();

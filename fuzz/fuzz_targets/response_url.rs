@@ -11,8 +11,9 @@ use laws::host::{self, REGIONS};
 use libfuzzer_sys::{Corpus, fuzz_target};
 
 /// Lower case and in the form that both parsers give a host.
-static ALLOWED: LazyLock<Vec<String>> =
-    LazyLock::new(|| ["127.0.0.1", "::1", "localhost", "my_host", "s3.local"].map(str::to_owned).into());
+static ALLOWED: LazyLock<Vec<String>> = LazyLock::new(|| {
+    ["127.0.0.1", "::1", "localhost", "my_host", "s3.local"].map(str::to_owned).into()
+});
 
 /// A legal URL, part by part, and what is done to it.
 #[derive(Arbitrary)]
@@ -42,7 +43,9 @@ fuzz_target!(|data: &[u8]| -> Corpus {
         let Ok(text) = std::str::from_utf8(data) else { return Corpus::Reject };
         text.to_owned()
     } else {
-        let Ok(address) = Address::arbitrary(&mut Unstructured::new(data)) else { return Corpus::Reject };
+        let Ok(address) = Address::arbitrary(&mut Unstructured::new(data)) else {
+            return Corpus::Reject;
+        };
         address.text()
     };
     host::check(&text, &[]);
@@ -52,9 +55,16 @@ fuzz_target!(|data: &[u8]| -> Corpus {
 
 impl Address<'_> {
     fn text(&self) -> String {
-        const PORTS: [&str; 10] = [":443", ":80", ":0443", ":", ":65979", ":+443", ":4430", ":-1", ":443:443", ":８"];
-        const TAILS: [&str; 6] =
-            ["/a/b?X-Amz-Date=20261122T101112Z&X-Amz-Expires=7200", "/?Expires=1795342272", "", "/", "?a", "#@evil.example"];
+        const PORTS: [&str; 10] =
+            [":443", ":80", ":0443", ":", ":65979", ":+443", ":4430", ":-1", ":443:443", ":８"];
+        const TAILS: [&str; 6] = [
+            "/a/b?X-Amz-Date=20261122T101112Z&X-Amz-Expires=7200",
+            "/?Expires=1795342272",
+            "",
+            "/",
+            "?a",
+            "#@evil.example",
+        ];
 
         let mut text = self.host.text();
         text.extend(self.port.map(|port| pick(&PORTS, port)));
@@ -70,15 +80,24 @@ impl Host {
     fn text(&self) -> String {
         const LABELS: [&str; 4] = ["euwest1", "a", "-", "0-1"];
         const SERVICES: [&str; 4] = ["s3", "s3.", "s3-", "s3.dualstack."];
-        const SUFFIXES: [&str; 7] =
-            ["amazonaws.com", "amazonaws.com.cn", "amazonaws.eu", "c2s.ic.gov", "sc2s.sgov.gov", "cloud.adc-e.uk", "csp.hci.ic.gov"];
+        const SUFFIXES: [&str; 7] = [
+            "amazonaws.com",
+            "amazonaws.com.cn",
+            "amazonaws.eu",
+            "c2s.ic.gov",
+            "sc2s.sgov.gov",
+            "cloud.adc-e.uk",
+            "csp.hci.ic.gov",
+        ];
 
         match self {
             &Self::Own { label, service, region, suffix } => {
                 let service = pick(&SERVICES, service);
                 let region = if service == "s3" { "" } else { pick(&REGIONS, region) };
                 let (label, suffix) = (pick(&LABELS, label), pick(&SUFFIXES, suffix));
-                format!("https://cloudformation-custom-resource-response-{label}.{service}{region}.{suffix}")
+                format!(
+                    "https://cloudformation-custom-resource-response-{label}.{service}{region}.{suffix}"
+                )
             }
             &Self::Allowed { host, is_http } => {
                 let host = pick(&["127.0.0.1", "[::1]", "localhost", "my_host", "s3.local"], host);

@@ -37,32 +37,63 @@ pub fn check(envelope: &Envelope, given: &Given<'_>, result: &Result<Outcome, Fa
     let answer = envelope.answer(result);
     assert_eq!(answer, envelope.answer(result), "another answer to the same");
     assert!(answer.len() <= MOST, "{} bytes", answer.len());
-    let document: Map<String, Value> = serde_json::from_str(&answer).expect("an answer is a JSON object");
-    let text = |name: &str| document.get(name).and_then(Value::as_str).unwrap_or_else(|| panic!("{name} is no string"));
-    let known = ["Status", "Reason", "PhysicalResourceId", "StackId", "RequestId", "LogicalResourceId", "Data"];
+    let document: Map<String, Value> =
+        serde_json::from_str(&answer).expect("an answer is a JSON object");
+    let text = |name: &str| {
+        document.get(name).and_then(Value::as_str).unwrap_or_else(|| panic!("{name} is no string"))
+    };
+    let known = [
+        "Status",
+        "Reason",
+        "PhysicalResourceId",
+        "StackId",
+        "RequestId",
+        "LogicalResourceId",
+        "Data",
+    ];
     assert!(document.keys().all(|name| known.contains(&name.as_str())), "an unknown member");
     assert_eq!(text("Status"), if result.is_ok() { "SUCCESS" } else { "FAILED" });
 
-    let action = result.as_ref().ok().and_then(|outcome| outcome.action.as_ref()).filter(|_| given.kind != "Delete");
+    let action = result
+        .as_ref()
+        .ok()
+        .and_then(|outcome| outcome.action.as_ref())
+        .filter(|_| given.kind != "Delete");
     let physical = text("PhysicalResourceId");
-    assert!(!physical.is_empty() && physical.chars().count() <= 1024, "a physical id of {} characters", physical.chars().count());
+    assert!(
+        !physical.is_empty() && physical.chars().count() <= 1024,
+        "a physical id of {} characters",
+        physical.chars().count()
+    );
     let kept = match action {
         Some(action) => Some(action.name.as_str()),
         None => Some(given.physical).filter(|id| given.kind != "Create" && !id.is_empty()),
     };
     if kept.is_none() {
         assert_eq!(ActionName::parse(physical), None, "what was not made has the id of an action");
-        assert!(physical.chars().any(|c| !c.is_ascii_alphanumeric() && c != '-' && c != '_'), "what was not made has a legal name");
+        assert!(
+            physical.chars().any(|c| !c.is_ascii_alphanumeric() && c != '-' && c != '_'),
+            "what was not made has a legal name"
+        );
     }
 
     let data = document.get("Data").map(Value::to_string).unwrap_or_default();
-    let echoes = [("StackId", given.stack), ("RequestId", given.request), ("LogicalResourceId", given.logical)];
+    let echoes = [
+        ("StackId", given.stack),
+        ("RequestId", given.request),
+        ("LogicalResourceId", given.logical),
+    ];
     let echoes = echoes.into_iter().chain(kept.map(|id| ("PhysicalResourceId", id)));
-    let length = echoes.clone().map(|(_, given)| json_len(given)).sum::<usize>() + kept.map_or(physical.len(), |_| 0) + data.len();
+    let length = echoes.clone().map(|(_, given)| json_len(given)).sum::<usize>()
+        + kept.map_or(physical.len(), |_| 0)
+        + data.len();
     let is_whole = length <= ECHOED;
     for (name, given) in echoes {
         let echo = text(name);
-        assert!(echo == given || !is_whole && is_beginning(echo, given), "{name} is {echo:?} in place of {given:?}");
+        assert!(
+            echo == given || !is_whole && is_beginning(echo, given),
+            "{name} is {echo:?} in place of {given:?}"
+        );
     }
 
     match result {
@@ -103,17 +134,25 @@ fn reason(reason: &str, failure: &Failure, length: usize) {
         Code::InternalFailure => "InternalFailureException",
         Code::InvalidSetting => "InvalidSetting",
     };
-    let said = reason.strip_prefix(code).and_then(|rest| rest.strip_prefix(": ")).expect("a reason begins with its code");
+    let said = reason
+        .strip_prefix(code)
+        .and_then(|rest| rest.strip_prefix(": "))
+        .expect("a reason begins with its code");
     // What one more character may take, or the "; and N more" that one more problem calls for.
     let has_room_for = |more: &str| length - json_len(said) + json_len(more) <= MOST;
     let whole: String = match &failure.detail {
         Detail::Text(text) => text.clone(),
-        Detail::Problems(problems) if problems.len() == 1 => problems.iter().map(|only| only.as_str()).collect(),
+        Detail::Problems(problems) if problems.len() == 1 => {
+            problems.iter().map(|only| only.as_str()).collect()
+        }
         Detail::Problems(problems) => {
             let count = problems.len();
             let told = |told: usize| {
-                let list: Vec<&str> = problems.iter().take(told).map(|problem| problem.as_str()).collect();
-                let more = (told < count).then(|| format!("{}and {} more", if told == 0 { "" } else { "; " }, count - told));
+                let list: Vec<&str> =
+                    problems.iter().take(told).map(|problem| problem.as_str()).collect();
+                let more = (told < count).then(|| {
+                    format!("{}and {} more", if told == 0 { "" } else { "; " }, count - told)
+                });
                 format!("{count} problems: {}{}", list.join("; "), more.unwrap_or_default())
             };
             let is_told = (0..=count).rev().map(told).any(|list| list == said);
@@ -124,7 +163,10 @@ fn reason(reason: &str, failure: &Failure, length: usize) {
     if has_room_for(&whole) {
         assert_eq!(said, whole, "cut although there is room");
     } else {
-        assert!(said.ends_with('…') && is_beginning(said, &whole), "not cut between characters: {said:?}");
+        assert!(
+            said.ends_with('…') && is_beginning(said, &whole),
+            "not cut between characters: {said:?}"
+        );
         assert!(length > MOST - 6, "cut to {length} bytes, where there was room for more");
     }
 }

@@ -14,7 +14,12 @@ pub fn check(text: &str, allowed: &[String]) -> bool {
         Err(_) => {
             assert!(!is_plainly_legal(text, allowed), "refused although it is legal: {text:?}");
             let marked = format!("{text}?X-Amz-Signature=5ec4e7");
-            assert!(ResponseUrl::parse(&marked, allowed).err().is_none_or(|fault| !fault.contains("5ec4e7")), "the URL is told");
+            assert!(
+                ResponseUrl::parse(&marked, allowed)
+                    .err()
+                    .is_none_or(|fault| !fault.contains("5ec4e7")),
+                "the URL is told"
+            );
             false
         }
     }
@@ -31,12 +36,18 @@ fn accepted(text: &str, url: &ResponseUrl, allowed: &[String]) {
     let port = other.port_or_known_default().expect("it has a port");
     assert_eq!(uri.port_u16().unwrap_or(default), port, "the request goes to another port");
     assert!(other.username().is_empty() && other.password().is_none(), "it has user info");
-    assert!(!uri.authority().is_some_and(|authority| authority.as_str().contains('@')), "it has user info");
+    assert!(
+        !uri.authority().is_some_and(|authority| authority.as_str().contains('@')),
+        "it has user info"
+    );
     if allowed.contains(&host) {
         assert!(matches!(other.scheme(), "http" | "https"), "neither http nor https");
     } else {
         assert_eq!((other.scheme(), port), ("https", 443), "not https on port 443");
-        assert!(is_cloudformations(&host, looks_like_a_region), "none of CloudFormation's hosts: {host}");
+        assert!(
+            is_cloudformations(&host, looks_like_a_region),
+            "none of CloudFormation's hosts: {host}"
+        );
     }
     let query = uri.query().unwrap_or_default();
     assert!(url.signed_at().is_none() || query.contains("X-Amz-Date="), "a date from nowhere");
@@ -47,12 +58,24 @@ fn accepted(text: &str, url: &ResponseUrl, allowed: &[String]) {
 fn is_plainly_legal(text: &str, allowed: &[String]) -> bool {
     let Some((scheme, rest)) = text.split_once("://") else { return false };
     let (authority, path) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
-    let (host, port) = authority.split_once(':').map_or((authority, None), |(host, port)| (host, Some(port)));
+    let (host, port) =
+        authority.split_once(':').map_or((authority, None), |(host, port)| (host, Some(port)));
     let is_port = |port: &str| !port.starts_with(['+', '0']) && port.parse::<u16>().is_ok();
     let is_plain = |b: u8| b.is_ascii_alphanumeric() || b"-._~/?&=%+:".contains(&b);
-    let is_own = || scheme == "https" && port.is_none_or(|port| port == "443") && is_cloudformations(host, is_known_region);
-    let is_allowed = || matches!(scheme, "http" | "https") && port.is_none_or(is_port) && allowed.iter().any(|allowed| allowed == host);
-    text.len() < 8192 && path.starts_with('/') && path.bytes().all(is_plain) && (is_own() || is_allowed())
+    let is_own = || {
+        scheme == "https"
+            && port.is_none_or(|port| port == "443")
+            && is_cloudformations(host, is_known_region)
+    };
+    let is_allowed = || {
+        matches!(scheme, "http" | "https")
+            && port.is_none_or(is_port)
+            && allowed.iter().any(|allowed| allowed == host)
+    };
+    text.len() < 8192
+        && path.starts_with('/')
+        && path.bytes().all(is_plain)
+        && (is_own() || is_allowed())
 }
 
 /// The host rule, label by label from the right.
@@ -71,13 +94,14 @@ fn is_cloudformations(host: &str, is_region: fn(&str) -> bool) -> bool {
     SUFFIXES.iter().filter_map(|suffix| labels.strip_suffix(*suffix)).any(|rest| {
         let Some((bucket, service)) = rest.split_first() else { return false };
         let named = bucket.strip_prefix("cloudformation-custom-resource-response-");
-        named.is_some_and(|rest| !rest.is_empty() && rest.chars().all(|c| matches!(c, 'a'..='z' | '0'..='9' | '-')))
-            && match service {
-                ["s3"] => true,
-                ["s3", region] | ["s3", "dualstack", region] => is_region(region),
-                [dashed] => dashed.strip_prefix("s3-").is_some_and(is_region),
-                _ => false,
-            }
+        named.is_some_and(|rest| {
+            !rest.is_empty() && rest.chars().all(|c| matches!(c, 'a'..='z' | '0'..='9' | '-'))
+        }) && match service {
+            ["s3"] => true,
+            ["s3", region] | ["s3", "dualstack", region] => is_region(region),
+            [dashed] => dashed.strip_prefix("s3-").is_some_and(is_region),
+            _ => false,
+        }
     })
 }
 

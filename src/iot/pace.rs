@@ -64,7 +64,11 @@ impl Pace {
 
         let lane = self.lane(operation);
         let now = Instant::now();
-        if lane.slowed.get().is_none_or(|slowed| now.duration_since(slowed) >= lane.gap().max(UNDER_WAY)) {
+        if lane
+            .slowed
+            .get()
+            .is_none_or(|slowed| now.duration_since(slowed) >= lane.gap().max(UNDER_WAY))
+        {
             lane.slowed.set(Some(now));
             lane.rate.set((lane.rate.get() / 2.0).max(LEAST));
             lane.next.set(lane.next.get().max(now + lane.gap()));
@@ -72,7 +76,12 @@ impl Pace {
     }
 
     fn lane(&self, operation: &'static str) -> Rc<Lane> {
-        let lane = || Lane { turn: Mutex::default(), rate: Cell::new(MOST), next: Cell::new(Instant::now()), slowed: Cell::default() };
+        let lane = || Lane {
+            turn: Mutex::default(),
+            rate: Cell::new(MOST),
+            next: Cell::new(Instant::now()),
+            slowed: Cell::default(),
+        };
         Rc::clone(self.0.borrow_mut().entry(operation).or_insert_with(|| Rc::new(lane())))
     }
 }

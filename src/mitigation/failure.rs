@@ -82,7 +82,10 @@ impl Failure {
     /// The same failure, with one thing more to say of it.
     #[must_use]
     pub fn because(self, more: &str) -> Self {
-        Self { code: self.code, detail: Detail::Text(format!("{} ({more})", self.message(usize::MAX))) }
+        Self {
+            code: self.code,
+            detail: Detail::Text(format!("{} ({more})", self.message(usize::MAX))),
+        }
     }
 
     /// What to say in at most `most` bytes of a JSON string: of several problems as many as fit, then "and N more"; of a

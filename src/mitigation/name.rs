@@ -22,7 +22,10 @@ impl ActionName {
     #[must_use]
     pub fn generated(stack: &StackId, logical_id: &str) -> Self {
         let readable = stack.name.chars().chain(['-']).chain(logical_id.chars());
-        let mut name: String = readable.map(|c| if is_legal(c) { c } else { '-' }).take(Self::MOST - Self::DIGEST - 1).collect();
+        let mut name: String = readable
+            .map(|c| if is_legal(c) { c } else { '-' })
+            .take(Self::MOST - Self::DIGEST - 1)
+            .collect();
         name.push('-');
         name.extend(characters_of(&digest(&[&stack.text, logical_id])).take(Self::DIGEST));
         Self(name)
@@ -39,7 +42,8 @@ impl Text for ActionName {
     const LEGAL: &'static str = "1 to 128 characters of [a-zA-Z0-9_-]";
 
     fn parse(text: &str) -> Option<Self> {
-        (has_length(text, 1, Self::MOST) && text.chars().all(is_legal)).then(|| Self(text.to_owned()))
+        (has_length(text, 1, Self::MOST) && text.chars().all(is_legal))
+            .then(|| Self(text.to_owned()))
     }
 }
 

@@ -98,7 +98,9 @@ fn tag_value(kind: &str, parts: &[&str]) -> String {
         value.push('/');
         for byte in part.bytes() {
             match byte {
-                b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'_' | b'.' | b'-' => value.push(char::from(byte)),
+                b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'_' | b'.' | b'-' => {
+                    value.push(char::from(byte))
+                }
                 other => value.extend(['=', digit(other >> 4), digit(other & 0xf)]),
             }
         }

@@ -34,7 +34,8 @@ impl<'a> Arn<'a> {
             account: parts.next()?,
             resource: parts.next()?,
         };
-        (!arn.partition.is_empty() && !arn.service.is_empty() && !arn.resource.is_empty()).then_some(arn)
+        (!arn.partition.is_empty() && !arn.service.is_empty() && !arn.resource.is_empty())
+            .then_some(arn)
     }
 }
 
@@ -60,7 +61,11 @@ impl Place {
 
 impl From<Arn<'_>> for Place {
     fn from(arn: Arn<'_>) -> Self {
-        Self { partition: arn.partition.to_owned(), region: arn.region.to_owned(), account: arn.account.to_owned() }
+        Self {
+            partition: arn.partition.to_owned(),
+            region: arn.region.to_owned(),
+            account: arn.account.to_owned(),
+        }
     }
 }
 
@@ -91,6 +96,11 @@ impl StackId {
         let (name, uuid) = arn.resource.strip_prefix("stack/")?.split_once('/')?;
         let is_account = arn.account.len() <= 12 && arn.account.bytes().all(|b| b.is_ascii_digit());
         let whole = ![name, uuid, arn.region, arn.account].contains(&"") && !uuid.contains('/');
-        (whole && is_account).then(|| Self { text: text.to_owned(), place: arn.into(), name: name.to_owned(), uuid: uuid.to_owned() })
+        (whole && is_account).then(|| Self {
+            text: text.to_owned(),
+            place: arn.into(),
+            name: name.to_owned(),
+            uuid: uuid.to_owned(),
+        })
     }
 }

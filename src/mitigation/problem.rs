@@ -23,7 +23,8 @@ impl Problem {
     /// `path` ends in a name, with the value `value`, that is none of `known`.
     #[must_use]
     pub fn unknown(path: &str, name: &str, value: &str, known: &[String]) -> Self {
-        let nearest = nearest(name, known).map_or(String::new(), |nearest| format!(", the nearest known one is {nearest}"));
+        let nearest = nearest(name, known)
+            .map_or(String::new(), |nearest| format!(", the nearest known one is {nearest}"));
         Self(format!("{}: unknown property (value {}){nearest}", shown(path), shown(value)))
     }
 
@@ -46,7 +47,8 @@ pub type Problems = Vec<Problem>;
 /// The member of `known` that shares the most with `name`, letters of another case aside.
 fn nearest<'a>(name: &str, known: &'a [String]) -> Option<&'a str> {
     let name: String = name.chars().take(Problem::SHOWN).collect::<String>().to_lowercase();
-    let likeness = |known: &String| strsim::normalized_damerau_levenshtein(&name, &known.to_lowercase());
+    let likeness =
+        |known: &String| strsim::normalized_damerau_levenshtein(&name, &known.to_lowercase());
     known.iter().max_by(|a, b| likeness(a).total_cmp(&likeness(b))).map(String::as_str)
 }
 

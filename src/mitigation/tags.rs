@@ -31,7 +31,9 @@ impl Tags {
         } else if key.get(..AWS.len()).is_some_and(|start| start.eq_ignore_ascii_case(AWS)) {
             Some("a key that does not begin with aws:, which AWS reserves")
         } else if key.starts_with(RESERVED_PREFIX) {
-            Some("a key that does not begin with mitigation-action-provider:, which the provider reserves")
+            Some(
+                "a key that does not begin with mitigation-action-provider:, which the provider reserves",
+            )
         } else {
             None
         }
@@ -88,7 +90,12 @@ impl Tags {
         remove.sort_unstable();
         remove.dedup();
         let differs = |(key, value): &(&String, &String)| self.0.get(*key) != Some(*value);
-        let set = desired.0.iter().filter(differs).map(|(key, value)| (key.clone(), value.clone())).collect();
+        let set = desired
+            .0
+            .iter()
+            .filter(differs)
+            .map(|(key, value)| (key.clone(), value.clone()))
+            .collect();
         TagChange { remove, set: Self(set) }
     }
 }
@@ -129,7 +136,8 @@ fn is_legal_in_key(c: char) -> bool {
     use GeneralCategory as Is;
 
     if c.is_ascii() {
-        return c.is_ascii_alphanumeric() || matches!(c, ' ' | '_' | '.' | ':' | '/' | '=' | '+' | '-' | '@');
+        return c.is_ascii_alphanumeric()
+            || matches!(c, ' ' | '_' | '.' | ':' | '/' | '=' | '+' | '-' | '@');
     }
     // \p{L}, \p{Z} and \p{N}; `char::is_alphabetic` would let combining marks through, which the service refuses.
     matches!(

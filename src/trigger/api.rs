@@ -7,8 +7,9 @@ use serde_json::Value;
 
 use super::properties::{Members, Reader, Spelling};
 use crate::mitigation::{
-    ActionName, Change, Create, Definition, Delete, Described, Detail, Failure, Foreign, OnConflict, Outcome, Params, Problem, Problems,
-    Replay, RoleArn, Tags, Task, Text, Update, Verdict, beginning,
+    ActionName, Change, Create, Definition, Delete, Described, Detail, Failure, Foreign,
+    OnConflict, Outcome, Params, Problem, Problems, Replay, RoleArn, Tags, Task, Text, Update,
+    Verdict, beginning,
 };
 
 /// The longest message of a failure, in bytes of a JSON string.
@@ -100,7 +101,11 @@ impl Call {
                 None
             }
             Some(_) => {
-                let known = if is_direct { KNOWN.as_slice() } else { KNOWN.split_last().map_or(KNOWN.as_slice(), |(_, known)| known) };
+                let known = if is_direct {
+                    KNOWN.as_slice()
+                } else {
+                    KNOWN.split_last().map_or(KNOWN.as_slice(), |(_, known)| known)
+                };
                 let members = reader.object(path, value, known);
                 if is_direct {
                     request_id = reader.optional_text(&reader.member(&members, "requestId"));
@@ -165,7 +170,14 @@ impl Call {
             Err(failure) => ("FAILED", Part::Failed { error: ErrorPart::of(failure) }),
         };
         let action_name = self.action_name();
-        Document { status, operation: &self.operation, action_name, result, request_id: None, request_source: None }
+        Document {
+            status,
+            operation: &self.operation,
+            action_name,
+            result,
+            request_id: None,
+            request_source: None,
+        }
     }
 }
 
@@ -176,7 +188,8 @@ pub fn message(failure: &Failure) -> String {
 }
 
 /// All members of a request. The last is a direct call's alone.
-const KNOWN: [&str; 7] = ["operation", "actionName", "roleArn", "actionParams", "tags", "onConflict", "requestId"];
+const KNOWN: [&str; 7] =
+    ["operation", "actionName", "roleArn", "actionParams", "tags", "onConflict", "requestId"];
 
 /// The four operations.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -191,7 +204,9 @@ impl Text for Operation {
     const LEGAL: &'static str = "CreateMitigationAction, UpdateMitigationAction, DeleteMitigationAction or DescribeMitigationAction";
 
     fn parse(text: &str) -> Option<Self> {
-        [Self::Create, Self::Update, Self::Delete, Self::Describe].into_iter().find(|operation| operation.as_str() == text)
+        [Self::Create, Self::Update, Self::Delete, Self::Describe]
+            .into_iter()
+            .find(|operation| operation.as_str() == text)
     }
 }
 
@@ -215,7 +230,11 @@ impl Operation {
         for name in refused {
             let node = reader.member(members, name);
             if let Some(value) = node.value() {
-                let takes = if self == Self::Update { "actionName, roleArn, actionParams and tags" } else { "actionName alone" };
+                let takes = if self == Self::Update {
+                    "actionName, roleArn, actionParams and tags"
+                } else {
+                    "actionName alone"
+                };
                 let legal = format!("nothing, as {} takes {takes}", self.as_str());
                 reader.note(Problem::illegal(node.path(), &value.to_string(), &legal));
             }
@@ -224,37 +243,65 @@ impl Operation {
         match self {
             Self::Create => Self::create(name, reader, members),
             Self::Update => Self::update(name, reader, members),
-            Self::Delete => Some(Task::Delete(Delete { names: vec![name?], foreign: Foreign::Refuse, tell: true })),
+            Self::Delete => Some(Task::Delete(Delete {
+                names: vec![name?],
+                foreign: Foreign::Refuse,
+                tell: true,
+            })),
             Self::Describe => Some(Task::Describe(name?)),
         }
     }
 
-    fn create(name: Option<ActionName>, reader: &mut Reader, members: &Members<'_>) -> Option<Task> {
+    fn create(
+        name: Option<ActionName>,
+        reader: &mut Reader,
+        members: &Members<'_>,
+    ) -> Option<Task> {
         let role_arn: Option<RoleArn> = reader.text(&reader.member(members, "roleArn"));
         let params = reader.params(&reader.member(members, "actionParams"));
         let tags = reader.tags(&reader.member(members, "tags"));
         let on_conflict: OnConflict = reader.on_conflict(&reader.member(members, "onConflict"))?;
         let definition = Definition { role_arn: role_arn?, params: params? };
-        Some(Task::Create(Create { name: name?, definition, tags, on_conflict, replay: Replay::Keep, undo: false }))
+        Some(Task::Create(Create {
+            name: name?,
+            definition,
+            tags,
+            on_conflict,
+            replay: Replay::Keep,
+            undo: false,
+        }))
     }
 
-    fn update(name: Option<ActionName>, reader: &mut Reader, members: &Members<'_>) -> Option<Task> {
+    fn update(
+        name: Option<ActionName>,
+        reader: &mut Reader,
+        members: &Members<'_>,
+    ) -> Option<Task> {
         let parts = ["roleArn", "actionParams", "tags"].map(|name| reader.member(members, name));
         let [role_arn, params, tags] = &parts;
         if parts.iter().all(|part| part.value().is_none()) {
-            reader.note(Problem::other(&members.path("roleArn"), "missing, needed is at least one of roleArn, actionParams and tags"));
+            reader.note(Problem::other(
+                &members.path("roleArn"),
+                "missing, needed is at least one of roleArn, actionParams and tags",
+            ));
         }
         let role_arn: Option<RoleArn> = reader.optional_text(role_arn);
         let params = params.value().and_then(|_| reader.params(params));
         let tags = reader.tags(tags);
-        Some(Task::Update(Update { name: name?, change: Change::Parts { role_arn, params }, tags, forgotten: Vec::new() }))
+        Some(Task::Update(Update {
+            name: name?,
+            change: Change::Parts { role_arn, params },
+            tags,
+            forgotten: Vec::new(),
+        }))
     }
 }
 
 /// Notes what is wrong with the members that are there, where no operation tells which are needed.
 fn check_members(reader: &mut Reader, members: &Members<'_>) -> Option<Task> {
     let [name, role_arn, params, tags, on_conflict] =
-        ["actionName", "roleArn", "actionParams", "tags", "onConflict"].map(|name| reader.member(members, name));
+        ["actionName", "roleArn", "actionParams", "tags", "onConflict"]
+            .map(|name| reader.member(members, name));
     reader.optional_text::<ActionName>(&name);
     reader.optional_text::<RoleArn>(&role_arn);
     if params.value().is_some() {
@@ -272,7 +319,9 @@ impl Text for RequestId {
     const LEGAL: &'static str = "1 to 128 characters of [A-Za-z0-9_.:-]";
 
     fn parse(text: &str) -> Option<Self> {
-        let is_legal = text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b':' | b'-'));
+        let is_legal = text
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b':' | b'-'));
         (is_legal && (1..=128).contains(&text.len())).then(|| Self(text.to_owned()))
     }
 }
@@ -307,6 +356,10 @@ impl<'a> Description<'a> {
 
 impl ErrorPart {
     fn of(failure: &Failure) -> Self {
-        Self { code: failure.code.as_str(), message: message(failure), retryable: failure.code.is_retryable() }
+        Self {
+            code: failure.code.as_str(),
+            message: message(failure),
+            retryable: failure.code.is_retryable(),
+        }
     }
 }

@@ -56,7 +56,9 @@ impl Batch {
         let mut lanes: Vec<Vec<Message>> = Vec::new();
         let mut named: BTreeMap<String, usize> = BTreeMap::new();
         for message in self.0 {
-            let lane = message.action_name().map(|name| *named.entry(name.to_owned()).or_insert(lanes.len()));
+            let lane = message
+                .action_name()
+                .map(|name| *named.entry(name.to_owned()).or_insert(lanes.len()));
             match lane.and_then(|lane| lanes.get_mut(lane)) {
                 Some(lane) => lane.push(message),
                 None => lanes.push(vec![message]),
@@ -71,10 +73,14 @@ impl Message {
         let record = Fields::of(record.get());
         let text = |name: &str| record.as_ref().and_then(|record| record.text(name));
         let id = text("messageId").unwrap_or_default();
-        let attributes = record.as_ref().and_then(|record| Fields::of(record.get("attributes")?.get()));
+        let attributes =
+            record.as_ref().and_then(|record| Fields::of(record.get("attributes")?.get()));
         // A string of milliseconds; whoever makes events by hand may write a number.
-        let sent =
-            attributes.and_then(|attributes| attributes.get("SentTimestamp")?.get().trim_matches('"').parse().ok()).unwrap_or(u64::MAX);
+        let sent = attributes
+            .and_then(|attributes| {
+                attributes.get("SentTimestamp")?.get().trim_matches('"').parse().ok()
+            })
+            .unwrap_or(u64::MAX);
         let content = text("body").map_or(Content::Unreadable, |body| Content::read(&body, &id));
         Self { id, content, sent }
     }
@@ -101,7 +107,10 @@ impl Content {
             return Self::Unreadable;
         }
         let value = value_of(body);
-        Self::Requested(Box::new(Requested::message(Call::read("", value.as_ref(), false), id.to_owned())))
+        Self::Requested(Box::new(Requested::message(
+            Call::read("", value.as_ref(), false),
+            id.to_owned(),
+        )))
     }
 }
 

@@ -18,8 +18,9 @@ use super::{
     properties::{Reader, Spelling, text_of},
 };
 use crate::mitigation::{
-    Action, ActionName, Change, Create, Definition, Delete, Failure, Foreign, OnConflict, Outcome, Owner, Problem, Problems, Replay,
-    Request, RoleArn, StackId, Tags, Task, Text, Update, Verdict, beginning,
+    Action, ActionName, Change, Create, Definition, Delete, Failure, Foreign, OnConflict, Outcome,
+    Owner, Problem, Problems, Replay, Request, RoleArn, StackId, Tags, Task, Text, Update, Verdict,
+    beginning,
 };
 
 /// The longest document that CloudFormation takes, in bytes.
@@ -87,7 +88,11 @@ impl Envelope {
     #[must_use]
     pub fn read(fields: &Fields<'_>) -> Self {
         let value = |name: &str| fields.get(name).and_then(|raw| value_of(raw.get()));
-        let text = |name: &str| value(name).and_then(|value| text_of(&value, Spelling::CloudFormation)).unwrap_or_default();
+        let text = |name: &str| {
+            value(name)
+                .and_then(|value| text_of(&value, Spelling::CloudFormation))
+                .unwrap_or_default()
+        };
         Self {
             response_url: text("ResponseURL"),
             request_type: value("RequestType"),
@@ -111,7 +116,10 @@ impl Envelope {
     /// `RequestType`, as given.
     #[must_use]
     pub fn request_type(&self) -> String {
-        self.request_type.as_ref().and_then(|value| text_of(value, Spelling::CloudFormation)).unwrap_or_default()
+        self.request_type
+            .as_ref()
+            .and_then(|value| text_of(value, Spelling::CloudFormation))
+            .unwrap_or_default()
     }
 
     /// `RequestId`, as given.
@@ -129,8 +137,14 @@ impl Envelope {
     /// `ServiceTimeout`: how long CloudFormation waits for the answer, 1 to 3600 s; what it cannot be is not looked at.
     #[must_use]
     pub fn service_timeout(&self) -> Option<Duration> {
-        let seconds = text_of(self.properties.members.get("ServiceTimeout")?, Spelling::CloudFormation)?;
-        seconds.trim().parse().ok().filter(|seconds| (1..=3600).contains(seconds)).map(Duration::from_secs)
+        let seconds =
+            text_of(self.properties.members.get("ServiceTimeout")?, Spelling::CloudFormation)?;
+        seconds
+            .trim()
+            .parse()
+            .ok()
+            .filter(|seconds| (1..=3600).contains(seconds))
+            .map(Duration::from_secs)
     }
 
     /// What is to be done, in the function's own `home`.
@@ -145,8 +159,13 @@ impl Envelope {
             ("Delete", Ok(stack)) => Ok(self.delete(&stack)),
             ("Delete", Err(problems)) => {
                 let why = Failure::invalid(problems).message(usize::MAX);
-                let notice = format!("nothing here can be this resource's, so nothing is deleted: {why}");
-                return Ask::Settled(Ok(Outcome { verdict: Verdict::Left, action: None, notice: Some(notice) }));
+                let notice =
+                    format!("nothing here can be this resource's, so nothing is deleted: {why}");
+                return Ask::Settled(Ok(Outcome {
+                    verdict: Verdict::Left,
+                    action: None,
+                    notice: Some(notice),
+                }));
             }
             ("Create" | "Update", Ok(stack)) => self.declare(&stack, request_type == "Update"),
             // All that is wrong at once: the properties are read although they cannot be used.
@@ -186,7 +205,8 @@ impl Envelope {
             });
         }
         if self.logical_id.is_empty() {
-            problems.push(Problem::missing("LogicalResourceId", "the resource's name in its template"));
+            problems
+                .push(Problem::missing("LogicalResourceId", "the resource's name in its template"));
         }
         stack.filter(|_| problems.is_empty()).ok_or(problems)
     }
@@ -195,31 +215,60 @@ impl Envelope {
     fn declare(&self, stack: &StackId, is_update: bool) -> Result<Request, Problems> {
         let desired = self.desired(Some(stack));
         if is_update && self.physical_id.is_empty() {
-            let mut problems = vec![Problem::missing("PhysicalResourceId", "the id that an earlier answer gave")];
+            let mut problems =
+                vec![Problem::missing("PhysicalResourceId", "the id that an earlier answer gave")];
             problems.extend(desired.err().unwrap_or_default());
             return Err(problems);
         }
         let Desired { name, definition, tags, on_conflict } = desired?;
-        let old_name = if self.old_properties.is_object() { self.old_properties.name(stack, &self.logical_id) } else { None };
-        let leftover = old_name.filter(|old| is_update && old.as_str() != self.physical_id && *old != name);
+        let old_name = if self.old_properties.is_object() {
+            self.old_properties.name(stack, &self.logical_id)
+        } else {
+            None
+        };
+        let leftover =
+            old_name.filter(|old| is_update && old.as_str() != self.physical_id && *old != name);
         let task = if is_update && name.as_str() == self.physical_id {
             let forgotten = self.old_properties.tag_keys();
             Task::Update(Update { name, change: Change::Whole(definition), tags, forgotten })
         } else {
-            Task::Create(Create { name, definition, tags, on_conflict, replay: Replay::Converge, undo: is_update })
+            Task::Create(Create {
+                name,
+                definition,
+                tags,
+                on_conflict,
+                replay: Replay::Converge,
+                undo: is_update,
+            })
         };
-        Ok(Request { task, owner: Owner::stack(stack, &self.logical_id), place: Some(stack.place.clone()), leftover })
+        Ok(Request {
+            task,
+            owner: Owner::stack(stack, &self.logical_id),
+            place: Some(stack.place.clone()),
+            leftover,
+        })
     }
 
     fn desired(&self, stack: Option<&StackId>) -> Result<Desired, Problems> {
-        const KNOWN: [&str; 7] = ["actionName", "roleArn", "actionParams", "tags", "onConflict", "serviceToken", "serviceTimeout"];
+        const KNOWN: [&str; 7] = [
+            "actionName",
+            "roleArn",
+            "actionParams",
+            "tags",
+            "onConflict",
+            "serviceToken",
+            "serviceTimeout",
+        ];
 
         if let Some(fault) = &self.properties.fault {
             return Err(vec![fault.clone()]);
         }
         let mut reader = Reader::new(Spelling::CloudFormation);
         for name in &self.properties.unreadable {
-            reader.note(Problem::other(name, "cannot be read: it is nested too deeply, or holds what is no number or no Unicode"));
+            reader.note(Problem::other(
+                name,
+                "cannot be read: it is nested too deeply, or holds what is no number or no Unicode",
+            ));
         }
         let members = reader.object("", Some(&self.properties.members), &KNOWN);
         let name = reader.member(&members, "actionName");
@@ -257,7 +306,12 @@ impl Envelope {
     pub fn answer(&self, result: &Result<Outcome, Failure>) -> String {
         const LEAST_REASON: usize = 128;
 
-        let echo = Echo { stack: &self.stack_id, request: &self.request_id, logical: &self.logical_id, physical: &self.physical_id };
+        let echo = Echo {
+            stack: &self.stack_id,
+            request: &self.request_id,
+            logical: &self.logical_id,
+            physical: &self.physical_id,
+        };
         let bare = self.written(result, &echo, 0);
         if result.is_ok() && bare.len() <= LONGEST {
             return bare;
@@ -265,7 +319,8 @@ impl Envelope {
         if bare.len() + LEAST_REASON <= LONGEST {
             return self.written(result, &echo, LONGEST - bare.len());
         }
-        let [stack, request, logical] = [&self.stack_id, &self.request_id, &self.logical_id].map(|text| beginning(text, 512));
+        let [stack, request, logical] =
+            [&self.stack_id, &self.request_id, &self.logical_id].map(|text| beginning(text, 512));
         let physical = &beginning(&self.physical_id, 1024);
         let echo = Echo { stack: &stack, request: &request, logical: &logical, physical };
         let room = LONGEST.saturating_sub(self.written(result, &echo, 0).len());
@@ -275,7 +330,11 @@ impl Envelope {
     fn written(&self, result: &Result<Outcome, Failure>, echo: &Echo<'_>, room: usize) -> String {
         let marker;
         let request_type = self.request_type();
-        let action = result.as_ref().ok().and_then(|outcome| outcome.action.as_ref()).filter(|_| request_type != "Delete");
+        let action = result
+            .as_ref()
+            .ok()
+            .and_then(|outcome| outcome.action.as_ref())
+            .filter(|_| request_type != "Delete");
         let document = Document {
             status: if result.is_ok() { Status::Success } else { Status::Failed },
             reason: result.as_ref().err().map(|failure| failure.reason(room)),
@@ -297,7 +356,8 @@ impl Envelope {
 
     /// The physical id of what was not made: the colon makes sure that it is no action's name.
     fn marker(&self) -> String {
-        let name = StackId::parse(&self.stack_id).map(|stack| ActionName::generated(&stack, &self.logical_id));
+        let name = StackId::parse(&self.stack_id)
+            .map(|stack| ActionName::generated(&stack, &self.logical_id));
         format!("not-created:{}", name.as_ref().map_or("unknown", ActionName::as_str))
     }
 }
@@ -321,11 +381,17 @@ struct Echo<'a> {
 impl Properties {
     fn read(path: &str, fields: &Fields<'_>) -> Self {
         let Some(raw) = fields.get(path) else {
-            return Self { fault: Some(Problem::missing(path, "an object with RoleArn and ActionParams")), ..Self::default() };
+            return Self {
+                fault: Some(Problem::missing(path, "an object with RoleArn and ActionParams")),
+                ..Self::default()
+            };
         };
         match value_of(raw.get()) {
             Some(members @ Value::Object(_)) => Self { members, ..Self::default() },
-            Some(other) => Self { fault: Some(Problem::illegal(path, &other.to_string(), "an object")), ..Self::default() },
+            Some(other) => Self {
+                fault: Some(Problem::illegal(path, &other.to_string(), "an object")),
+                ..Self::default()
+            },
             None => Self::read_apart(path, raw.get()),
         }
     }
@@ -333,7 +399,10 @@ impl Properties {
     /// Reads member by member, so that one that cannot be read does not take the rest along.
     fn read_apart(path: &str, text: &str) -> Self {
         let Some(fields) = Fields::of(text) else {
-            return Self { fault: Some(Problem::other(path, "is no object that can be read")), ..Self::default() };
+            return Self {
+                fault: Some(Problem::other(path, "is no object that can be read")),
+                ..Self::default()
+            };
         };
         let mut properties = Self::default();
         let mut members = serde_json::Map::new();
@@ -357,7 +426,11 @@ impl Properties {
         if self.unreadable.iter().any(|name| name == "ActionName") {
             return None;
         }
-        match self.members.get("ActionName").filter(|name| !name.is_null() && name.as_str() != Some("")) {
+        match self
+            .members
+            .get("ActionName")
+            .filter(|name| !name.is_null() && name.as_str() != Some(""))
+        {
             None => Some(ActionName::generated(stack, logical_id)),
             Some(name) => ActionName::parse(&text_of(name, Spelling::CloudFormation)?),
         }
@@ -366,7 +439,10 @@ impl Properties {
     /// The keys of the tags that are given, read leniently: those that the provider would have taken.
     fn tag_keys(&self) -> Vec<String> {
         let tags = self.members.get("Tags").and_then(Value::as_array);
-        let keys = tags.into_iter().flatten().filter_map(|tag| text_of(tag.get("Key")?, Spelling::CloudFormation));
+        let keys = tags
+            .into_iter()
+            .flatten()
+            .filter_map(|tag| text_of(tag.get("Key")?, Spelling::CloudFormation));
         keys.filter(|key| Tags::key_fault(key).is_none()).collect()
     }
 }

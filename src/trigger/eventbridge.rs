@@ -65,12 +65,21 @@ impl Event {
             return Err(Unrecognized::AnotherDetailType);
         }
         let id = text("id");
-        let detail = fields.get("detail").map_or(Some(Value::Null), |detail| value_of(detail.get()));
+        let detail =
+            fields.get("detail").map_or(Some(Value::Null), |detail| value_of(detail.get()));
         let mut call = Call::read("detail", detail.as_ref(), false);
         if id.is_empty() {
-            call = call.refused(vec![Problem::missing("id", "the event's id, by which a second delivery is recognised")]);
+            call = call.refused(vec![Problem::missing(
+                "id",
+                "the event's id, by which a second delivery is recognised",
+            )]);
         }
-        Ok(Self::Requested(Box::new(Requested { call, owner: Owner::event(&source, &id), id, source })))
+        Ok(Self::Requested(Box::new(Requested {
+            call,
+            owner: Owner::event(&source, &id),
+            id,
+            source,
+        })))
     }
 }
 
@@ -78,7 +87,11 @@ impl Requested {
     /// A request that is no event itself, as a queue's message may be.
     #[must_use]
     pub fn message(call: Call, id: String) -> Self {
-        let call = if id.is_empty() { call.refused(vec![Problem::missing("messageId", "the message's id")]) } else { call };
+        let call = if id.is_empty() {
+            call.refused(vec![Problem::missing("messageId", "the message's id")])
+        } else {
+            call
+        };
         Self { call, owner: Owner::message(&id), id, source: "aws:sqs".to_owned() }
     }
 
@@ -96,7 +109,11 @@ impl Requested {
         document.request_source = Some(&self.source);
         ResultEvent {
             detail_type: if result.is_ok() { SUCCEEDED } else { FAILED },
-            resource: result.as_ref().ok().and_then(|outcome| outcome.action.as_ref()).map(|action| action.arn.clone()),
+            resource: result
+                .as_ref()
+                .ok()
+                .and_then(|outcome| outcome.action.as_ref())
+                .map(|action| action.arn.clone()),
             detail: serde_json::to_string(&document).unwrap_or_default(),
         }
     }

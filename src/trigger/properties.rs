@@ -5,8 +5,8 @@
 use serde_json::{Map, Value};
 
 use crate::mitigation::{
-    CertificateAction, Flag, LogLevel, OnConflict, Params, PolicyTemplate, Problem, Problems, RoleArn, Tags, Text, ThingGroupName,
-    ThingGroupNames, TopicArn,
+    CertificateAction, Flag, LogLevel, OnConflict, Params, PolicyTemplate, Problem, Problems,
+    RoleArn, Tags, Text, ThingGroupName, ThingGroupNames, TopicArn,
 };
 
 /// How names are written.
@@ -23,7 +23,9 @@ impl Spelling {
     fn is_name(self, name: &str, given: &str) -> bool {
         match (self, name.split_at_checked(1), given.split_at_checked(1)) {
             (Self::CloudFormation, Some((first, rest)), Some((given_first, given_rest))) => {
-                rest == given_rest && first.eq_ignore_ascii_case(given_first) && given_first.bytes().all(|b| b.is_ascii_uppercase())
+                rest == given_rest
+                    && first.eq_ignore_ascii_case(given_first)
+                    && given_first.bytes().all(|b| b.is_ascii_uppercase())
             }
             _ => name == given,
         }
@@ -33,7 +35,9 @@ impl Spelling {
     fn name(self, name: &str) -> String {
         let mut letters = name.chars();
         match (self, letters.next()) {
-            (Self::CloudFormation, Some(first)) => first.to_ascii_uppercase().to_string() + letters.as_str(),
+            (Self::CloudFormation, Some(first)) => {
+                first.to_ascii_uppercase().to_string() + letters.as_str()
+            }
             _ => name.to_owned(),
         }
     }
@@ -81,7 +85,12 @@ impl Reader {
     }
 
     /// The members of the object `value` at `path`, of which none may be other than `known` (in the API's spelling).
-    pub fn object<'v>(&mut self, path: &str, value: Option<&'v Value>, known: &[&str]) -> Members<'v> {
+    pub fn object<'v>(
+        &mut self,
+        path: &str,
+        value: Option<&'v Value>,
+        known: &[&str],
+    ) -> Members<'v> {
         let map = match value {
             None | Some(Value::Null) => None,
             Some(Value::Object(map)) => Some(map),
@@ -94,7 +103,12 @@ impl Reader {
         let is_unknown = |name: &str| !known.iter().any(|known| spelling.is_name(known, name));
         for (name, value) in map.into_iter().flatten().filter(|(name, _)| is_unknown(name)) {
             let known: Vec<String> = known.iter().map(|name| spelling.name(name)).collect();
-            self.problems.push(Problem::unknown(&join(path, name), name, &value.to_string(), &known));
+            self.problems.push(Problem::unknown(
+                &join(path, name),
+                name,
+                &value.to_string(),
+                &known,
+            ));
         }
         Members { path: path.to_owned(), map }
     }
@@ -146,33 +160,48 @@ impl Reader {
             }
             return None;
         };
-        let item = |(index, value)| Node { path: format!("{}[{index}]", node.path), value: Some(value) };
+        let item =
+            |(index, value)| Node { path: format!("{}[{index}]", node.path), value: Some(value) };
         Some(items.iter().enumerate().map(item).collect())
     }
 
     /// `actionParams`: exactly one of six kinds.
     pub fn params(&mut self, node: &Node<'_>) -> Option<Params> {
         let spelling = self.spelling;
-        let legal = || format!("an object with one of {}", KINDS.map(|kind| spelling.name(kind)).join(", "));
+        let legal = || {
+            format!("an object with one of {}", KINDS.map(|kind| spelling.name(kind)).join(", "))
+        };
         let Some(value) = node.value else {
             self.problems.push(Problem::missing(&node.path, &legal()));
             return None;
         };
         let members = self.object(&node.path, Some(value), &KINDS);
         let before = self.problems.len();
-        let given: Vec<(&str, Node<'_>)> = KINDS.iter().map(|kind| (*kind, self.member(&members, kind))).collect();
-        let mut params: Vec<Option<Params>> =
-            given.iter().filter(|(_, node)| node.value.is_some()).map(|(kind, node)| self.params_of(kind, node)).collect();
+        let given: Vec<(&str, Node<'_>)> =
+            KINDS.iter().map(|kind| (*kind, self.member(&members, kind))).collect();
+        let mut params: Vec<Option<Params>> = given
+            .iter()
+            .filter(|(_, node)| node.value.is_some())
+            .map(|(kind, node)| self.params_of(kind, node))
+            .collect();
         match params.len() {
             1 => params.pop().flatten(),
-            0 if members.map.is_none_or(Map::is_empty) && before == self.problems.len() && value.is_object() => {
+            0 if members.map.is_none_or(Map::is_empty)
+                && before == self.problems.len()
+                && value.is_object() =>
+            {
                 self.problems.push(Problem::missing(&node.path, &legal()));
                 None
             }
             0 => None,
             _ => {
-                let names: Vec<&str> = members.map.into_iter().flatten().map(|(name, _)| name.as_str()).collect();
-                self.problems.push(Problem::illegal(&node.path, &names.join(" and "), "exactly one kind of parameters"));
+                let names: Vec<&str> =
+                    members.map.into_iter().flatten().map(|(name, _)| name.as_str()).collect();
+                self.problems.push(Problem::illegal(
+                    &node.path,
+                    &names.join(" and "),
+                    "exactly one kind of parameters",
+                ));
                 None
             }
         }
@@ -185,16 +214,30 @@ impl Reader {
         }
         match kind {
             "addThingsToThingGroupParams" => {
-                let members = self.object(&node.path, node.value, &["thingGroupNames", "overrideDynamicGroups"]);
-                let thing_group_names = self.thing_group_names(&self.member(&members, "thingGroupNames"));
-                let override_dynamic_groups = self.flag(&self.member(&members, "overrideDynamicGroups"))?;
-                Some(Params::AddThingsToThingGroup { thing_group_names: thing_group_names?, override_dynamic_groups })
+                let members = self.object(
+                    &node.path,
+                    node.value,
+                    &["thingGroupNames", "overrideDynamicGroups"],
+                );
+                let thing_group_names =
+                    self.thing_group_names(&self.member(&members, "thingGroupNames"));
+                let override_dynamic_groups =
+                    self.flag(&self.member(&members, "overrideDynamicGroups"))?;
+                Some(Params::AddThingsToThingGroup {
+                    thing_group_names: thing_group_names?,
+                    override_dynamic_groups,
+                })
             }
             "enableIoTLoggingParams" => {
-                let members = self.object(&node.path, node.value, &["logLevel", "roleArnForLogging"]);
+                let members =
+                    self.object(&node.path, node.value, &["logLevel", "roleArnForLogging"]);
                 let log_level: Option<LogLevel> = self.text(&self.member(&members, "logLevel"));
-                let role_arn_for_logging: Option<RoleArn> = self.text(&self.member(&members, "roleArnForLogging"));
-                Some(Params::EnableIoTLogging { log_level: log_level?, role_arn_for_logging: role_arn_for_logging? })
+                let role_arn_for_logging: Option<RoleArn> =
+                    self.text(&self.member(&members, "roleArnForLogging"));
+                Some(Params::EnableIoTLogging {
+                    log_level: log_level?,
+                    role_arn_for_logging: role_arn_for_logging?,
+                })
             }
             "publishFindingToSnsParams" => {
                 let topic_arn: Option<TopicArn> = self.only(node, "topicArn");
@@ -241,16 +284,25 @@ impl Reader {
         let mut tags = Tags::default();
         if items.len() > Tags::MOST {
             let value = format!("a list of {}", items.len());
-            self.problems.push(Problem::illegal(&node.path, &value, "at most 49 tags, as one of the service's 50 is the provider's"));
+            self.problems.push(Problem::illegal(
+                &node.path,
+                &value,
+                "at most 49 tags, as one of the service's 50 is the provider's",
+            ));
         }
         for item in &items {
             let members = self.object(&item.path, item.value, &["Key", "Value"]);
             if item.value.is_some_and(Value::is_null) {
-                self.problems.push(Problem::illegal(&item.path, "null", "an object with Key and Value"));
+                self.problems.push(Problem::illegal(
+                    &item.path,
+                    "null",
+                    "an object with Key and Value",
+                ));
             }
             let (key, value) = (self.member(&members, "Key"), self.member(&members, "Value"));
             let no_value = value.value.is_none() && self.spelling == Spelling::Api;
-            let key_text = if members.map.is_some() { self.part_of_tag(&key, Tags::key_fault) } else { None };
+            let key_text =
+                if members.map.is_some() { self.part_of_tag(&key, Tags::key_fault) } else { None };
             let value_text = match members.map {
                 None => None,
                 Some(_) if no_value => Some(String::new()),
@@ -259,13 +311,21 @@ impl Reader {
             if let (Some(key_text), Some(value_text)) = (key_text, value_text)
                 && !tags.set(key_text.as_str(), value_text)
             {
-                self.problems.push(Problem::illegal(&key.path, &format!("{key_text:?}"), "a key that no other tag has"));
+                self.problems.push(Problem::illegal(
+                    &key.path,
+                    &format!("{key_text:?}"),
+                    "a key that no other tag has",
+                ));
             }
         }
         tags
     }
 
-    fn part_of_tag(&mut self, node: &Node<'_>, fault: fn(&str) -> Option<&'static str>) -> Option<String> {
+    fn part_of_tag(
+        &mut self,
+        node: &Node<'_>,
+        fault: fn(&str) -> Option<&'static str>,
+    ) -> Option<String> {
         let Some(value) = node.value else {
             self.problems.push(Problem::missing(&node.path, "a string"));
             return None;
@@ -283,12 +343,23 @@ impl Reader {
     /// `onConflict`; absent is to fail.
     pub fn on_conflict(&mut self, node: &Node<'_>) -> Option<OnConflict> {
         let Some(value) = node.value else { return Some(OnConflict::Fail) };
-        let words = [("fail", OnConflict::Fail), ("adopt", OnConflict::Adopt), ("overwrite", OnConflict::Overwrite)];
+        let words = [
+            ("fail", OnConflict::Fail),
+            ("adopt", OnConflict::Adopt),
+            ("overwrite", OnConflict::Overwrite),
+        ];
         let spelled = words.map(|(word, on_conflict)| (self.spelling.name(word), on_conflict));
-        let found = spelled.iter().find(|(word, _)| value.as_str() == Some(word)).map(|(_, on_conflict)| *on_conflict);
+        let found = spelled
+            .iter()
+            .find(|(word, _)| value.as_str() == Some(word))
+            .map(|(_, on_conflict)| *on_conflict);
         if found.is_none() {
             let [fail, adopt, overwrite] = spelled.map(|(word, _)| word);
-            self.problems.push(Problem::illegal(&node.path, &value.to_string(), &format!("{fail}, {adopt} or {overwrite}")));
+            self.problems.push(Problem::illegal(
+                &node.path,
+                &value.to_string(),
+                &format!("{fail}, {adopt} or {overwrite}"),
+            ));
         }
         found
     }
@@ -330,7 +401,9 @@ const KINDS: [&str; 6] = [
 pub fn text_of(value: &Value, spelling: Spelling) -> Option<String> {
     match value {
         Value::String(text) => Some(text.clone()),
-        Value::Bool(_) | Value::Number(_) if spelling == Spelling::CloudFormation => Some(value.to_string()),
+        Value::Bool(_) | Value::Number(_) if spelling == Spelling::CloudFormation => {
+            Some(value.to_string())
+        }
         _ => None,
     }
 }

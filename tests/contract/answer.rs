@@ -26,7 +26,13 @@ fn amz_date(seconds: i64) -> String {
     let (days, second) = (then / 86_400, then % 86_400);
     let mut year = 1970;
     let mut day = days;
-    let length = |year: u64| if year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400)) { 366 } else { 365 };
+    let length = |year: u64| {
+        if year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400)) {
+            366
+        } else {
+            365
+        }
+    };
     while day >= length(year) {
         day -= length(year);
         year += 1;
@@ -38,7 +44,14 @@ fn amz_date(seconds: i64) -> String {
         day -= months[month];
         month += 1;
     }
-    format!("{year:04}{:02}{:02}T{:02}{:02}{:02}Z", month + 1, day + 1, second / 3600, second / 60 % 60, second % 60)
+    format!(
+        "{year:04}{:02}{:02}T{:02}{:02}{:02}Z",
+        month + 1,
+        day + 1,
+        second / 3600,
+        second / 60 % 60,
+        second % 60
+    )
 }
 
 #[tokio::test]
@@ -92,7 +105,10 @@ async fn a_hanging_service_is_answered_for_before_the_deadline() {
         let played = world.play(&create()).await;
         played.failed("InternalFailureException");
         let left = Duration::from_secs(seconds).saturating_sub(played.answered_after.unwrap());
-        assert!(left >= Duration::from_secs(seconds).div_f64(10.0).min(Duration::from_secs(1)), "{left:?} left of {seconds} s");
+        assert!(
+            left >= Duration::from_secs(seconds).div_f64(10.0).min(Duration::from_secs(1)),
+            "{left:?} left of {seconds} s"
+        );
         assert!(played.returned.is_ok());
     }
 }
@@ -121,7 +137,11 @@ async fn service_timeout_is_an_earlier_deadline_and_counts_from_the_signing_of_t
         let event = json!({ "ResponseURL": url, "ResourceProperties": { "ServiceTimeout": service_timeout } });
         let played = world.play_to(&key, merged(create(), &event)).await;
         played.failed("InternalFailureException");
-        assert!(played.answered_after.unwrap().as_secs_f64() < most * 0.9, "{:?}", played.answered_after);
+        assert!(
+            played.answered_after.unwrap().as_secs_f64() < most * 0.9,
+            "{:?}",
+            played.answered_after
+        );
     }
 }
 
@@ -138,9 +158,11 @@ async fn an_expired_url_makes_no_call_and_is_told_apart() {
         assert_eq!(played.returned, Ok(json!({ "status": "EXPIRED" })));
         assert_eq!((played.puts, played.calls.len()), (0, 0));
     }
-    for parameters in
-        [format!("X-Amz-Date={}&X-Amz-Expires=7200", amz_date(-7000)), "Expires=99999999999".to_owned(), "Expires=x".to_owned()]
-    {
+    for parameters in [
+        format!("X-Amz-Date={}&X-Amz-Expires=7200", amz_date(-7000)),
+        "Expires=99999999999".to_owned(),
+        "Expires=x".to_owned(),
+    ] {
         let (key, url) = world.response_url(&parameters);
         world.play_to(&key, merged(create(), &json!({ "ResponseURL": url }))).await.succeeded();
     }
@@ -149,9 +171,15 @@ async fn an_expired_url_makes_no_call_and_is_told_apart() {
 #[tokio::test]
 async fn another_host_is_not_answered_and_no_work_is_done() {
     let world = world().await;
-    for url in ["https://example.com/x", "http://localhost:1/x", "", "no url", "https://user@127.0.0.1/x"] {
+    for url in
+        ["https://example.com/x", "http://localhost:1/x", "", "no url", "https://user@127.0.0.1/x"]
+    {
         let played = world.play_to("none", merged(create(), &json!({ "ResponseURL": url }))).await;
-        assert_eq!(played.returned.as_ref().unwrap_err()["errorType"], "ForbiddenResponseUrl", "{url}");
+        assert_eq!(
+            played.returned.as_ref().unwrap_err()["errorType"],
+            "ForbiddenResponseUrl",
+            "{url}"
+        );
         assert!(played.calls.is_empty());
     }
 }
@@ -172,13 +200,16 @@ async fn what_is_no_request_is_unrecognized_and_the_function_goes_on() {
         "{\"a\":",
         "\u{feff}{}",
     ] {
-        let returned = world.aws.lambda.invoke(payload.into(), Duration::from_secs(5), &world.arn).await;
+        let returned =
+            world.aws.lambda.invoke(payload.into(), Duration::from_secs(5), &world.arn).await;
         assert_eq!(returned.unwrap_err()["errorType"], "UnrecognizedEvent", "{payload}");
     }
-    let returned = world.aws.lambda.invoke(vec![0xff, 0xfe, b'{'], Duration::from_secs(5), &world.arn).await;
+    let returned =
+        world.aws.lambda.invoke(vec![0xff, 0xfe, b'{'], Duration::from_secs(5), &world.arn).await;
     assert_eq!(returned.unwrap_err()["errorType"], "UnrecognizedEvent");
     let deep = "[".repeat(100_000);
-    let returned = world.aws.lambda.invoke(deep.into_bytes(), Duration::from_secs(5), &world.arn).await;
+    let returned =
+        world.aws.lambda.invoke(deep.into_bytes(), Duration::from_secs(5), &world.arn).await;
     assert_eq!(returned.unwrap_err()["errorType"], "UnrecognizedEvent");
     world.play(&create()).await.succeeded();
     assert!(world.function.is_running());
@@ -206,8 +237,13 @@ async fn half_broken_envelopes_are_answered() {
         assert!(played.failed("InvalidRequestException").reason().contains("ResourceProperties"));
     }
     for kind in ["Create", "Update"] {
-        let played = world.play(&merged(create(), &json!({ "RequestType": kind, "StackId": null }))).await;
-        assert!(!played.failed("InvalidRequestException").reason().contains("RequestType"), "{}", played.reason());
+        let played =
+            world.play(&merged(create(), &json!({ "RequestType": kind, "StackId": null }))).await;
+        assert!(
+            !played.failed("InvalidRequestException").reason().contains("RequestType"),
+            "{}",
+            played.reason()
+        );
     }
     let (key, url) = world.response_url("");
     let mut event = create();
@@ -227,20 +263,40 @@ async fn half_broken_envelopes_are_answered() {
 async fn one_property_that_cannot_be_read_does_not_take_the_rest_along() {
     let world = world().await;
     world.play(&create()).await.succeeded();
-    for odd in [format!("{}{}", "[".repeat(200), "]".repeat(200)), "1e999".to_owned(), "\"\\ud800\"".to_owned()] {
+    for odd in [
+        format!("{}{}", "[".repeat(200), "]".repeat(200)),
+        "1e999".to_owned(),
+        "\"\\ud800\"".to_owned(),
+    ] {
         let send = async |event: Value| {
             let (key, url) = world.response_url("");
-            let text = merged(event, &json!({ "ResponseURL": url, "ResourceProperties": { "Odd": "ODD" } })).to_string();
+            let text = merged(
+                event,
+                &json!({ "ResponseURL": url, "ResourceProperties": { "Odd": "ODD" } }),
+            )
+            .to_string();
             let text = text.replace("\"ODD\"", &odd);
-            world.aws.lambda.invoke(text.into_bytes(), Duration::from_secs(5), &world.arn).await.unwrap();
+            world
+                .aws
+                .lambda
+                .invoke(text.into_bytes(), Duration::from_secs(5), &world.arn)
+                .await
+                .unwrap();
             world.aws.bucket.puts(&key)[0].document()
         };
         let failed = send(create()).await;
         let reason = failed["Reason"].as_str().unwrap();
         assert!(reason.contains("Odd: cannot be read") && !reason.contains("missing"), "{reason}");
-        let deleted = send(merged(create(), &json!({ "RequestType": "Delete", "PhysicalResourceId": "not-created:x" }))).await;
+        let deleted = send(merged(
+            create(),
+            &json!({ "RequestType": "Delete", "PhysicalResourceId": "not-created:x" }),
+        ))
+        .await;
         assert_eq!(deleted["Status"], "SUCCESS");
-        assert!(world.aws.iot.actions().is_empty(), "the name that the properties give was not looked under");
+        assert!(
+            world.aws.iot.actions().is_empty(),
+            "the name that the properties give was not looked under"
+        );
         world.play(&create()).await.succeeded();
     }
 }
@@ -251,15 +307,26 @@ async fn an_unknown_request_type_hides_no_other_problem() {
     let event = json!({ "RequestType": {}, "StackId": "x", "ResourceProperties": { "RoleArn": "short", "Tagz": 1 } });
     let played = world.play(&merged(create(), &event)).await;
     for said in ["RequestType: {}", "StackId: \"x\"", "RoleArn: \"short\"", "Tagz: unknown"] {
-        assert!(played.failed("InvalidRequestException").reason().contains(said), "{}", played.reason());
+        assert!(
+            played.failed("InvalidRequestException").reason().contains(said),
+            "{}",
+            played.reason()
+        );
     }
 }
 
 #[tokio::test]
 async fn an_update_without_a_physical_id_is_a_problem() {
     let world = world().await;
-    let played = world.play(&merged(sample("update.json"), &json!({ "PhysicalResourceId": null }))).await;
-    assert!(played.failed("InvalidRequestException").called(&[]).reason().contains("PhysicalResourceId: missing"));
+    let played =
+        world.play(&merged(sample("update.json"), &json!({ "PhysicalResourceId": null }))).await;
+    assert!(
+        played
+            .failed("InvalidRequestException")
+            .called(&[])
+            .reason()
+            .contains("PhysicalResourceId: missing")
+    );
 }
 
 #[tokio::test]
@@ -305,19 +372,30 @@ async fn every_problem_is_named_at_once() {
         assert!(played.reason().contains(said), "{} lacks {said}", played.reason());
     }
     assert!(played.physical_id().contains(':'), "a marker can be no action's name");
-    let update = merged(sample("create-invalid.json"), &json!({ "RequestType": "Update", "PhysicalResourceId": "kept" }));
-    assert_eq!(world.play(&update).await.failed("InvalidRequestException").called(&[]).physical_id(), "kept");
+    let update = merged(
+        sample("create-invalid.json"),
+        &json!({ "RequestType": "Update", "PhysicalResourceId": "kept" }),
+    );
+    assert_eq!(
+        world.play(&update).await.failed("InvalidRequestException").called(&[]).physical_id(),
+        "kept"
+    );
 }
 
 #[tokio::test]
 async fn a_reason_that_is_too_long_gives_way_and_says_how_much() {
     let world = world().await;
-    let many: serde_json::Map<String, Value> = (0..300).map(|n| (format!("Property\"{n}\u{1f512}"), json!("\u{1}\u{1}x"))).collect();
-    let played = world.play(&merged(create(), &json!({ "ResourceProperties": many, "LogicalResourceId": "L".repeat(255) }))).await;
+    let many: serde_json::Map<String, Value> =
+        (0..300).map(|n| (format!("Property\"{n}\u{1f512}"), json!("\u{1}\u{1}x"))).collect();
+    let played = world
+        .play(&merged(
+            create(),
+            &json!({ "ResourceProperties": many, "LogicalResourceId": "L".repeat(255) }),
+        ))
+        .await;
     let reason = played.failed("InvalidRequestException").reason();
     assert!(reason.contains("; and ") && reason.ends_with(" more"), "{reason}");
-    let message =
-        json!({ "PhysicalResourceId": "\u{1}".repeat(3000), "RequestType": "\u{1f512}".repeat(3000), "RequestId": "r".repeat(9000) });
+    let message = json!({ "PhysicalResourceId": "\u{1}".repeat(3000), "RequestType": "\u{1f512}".repeat(3000), "RequestId": "r".repeat(9000) });
     world.play(&merged(create(), &message)).await.failed("InvalidRequestException");
 }
 
@@ -336,15 +414,24 @@ async fn a_bad_setting_is_answered_for_and_does_no_work() {
         for event in [create(), sample("update.json"), sample("delete.json")] {
             let played = world.play(&event).await;
             let reason = played.failed("InvalidSetting").called(&[]).reason();
-            assert!(reason.contains(name) && reason.contains(value) && reason.contains("legal is"), "{reason}");
+            assert!(
+                reason.contains(name) && reason.contains(value) && reason.contains("legal is"),
+                "{reason}"
+            );
         }
         let output = world.function.end().await;
         assert!(output.contains("ERROR") && output.contains(name), "{output}");
     }
-    let world = world_with(&[("AWS_ACCESS_KEY_ID", "no key"), ("AWS_SESSION_TOKEN", "a\nsecret")]).await;
+    let world =
+        world_with(&[("AWS_ACCESS_KEY_ID", "no key"), ("AWS_SESSION_TOKEN", "a\nsecret")]).await;
     let played = world.play(&create()).await;
     let reason = played.failed("InvalidSetting").reason();
-    assert!(reason.contains("AWS_ACCESS_KEY_ID") && reason.contains("AWS_SESSION_TOKEN") && !reason.contains("secret\""), "{reason}");
+    assert!(
+        reason.contains("AWS_ACCESS_KEY_ID")
+            && reason.contains("AWS_SESSION_TOKEN")
+            && !reason.contains("secret\""),
+        "{reason}"
+    );
     let world = world_with(&[("AWS_REGION", ""), ("AWS_SECRET_ACCESS_KEY", "")]).await;
     let played = world.play(&create()).await;
     let reason = played.failed("InvalidSetting").reason();
@@ -353,8 +440,14 @@ async fn a_bad_setting_is_answered_for_and_does_no_work() {
 
 #[tokio::test]
 async fn an_empty_setting_is_unset() {
-    let empty =
-        ["ROLE_PROPAGATION_SECONDS", "AWS_ENDPOINT_URL_IOT", "SSL_CERT_FILE", "AWS_SESSION_TOKEN", "RUST_LOG"].map(|name| (name, ""));
+    let empty = [
+        "ROLE_PROPAGATION_SECONDS",
+        "AWS_ENDPOINT_URL_IOT",
+        "SSL_CERT_FILE",
+        "AWS_SESSION_TOKEN",
+        "RUST_LOG",
+    ]
+    .map(|name| (name, ""));
     world_with(&empty).await.play(&create()).await.succeeded();
 }
 
@@ -362,18 +455,34 @@ async fn an_empty_setting_is_unset() {
 async fn no_log_at_any_level_and_no_answer_holds_the_url_a_credential_or_the_payload() {
     for format in ["JSON", "TEXT"] {
         let settings = [
-            ("RUST_LOG", "trace,hyper=trace,aws_smithy_runtime=trace,lambda_runtime=trace,mitigation_action_provider=trace"),
+            (
+                "RUST_LOG",
+                "trace,hyper=trace,aws_smithy_runtime=trace,lambda_runtime=trace,mitigation_action_provider=trace",
+            ),
             ("AWS_LAMBDA_LOG_FORMAT", format),
         ];
         let world = world_with(&settings).await.with_timeout(Duration::from_secs(3));
-        let secret = merged(create(), &json!({ "ResourceProperties": { "Tags": [{ "Key": "k", "Value": "PAYLOADvalue" }] } }));
+        let secret = merged(
+            create(),
+            &json!({ "ResourceProperties": { "Tags": [{ "Key": "k", "Value": "PAYLOADvalue" }] } }),
+        );
         let mut said = vec![world.play(&secret).await];
         world.aws.iot.faults.set("*", Fault::LoseBefore, 1);
         world.aws.bucket.faults.set("PUT", Fault::LoseBefore, 1);
         said.push(world.play(&secret).await);
         world.aws.bucket.faults.set("PUT", Fault::Refuse(403, "SignatureDoesNotMatch"), 1);
         said.push(world.play(&secret).await);
-        said.push(world.play_to("none", merged(secret.clone(), &json!({ "ResponseURL": "https://evil.example/5ec4e75167a7u4e" }))).await);
+        said.push(
+            world
+                .play_to(
+                    "none",
+                    merged(
+                        secret.clone(),
+                        &json!({ "ResponseURL": "https://evil.example/5ec4e75167a7u4e" }),
+                    ),
+                )
+                .await,
+        );
         said.push(world.play(&merged(secret, &json!({ "RequestType": "Nonsense" }))).await);
         let output = world.function.end().await;
         assert!(output.contains("request done"), "{output}");
@@ -402,12 +511,22 @@ async fn the_log_has_one_line_an_outcome_with_what_it_took() {
     let world = world_with(&[("AWS_LAMBDA_LOG_FORMAT", "JSON")]).await;
     world.play(&create()).await.succeeded();
     let output = world.function.end().await;
-    let lines: Vec<Value> = output.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let lines: Vec<Value> =
+        output.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let [line, metrics] = lines.as_slice() else { panic!("{output}") };
     assert!(metrics["_aws"].is_object());
-    assert_eq!((&line["level"], &line["outcome"], &line["operation"]), (&json!("INFO"), &json!("CREATED"), &json!("Create")));
-    assert_eq!((&line["action"], &line["calls"]), (&json!("fleet-deactivate-certificate"), &json!(1)));
-    assert_eq!((&line["subject"], &line["id"]), (&create()["LogicalResourceId"], &create()["RequestId"]));
+    assert_eq!(
+        (&line["level"], &line["outcome"], &line["operation"]),
+        (&json!("INFO"), &json!("CREATED"), &json!("Create"))
+    );
+    assert_eq!(
+        (&line["action"], &line["calls"]),
+        (&json!("fleet-deactivate-certificate"), &json!(1))
+    );
+    assert_eq!(
+        (&line["subject"], &line["id"]),
+        (&create()["LogicalResourceId"], &create()["RequestId"])
+    );
     assert!(line["timestamp"].is_string() && line["milliseconds"].is_number(), "{line}");
 }
 
@@ -431,8 +550,13 @@ async fn over_tls_the_roots_of_ssl_cert_file_are_trusted_in_place_of_the_built_i
     // Nobody has signed its certificate: without the file it is not trusted, and the request fails in time.
     let aws = Aws::start().await;
     let tls = Tls::serve(&aws).await;
-    let world = World::of(aws.clone(), crate::function(&aws, &[("AWS_ENDPOINT_URL", &tls.services.url)]));
-    world.with_timeout(Duration::from_secs(2)).play(&create()).await.failed("InternalFailureException");
+    let world =
+        World::of(aws.clone(), crate::function(&aws, &[("AWS_ENDPOINT_URL", &tls.services.url)]));
+    world
+        .with_timeout(Duration::from_secs(2))
+        .play(&create())
+        .await
+        .failed("InternalFailureException");
 }
 
 #[tokio::test]
@@ -441,7 +565,8 @@ async fn three_hundred_requests_take_one_connection_to_the_service_and_one_to_th
         let aws = Aws::start().await;
         let tls = Tls::serve(&aws).await;
         let [endpoint, roots] = tls.settings();
-        let function = crate::function(&aws, &[endpoint, roots, ("AWS_LAMBDA_INITIALIZATION_TYPE", kind)]);
+        let function =
+            crate::function(&aws, &[endpoint, roots, ("AWS_LAMBDA_INITIALIZATION_TYPE", kind)]);
         let world = World::of(aws, function);
         for _ in 0..300 {
             play_over(&tls, &world).await.succeeded();

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use mitigation_action_provider::mitigation::{
-    Action, ActionName, Code, Failure, Outcome, Owner, Problem, StackId, Standing, Tags, Text, Verdict,
+    Action, ActionName, Code, Failure, Outcome, Owner, Problem, StackId, Standing, Tags, Text,
+    Verdict,
 };
 use proptest::{collection::vec, prelude::*};
 use serde_json::{Value, json};
@@ -11,12 +12,15 @@ use serde_json::{Value, json};
 use crate::validation::envelope;
 
 fn stack(name: &str, uuid: &str) -> StackId {
-    StackId::parse(&format!("arn:aws:cloudformation:eu-west-1:123456789012:stack/{name}/{uuid}")).unwrap()
+    StackId::parse(&format!("arn:aws:cloudformation:eu-west-1:123456789012:stack/{name}/{uuid}"))
+        .unwrap()
 }
 
 fn any_failure() -> impl Strategy<Value = Failure> {
-    let text = any::<String>().prop_map(|text| Failure::new(Code::InternalFailure, text.repeat(40)));
-    let problem = (any::<String>(), any::<String>()).prop_map(|(path, value)| Problem::illegal(&path, &value, "legal"));
+    let text =
+        any::<String>().prop_map(|text| Failure::new(Code::InternalFailure, text.repeat(40)));
+    let problem = (any::<String>(), any::<String>())
+        .prop_map(|(path, value)| Problem::illegal(&path, &value, "legal"));
     prop_oneof![text, vec(problem, 1..200).prop_map(Failure::invalid)]
 }
 
@@ -125,6 +129,7 @@ proptest! {
 
 #[test]
 fn parts_of_an_owner_tag_cannot_be_confused() {
-    let tags = [Owner::event("a/b", "c"), Owner::event("a", "b/c"), Owner::event("a=2Fb", "c")].map(|owner| owner.made().to_owned());
+    let tags = [Owner::event("a/b", "c"), Owner::event("a", "b/c"), Owner::event("a=2Fb", "c")]
+        .map(|owner| owner.made().to_owned());
     assert_eq!(tags, ["event/a=2Fb/c", "event/a/b=2Fc", "event/a=3D2Fb/c"]);
 }

@@ -16,13 +16,18 @@ use crate::{
 /// The metric lines that the function printed, each checked against the format's specification.
 async fn lines(world: World) -> Vec<Value> {
     let output = world.function.end().await;
-    let lines = output.lines().filter(|line| line.contains("\"_aws\"")).map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let lines = output
+        .lines()
+        .filter(|line| line.contains("\"_aws\""))
+        .map(|line| serde_json::from_str::<Value>(line).unwrap());
     lines.inspect(check).collect()
 }
 
 fn check(line: &Value) {
     assert!(line["_aws"]["Timestamp"].is_u64(), "{line}");
-    let [directive] = line["_aws"]["CloudWatchMetrics"].as_array().unwrap().as_slice() else { panic!("{line}") };
+    let [directive] = line["_aws"]["CloudWatchMetrics"].as_array().unwrap().as_slice() else {
+        panic!("{line}")
+    };
     assert_eq!(directive["Namespace"], "MitigationActionProvider");
     assert_eq!(directive["Dimensions"], json!([[], ["Door"]]));
     assert!(line["Door"].is_string());
@@ -44,28 +49,49 @@ async fn invoke(world: &World, name: &str) {
 #[tokio::test]
 async fn each_invocation_counts_its_requests_by_door_operation_and_outcome() {
     let world = world_with(&[("RESULT_EVENT_BUS", "results")]).await;
-    for name in ["create-add-things-to-thing-group", "create-invalid", "event-create", "batch", "direct-describe", "notification"] {
+    for name in [
+        "create-add-things-to-thing-group",
+        "create-invalid",
+        "event-create",
+        "batch",
+        "direct-describe",
+        "notification",
+    ] {
         invoke(&world, &format!("{name}.json")).await;
     }
     let lines = lines(world).await;
     let doors: Vec<&str> = lines.iter().map(|line| line["Door"].as_str().unwrap()).collect();
     assert_eq!(doors, ["cloudformation", "cloudformation", "eventbridge", "sqs", "direct", "sns"]);
-    let counted = |line: usize, names: &[&str]| -> Vec<f64> { names.iter().map(|name| count(&lines[line], name)).collect() };
-    assert_eq!(counted(0, &["Requests", "CreateRequests", "Created", "ServiceCalls"]), [1.0, 1.0, 1.0, 1.0]);
+    let counted = |line: usize, names: &[&str]| -> Vec<f64> {
+        names.iter().map(|name| count(&lines[line], name)).collect()
+    };
+    assert_eq!(
+        counted(0, &["Requests", "CreateRequests", "Created", "ServiceCalls"]),
+        [1.0, 1.0, 1.0, 1.0]
+    );
     assert_eq!(counted(1, &["Requests", "Failed", "ServiceCalls"]), [1.0, 1.0, 0.0]);
     assert!(lines[1]["ServiceCalls"].is_null(), "what is nought is left out");
-    assert_eq!(counted(3, &["Requests", "CreateRequests", "UpdateRequests", "Created", "Updated"]), [3.0, 2.0, 1.0, 2.0, 1.0]);
+    assert_eq!(
+        counted(3, &["Requests", "CreateRequests", "UpdateRequests", "Created", "Updated"]),
+        [3.0, 2.0, 1.0, 2.0, 1.0]
+    );
     assert_eq!(counted(4, &["DescribeRequests", "Failed"]), [1.0, 1.0]);
     assert!(lines.iter().all(|line| count(line, "Duration") > 0.0));
 }
 
 /// The alarms of the template on the function's own metrics: name and threshold.
 fn alarms() -> Vec<(String, f64)> {
-    let template = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("template.yaml")).unwrap();
-    let alarms =
-        template.split("Type: AWS::CloudWatch::Alarm").skip(1).filter(|alarm| alarm.contains("Namespace: MitigationActionProvider"));
+    let template =
+        std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("template.yaml"))
+            .unwrap();
+    let alarms = template
+        .split("Type: AWS::CloudWatch::Alarm")
+        .skip(1)
+        .filter(|alarm| alarm.contains("Namespace: MitigationActionProvider"));
     let value = |alarm: &str, name: &str| {
-        let line = alarm.lines().find_map(|line| line.trim().strip_prefix(&format!("{name}: ")).map(str::to_owned));
+        let line = alarm
+            .lines()
+            .find_map(|line| line.trim().strip_prefix(&format!("{name}: ")).map(str::to_owned));
         line.unwrap_or_else(|| panic!("no {name} in {alarm}"))
     };
     alarms
@@ -84,7 +110,12 @@ fn alarms() -> Vec<(String, f64)> {
 async fn every_alarm_on_the_functions_own_metrics_fires_when_its_time_comes() {
     let world = world_with(&[("RESULT_EVENT_BUS", "results")]).await;
     let params = json!({ "updateDeviceCertificateParams": { "action": "DEACTIVATE" } });
-    world.aws.iot.plant("fleet-quarantine", "arn:aws:iam::123456789012:role/made-by-hand", params, &[(OWNER_TAG, "stack/a/b/C")]);
+    world.aws.iot.plant(
+        "fleet-quarantine",
+        "arn:aws:iam::123456789012:role/made-by-hand",
+        params,
+        &[(OWNER_TAG, "stack/a/b/C")],
+    );
     invoke(&world, "delete.json").await;
     for _ in 0..4 {
         world.aws.iot.faults.set("*", Fault::Throttle, 5);

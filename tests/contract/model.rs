@@ -83,7 +83,10 @@ struct Lane<M> {
 
 impl<M: Model> Lane<M> {
     fn new() -> Self {
-        Self { runtime: tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap(), model: None }
+        Self {
+            runtime: tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap(),
+            model: None,
+        }
     }
 
     /// What has failed may have harmed the instances: others take their place.
@@ -94,7 +97,9 @@ impl<M: Model> Lane<M> {
         let why = match played {
             Ok(Ok(())) => return Ok(()),
             Ok(Err(why)) => why.to_string(),
-            Err(panic) => panic.downcast_ref::<String>().cloned().unwrap_or_else(|| "it panicked".to_owned()),
+            Err(panic) => {
+                panic.downcast_ref::<String>().cloned().unwrap_or_else(|| "it panicked".to_owned())
+            }
         };
         let told = model.told();
         let _context = runtime.enter();
@@ -103,7 +108,11 @@ impl<M: Model> Lane<M> {
     }
 
     /// The least of a history that fails, or what was found in a minute.
-    fn shrunk(&mut self, mut tree: impl ValueTree<Value = Vec<M::Step>>, failed: Failed<M::Step>) -> Failed<M::Step> {
+    fn shrunk(
+        &mut self,
+        mut tree: impl ValueTree<Value = Vec<M::Step>>,
+        failed: Failed<M::Step>,
+    ) -> Failed<M::Step> {
         const MOST_TRIES: u32 = 500;
         const LONGEST: Duration = Duration::from_mins(1);
 
@@ -130,10 +139,20 @@ fn run<M: Model>() {
     let first = number("MODEL_SEED").unwrap_or_else(|| fastrand::u64(..1_000_000_000));
     // Past what captures the output of a test that passes.
     std::io::stderr().write_all(format!("{}: MODEL_SEED={first}\n", M::NAME).as_bytes()).unwrap();
-    let histories = number("MODEL_HISTORIES").unwrap_or(if number("MODEL_SEED").is_some() { 1 } else { M::HISTORIES });
+    let histories = number("MODEL_HISTORIES").unwrap_or(if number("MODEL_SEED").is_some() {
+        1
+    } else {
+        M::HISTORIES
+    });
     let kept = kept::<M>();
     let turns = kept.len() as u64 + histories;
-    let run = Run::<M> { kept, first, turns, next: AtomicU64::default(), has_failed: AtomicBool::default() };
+    let run = Run::<M> {
+        kept,
+        first,
+        turns,
+        next: AtomicU64::default(),
+        has_failed: AtomicBool::default(),
+    };
     let failure = std::thread::scope(|scope| {
         let lanes: Vec<_> = (0..M::LANES).map(|_| scope.spawn(|| run.lane())).collect();
         lanes.into_iter().filter_map(|lane| lane.join().unwrap()).last()
@@ -167,7 +186,11 @@ impl<M: Model> Run<M> {
                 break;
             }
             let failure = match usize::try_from(turn).ok().and_then(|turn| self.kept.get(turn)) {
-                Some((path, history)) => lane.play(history.clone()).err().filter(|_| self.is_first()).map(|failed| (path.clone(), failed)),
+                Some((path, history)) => lane
+                    .play(history.clone())
+                    .err()
+                    .filter(|_| self.is_first())
+                    .map(|failed| (path.clone(), failed)),
                 None => self.play(&mut lane, self.first + turn - self.kept.len() as u64),
             };
             if failure.is_some() {
@@ -203,11 +226,12 @@ fn folder<M: Model>() -> PathBuf {
 fn kept<M: Model>() -> Vec<(PathBuf, Vec<M::Step>)> {
     let files = fs::read_dir(folder::<M>()).unwrap().map(|file| file.unwrap().path());
     let read = |path: PathBuf| {
-        let history =
-            serde_json::from_str(&fs::read_to_string(&path).unwrap()).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        let history = serde_json::from_str(&fs::read_to_string(&path).unwrap())
+            .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
         (path, history)
     };
-    let mut kept: Vec<_> = files.filter(|path| path.extension().is_some_and(|end| end == "json")).map(read).collect();
+    let mut kept: Vec<_> =
+        files.filter(|path| path.extension().is_some_and(|end| end == "json")).map(read).collect();
     kept.sort_by(|(one, _), (other, _)| one.cmp(other));
     kept
 }
@@ -232,7 +256,9 @@ impl Params {
         match self {
             Self::Device => json!({ "updateDeviceCertificateParams": { "action": "DEACTIVATE" } }),
             Self::Ca => json!({ "updateCACertificateParams": { "action": "DEACTIVATE" } }),
-            Self::Groups => json!({ "addThingsToThingGroupParams": { "thingGroupNames": ["g"], "overrideDynamicGroups": true } }),
+            Self::Groups => {
+                json!({ "addThingsToThingGroupParams": { "thingGroupNames": ["g"], "overrideDynamicGroups": true } })
+            }
         }
     }
 
@@ -262,7 +288,11 @@ fn role_arn(role: &str) -> String {
 type Tags = BTreeMap<String, String>;
 
 fn any_tags() -> impl Strategy<Value = Tags> {
-    btree_map(select(vec!["x", "y", "z"]).prop_map(str::to_owned), select(vec!["0", "1"]).prop_map(str::to_owned), 0..3)
+    btree_map(
+        select(vec!["x", "y", "z"]).prop_map(str::to_owned),
+        select(vec!["0", "1"]).prop_map(str::to_owned),
+        0..3,
+    )
 }
 
 fn listed(tags: &Tags) -> Value {
@@ -284,7 +314,8 @@ fn owner_of(tags: &Tags) -> Option<&str> {
 
 /// The same, but for when it was changed.
 fn is_same(one: &Action, other: &Action) -> bool {
-    (&one.id, &one.role_arn, &one.params, &one.tags) == (&other.id, &other.role_arn, &other.params, &other.tags)
+    (&one.id, &one.role_arn, &one.params, &one.tags)
+        == (&other.id, &other.role_arn, &other.params, &other.tags)
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -313,21 +344,36 @@ impl Stranger {
     /// Appears where the name is free.
     fn appear(&self, aws: &Aws) {
         if aws.iot.action(&self.name).is_none() {
-            let mut tags = with(&self.tags, &Tags::from([("theirs".to_owned(), "stays".to_owned())]));
+            let mut tags =
+                with(&self.tags, &Tags::from([("theirs".to_owned(), "stays".to_owned())]));
             tags.extend(self.owner.clone().map(|owner| (OWNER_TAG.to_owned(), owner)));
-            let tags: Vec<(&str, &str)> = tags.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
-            aws.iot.plant(&self.name, &role_arn(&self.definition.role), self.definition.params.of_api(), &tags);
+            let tags: Vec<(&str, &str)> =
+                tags.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
+            aws.iot.plant(
+                &self.name,
+                &role_arn(&self.definition.role),
+                self.definition.params.of_api(),
+                &tags,
+            );
         }
     }
 
     fn any(names: Vec<&'static str>) -> impl Strategy<Value = Self> {
-        let owners = vec![None, None, Some("event/elsewhere/1"), Some("stack/elsewhere/0/X"), Some("adopted/elsewhere/0/X")];
-        (select(names), select(owners), Definition::any(), any_tags()).prop_map(|(name, owner, definition, tags)| Self {
-            name: name.to_owned(),
-            owner: owner.map(str::to_owned),
-            definition,
-            tags,
-        })
+        let owners = vec![
+            None,
+            None,
+            Some("event/elsewhere/1"),
+            Some("stack/elsewhere/0/X"),
+            Some("adopted/elsewhere/0/X"),
+        ];
+        (select(names), select(owners), Definition::any(), any_tags()).prop_map(
+            |(name, owner, definition, tags)| Self {
+                name: name.to_owned(),
+                owner: owner.map(str::to_owned),
+                definition,
+                tags,
+            },
+        )
     }
 }
 
@@ -384,14 +430,20 @@ impl Disturbance {
             2 => select(vec![Kind::Denied, Kind::Denied, Kind::AtLimit]),
         ];
         let of = |kind: BoxedStrategy<Kind>, times| {
-            (select(CALLS.to_vec()), kind, times).prop_map(|(call, fault, times)| Self { call: call.to_owned(), fault, times })
+            (select(CALLS.to_vec()), kind, times).prop_map(|(call, fault, times)| Self {
+                call: call.to_owned(),
+                fault,
+                times,
+            })
         };
         let some = vec(of(passing.boxed(), 1..=2_usize), 1..=3);
         let hang = of(select(vec![Kind::Hung, Kind::HungAfter]).boxed(), 1..=1_usize);
-        let hang = (vec(of(Just(Kind::LostAfter).boxed(), 1..=1_usize), 0..=1), hang).prop_map(|(mut some, hang)| {
-            some.push(hang);
-            some
-        });
+        let hang = (vec(of(Just(Kind::LostAfter).boxed(), 1..=1_usize), 0..=1), hang).prop_map(
+            |(mut some, hang)| {
+                some.push(hang);
+                some
+            },
+        );
         prop_oneof![140 => LazyJust::new(Vec::new), 58 => some, 2 => hang]
     }
 }

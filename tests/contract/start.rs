@@ -23,7 +23,10 @@ async fn an_on_demand_start_makes_the_first_requests_connection_and_calls_nothin
         aws.lambda.is_up().await;
         assert_eq!(tls.services.connections(), ahead, "{kind}");
         assert!(aws.iot.take_calls().is_empty());
-        World::of(aws, function).play(&sample("create-update-device-certificate.json")).await.succeeded();
+        World::of(aws, function)
+            .play(&sample("create-update-device-certificate.json"))
+            .await
+            .succeeded();
         assert_eq!(tls.services.connections(), 1, "{kind}");
     }
 }
@@ -55,8 +58,12 @@ async fn a_bad_setting_makes_no_connection() {
     let aws = Aws::start().await;
     let tls = Tls::serve(&aws).await;
     let [endpoint, roots] = tls.settings();
-    let function = crate::function(&aws, &[endpoint, roots, ON_DEMAND, ("ROLE_PROPAGATION_SECONDS", "soon")]);
-    World::of(aws, function).play(&sample("create-update-device-certificate.json")).await.failed("InvalidSetting");
+    let function =
+        crate::function(&aws, &[endpoint, roots, ON_DEMAND, ("ROLE_PROPAGATION_SECONDS", "soon")]);
+    World::of(aws, function)
+        .play(&sample("create-update-device-certificate.json"))
+        .await
+        .failed("InvalidSetting");
     assert_eq!(tls.services.connections(), 0);
 }
 
@@ -67,9 +74,15 @@ async fn a_service_that_cannot_be_reached_does_not_keep_the_function_from_starti
     let silent_url = format!("https://{}", silent.local_addr().unwrap());
     for url in [silent_url.as_str(), "https://127.0.0.1:1", "https://nowhere.invalid"] {
         let aws = Aws::start().await;
-        let world = World::of(aws.clone(), crate::function(&aws, &[("AWS_ENDPOINT_URL", url), ON_DEMAND]));
-        let invalid = merged(sample("create-invalid.json"), &json!({ "LogicalResourceId": "Unreached" }));
+        let world =
+            World::of(aws.clone(), crate::function(&aws, &[("AWS_ENDPOINT_URL", url), ON_DEMAND]));
+        let invalid =
+            merged(sample("create-invalid.json"), &json!({ "LogicalResourceId": "Unreached" }));
         world.play(&invalid).await.failed("InvalidRequestException");
-        world.with_timeout(Duration::from_secs(1)).play(&sample("create-adopt.json")).await.failed("InternalFailureException");
+        world
+            .with_timeout(Duration::from_secs(1))
+            .play(&sample("create-adopt.json"))
+            .await
+            .failed("InternalFailureException");
     }
 }

@@ -25,7 +25,10 @@ fn asked(event: &Value) -> Ask {
 
 /// What is wrong with a create that has these properties in place of its own.
 fn problems(properties: &Value) -> Option<String> {
-    let event = merged(sample("create-update-device-certificate.json"), &json!({ "ResourceProperties": properties }));
+    let event = merged(
+        sample("create-update-device-certificate.json"),
+        &json!({ "ResourceProperties": properties }),
+    );
     match asked(&event) {
         Ask::Work(_) => None,
         Ask::Settled(result) => Some(result.unwrap_err().message(usize::MAX)),
@@ -103,12 +106,20 @@ fn thing_groups() {
     illegal(&groups(&json!([""])), &format!("{path}[0]"));
     illegal(&groups(&json!(["a/b"])), &format!("{path}[0]"));
     illegal(&groups(&json!([null])), &format!("{path}[0]"));
-    for flag in [json!("true"), json!("True"), json!("FALSE"), json!(true), json!(false), Value::Null] {
-        legal(&params("AddThingsToThingGroupParams", &json!({ "ThingGroupNames": ["g"], "OverrideDynamicGroups": flag })));
+    for flag in
+        [json!("true"), json!("True"), json!("FALSE"), json!(true), json!(false), Value::Null]
+    {
+        legal(&params(
+            "AddThingsToThingGroupParams",
+            &json!({ "ThingGroupNames": ["g"], "OverrideDynamicGroups": flag }),
+        ));
     }
     for flag in [json!("yes"), json!(1), json!(""), json!([])] {
         let value = json!({ "ThingGroupNames": ["g"], "OverrideDynamicGroups": flag });
-        illegal(&params("AddThingsToThingGroupParams", &value), "ActionParams.AddThingsToThingGroupParams.OverrideDynamicGroups");
+        illegal(
+            &params("AddThingsToThingGroupParams", &value),
+            "ActionParams.AddThingsToThingGroupParams.OverrideDynamicGroups",
+        );
     }
 }
 
@@ -116,13 +127,22 @@ fn thing_groups() {
 fn words() {
     let role = "arn:aws:iam::123456789012:role/logging";
     for level in ["DEBUG", "INFO", "ERROR", "WARN"] {
-        legal(&params("EnableIoTLoggingParams", &json!({ "LogLevel": level, "RoleArnForLogging": role })));
+        legal(&params(
+            "EnableIoTLoggingParams",
+            &json!({ "LogLevel": level, "RoleArnForLogging": role }),
+        ));
     }
     for level in ["DISABLED", "info", "", "TRACE"] {
         let value = json!({ "LogLevel": level, "RoleArnForLogging": role });
-        illegal(&params("EnableIoTLoggingParams", &value), "ActionParams.EnableIoTLoggingParams.LogLevel");
+        illegal(
+            &params("EnableIoTLoggingParams", &value),
+            "ActionParams.EnableIoTLoggingParams.LogLevel",
+        );
     }
-    illegal(&params("EnableIoTLoggingParams", &json!({ "RoleArnForLogging": role })), "ActionParams.EnableIoTLoggingParams.LogLevel");
+    illegal(
+        &params("EnableIoTLoggingParams", &json!({ "RoleArnForLogging": role })),
+        "ActionParams.EnableIoTLoggingParams.LogLevel",
+    );
     legal(&params("ReplaceDefaultPolicyVersionParams", &json!({ "TemplateName": "BLANK_POLICY" })));
     illegal(
         &params("ReplaceDefaultPolicyVersionParams", &json!({ "TemplateName": "BLANK" })),
@@ -130,7 +150,10 @@ fn words() {
     );
     for kind in ["UpdateCACertificateParams", "UpdateDeviceCertificateParams"] {
         legal(&params(kind, &json!({ "Action": "DEACTIVATE" })));
-        illegal(&params(kind, &json!({ "Action": "ACTIVATE" })), &format!("ActionParams.{kind}.Action"));
+        illegal(
+            &params(kind, &json!({ "Action": "ACTIVATE" })),
+            &format!("ActionParams.{kind}.Action"),
+        );
         illegal(&params(kind, &json!({ "Action": null })), &format!("ActionParams.{kind}.Action"));
         illegal(&params(kind, &json!("DEACTIVATE")), &format!("ActionParams.{kind}"));
     }
@@ -154,9 +177,13 @@ fn params_are_exactly_one_kind() {
     illegal(&json!({ "ActionParams": null }), "ActionParams");
     illegal(&json!({ "ActionParams": "x" }), "ActionParams");
     illegal(&params("UpdateDeviceCertificateParams", &Value::Null), "ActionParams");
-    let two = json!({ "ActionParams": { "UpdateCACertificateParams": { "Action": "DEACTIVATE" } } });
+    let two =
+        json!({ "ActionParams": { "UpdateCACertificateParams": { "Action": "DEACTIVATE" } } });
     illegal(&two, "ActionParams");
-    illegal(&params("UpdateCaCertificateParams", &json!({ "Action": "DEACTIVATE" })), "ActionParams.UpdateCaCertificateParams");
+    illegal(
+        &params("UpdateCaCertificateParams", &json!({ "Action": "DEACTIVATE" })),
+        "ActionParams.UpdateCaCertificateParams",
+    );
 }
 
 #[test]
@@ -165,8 +192,19 @@ fn tags_obey_the_services_rules() {
     legal(&tag("k", ""));
     legal(&tag(&"k".repeat(128), &"v".repeat(256)));
     legal(&tag("Größe 東京 ٣ a_b.c:d/e=f+g-h@i", "anything at all! #?"));
-    for key in ["", &"k".repeat(129), "a#b", "a\tb", "a*b", "हि", "a\u{301}", "🔒", "aws:x", "AWS:x", "mitigation-action-provider:x"]
-    {
+    for key in [
+        "",
+        &"k".repeat(129),
+        "a#b",
+        "a\tb",
+        "a*b",
+        "हि",
+        "a\u{301}",
+        "🔒",
+        "aws:x",
+        "AWS:x",
+        "mitigation-action-provider:x",
+    ] {
         illegal(&tag(key, "v"), "Tags[0].Key");
     }
     legal(&tag("awsx", "v"));
@@ -174,21 +212,30 @@ fn tags_obey_the_services_rules() {
     illegal(&tags(&json!([{ "Value": "v" }])), "Tags[0].Key");
     illegal(&tags(&json!([{ "Key": "k" }])), "Tags[0].Value");
     illegal(&tags(&json!([{ "Key": "k", "Value": "v", "Vlaue": "x" }])), "Tags[0].Vlaue");
-    illegal(&tags(&json!([{ "Key": "k", "Value": "1" }, { "Key": "k", "Value": "2" }])), "Tags[1].Key");
+    illegal(
+        &tags(&json!([{ "Key": "k", "Value": "1" }, { "Key": "k", "Value": "2" }])),
+        "Tags[1].Key",
+    );
     legal(&tags(&json!([{ "Key": "k", "Value": "1" }, { "Key": "K", "Value": "2" }])));
     illegal(&tags(&json!({ "k": "v" })), "Tags");
     illegal(&tags(&json!(["k"])), "Tags[0]");
     illegal(&tags(&json!([null])), "Tags[0]");
-    let many = |count: usize| tags(&(0..count).map(|n| json!({ "Key": format!("k{n}"), "Value": "v" })).collect());
+    let many = |count: usize| {
+        tags(&(0..count).map(|n| json!({ "Key": format!("k{n}"), "Value": "v" })).collect())
+    };
     legal(&many(49));
     illegal(&many(50), "Tags");
 }
 
 #[test]
 fn an_unknown_property_is_named_with_the_nearest_known_one() {
-    for (given, nearest) in
-        [("actionName", "ActionName"), ("RoleARN", "RoleArn"), ("Tag", "Tags"), ("Params", "ActionParams"), ("On_Conflict", "OnConflict")]
-    {
+    for (given, nearest) in [
+        ("actionName", "ActionName"),
+        ("RoleARN", "RoleArn"),
+        ("Tag", "Tags"),
+        ("Params", "ActionParams"),
+        ("On_Conflict", "OnConflict"),
+    ] {
         let problems = problems(&json!({ given: "x" })).unwrap();
         assert!(problems.starts_with(&format!("{given}: unknown property")), "{problems}");
         assert!(problems.ends_with(&format!("the nearest known one is {nearest}")), "{problems}");
@@ -229,12 +276,14 @@ fn what_an_answer_repeats_is_whole_for_as_long_as_it_fits() {
     const CODE: Code = Code::InternalFailure;
 
     let answer = |result: &Result<Outcome, Failure>, length: usize| {
-        let event = merged(sample("delete.json"), &json!({ "PhysicalResourceId": "p".repeat(length) }));
+        let event =
+            merged(sample("delete.json"), &json!({ "PhysicalResourceId": "p".repeat(length) }));
         envelope(&event).answer(result)
     };
     let success = Ok(Outcome { verdict: Verdict::Absent, action: None, notice: None });
     let least = answer(&success, 1).len() - 1;
-    let wordless = answer(&Err(Failure::new(CODE, "")), 1).len() - 1 - format!("{}: ", CODE.as_str()).len();
+    let wordless =
+        answer(&Err(Failure::new(CODE, "")), 1).len() - 1 - format!("{}: ", CODE.as_str()).len();
     let failure = Err(Failure::new(CODE, "why ".repeat(2000)));
     for (result, least) in [(success, least), (failure, wordless + LEAST_REASON)] {
         for length in LONGEST - least - 200..LONGEST - least + 200 {
@@ -262,7 +311,10 @@ fn response_urls_of_cloudformation_are_answered() {
         "CloudFormation-Custom-Resource-Response-USEast1.s3.amazonaws.com",
         "cloudformation-custom-resource-response-a-b-1.s3.amazonaws.com:443",
     ] {
-        assert!(ResponseUrl::parse(&format!("https://{host}/arn%3Aaws?X-Amz-Date=1"), &[]).is_ok(), "{host}");
+        assert!(
+            ResponseUrl::parse(&format!("https://{host}/arn%3Aaws?X-Amz-Date=1"), &[]).is_ok(),
+            "{host}"
+        );
     }
 }
 
@@ -286,14 +338,18 @@ fn response_urls_of_anybody_else_are_not() {
         format!("//{good}/x"),
         "https://s3.amazonaws.com/cloudformation-custom-resource-response-useast1/x".to_owned(),
         "https://cloudformation-custom-resource-response-.s3.amazonaws.com/x".to_owned(),
-        "https://cloudformation-custom-resource-response-useast1.s3.amazonaws.com.evil.example/x".to_owned(),
+        "https://cloudformation-custom-resource-response-useast1.s3.amazonaws.com.evil.example/x"
+            .to_owned(),
         "https://cloudformation-custom-resource-response-a.b.s3.amazonaws.com/x".to_owned(),
         "https://cloudformation-custom-resource-response-a_b.s3.amazonaws.com/x".to_owned(),
         "https://cloudformation-custom-resource-response-a.evil.amazonaws.com/x".to_owned(),
         "https://cloudformation-custom-resource-response-a.s3.evil.amazonaws.com/x".to_owned(),
-        "https://cloudformation-custom-resource-response-a.s3-website-us-east-1.amazonaws.com/x".to_owned(),
-        "https://cloudformation-custom-resource-response-a.s3-accelerate.amazonaws.com/x".to_owned(),
-        "https://cloudformation-custom-resource-response-a.s3.us-g0v-west-1.amazonaws.com/x".to_owned(),
+        "https://cloudformation-custom-resource-response-a.s3-website-us-east-1.amazonaws.com/x"
+            .to_owned(),
+        "https://cloudformation-custom-resource-response-a.s3-accelerate.amazonaws.com/x"
+            .to_owned(),
+        "https://cloudformation-custom-resource-response-a.s3.us-g0v-west-1.amazonaws.com/x"
+            .to_owned(),
         "https://cloudformation-custom-resource-response-a.s3.us--1.amazonaws.com/x".to_owned(),
         "https://cloudformation-custom-resource-response-a.s3.us-east-1.evil.com/x".to_owned(),
         "https://cloudformation-custom-resource-response-a.s3amazonaws.com/x".to_owned(),
@@ -314,7 +370,12 @@ fn response_urls_of_anybody_else_are_not() {
 #[test]
 fn allowed_hosts_are_answered_on_any_port_and_over_http() {
     let allowed = ["localhost".to_owned(), "127.0.0.1".to_owned(), "::1".to_owned()];
-    for url in ["http://localhost:9010/x", "https://LOCALHOST/x", "http://127.0.0.1:1/x?y", "http://[::1]:8080/x"] {
+    for url in [
+        "http://localhost:9010/x",
+        "https://LOCALHOST/x",
+        "http://127.0.0.1:1/x?y",
+        "http://[::1]:8080/x",
+    ] {
         assert!(ResponseUrl::parse(url, &allowed).is_ok(), "{url}");
     }
     for url in [
@@ -368,7 +429,11 @@ fn the_date_of_a_url_is_read_as_aws_writes_it() {
 fn unread(levels: usize) -> String {
     (0..levels).fold("\"made-by-hand\"".to_owned(), |inner, _| {
         let text = inner.replace('\\', "\\u005c").replace('"', "\\u0022");
-        format!("{}{{\"$serde_json::private::RawValue\":\"{text}\"}}{}", "[".repeat(100), "]".repeat(100))
+        format!(
+            "{}{{\"$serde_json::private::RawValue\":\"{text}\"}}{}",
+            "[".repeat(100),
+            "]".repeat(100)
+        )
     })
 }
 
@@ -378,12 +443,19 @@ fn json_in_a_string_is_a_string_however_deep_it_is() {
     let member = unread(250);
     for text in [
         format!("{{\"actionName\":{member}}}"),
-        format!("{{\"detail-type\":\"Mitigation Action Requested\",\"source\":\"s\",\"id\":\"i\",\"detail\":{member}}}"),
-        format!("{{\"ResponseURL\":\"https://x\",\"RequestType\":{member},\"ResourceProperties\":{{\"ActionName\":{member}}}}}"),
+        format!(
+            "{{\"detail-type\":\"Mitigation Action Requested\",\"source\":\"s\",\"id\":\"i\",\"detail\":{member}}}"
+        ),
+        format!(
+            "{{\"ResponseURL\":\"https://x\",\"RequestType\":{member},\"ResourceProperties\":{{\"ActionName\":{member}}}}}"
+        ),
     ] {
         assert!(trigger(&text).is_ok());
     }
-    illegal(&json!({ "ActionName": { "$serde_json::private::RawValue": "\"made-by-hand\"" } }), "ActionName");
+    illegal(
+        &json!({ "ActionName": { "$serde_json::private::RawValue": "\"made-by-hand\"" } }),
+        "ActionName",
+    );
 }
 
 #[test]

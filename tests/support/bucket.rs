@@ -82,9 +82,15 @@ impl Bucket {
             if number < checked {
                 continue;
             }
-            assert!(put.body.len() <= 4096, "Response object is too long: {} bytes", put.body.len());
+            assert!(
+                put.body.len() <= 4096,
+                "Response object is too long: {} bytes",
+                put.body.len()
+            );
             let document = put.document();
-            for member in ["Status", "PhysicalResourceId", "StackId", "RequestId", "LogicalResourceId"] {
+            for member in
+                ["Status", "PhysicalResourceId", "StackId", "RequestId", "LogicalResourceId"]
+            {
                 assert!(document[member].is_string(), "{member} is missing in {document}");
             }
             assert_ne!(document["PhysicalResourceId"], "", "an empty PhysicalResourceId");
@@ -96,7 +102,8 @@ impl Bucket {
         if seen.method == "GET" {
             // For people and scripts: what CloudFormation got.
             let put = self.puts(&key).into_iter().rfind(|put| put.accepted);
-            return put.map_or_else(|| error(404, "NoSuchKey"), |put| Reply::json(200, &put.document()));
+            return put
+                .map_or_else(|| error(404, "NoSuchKey"), |put| Reply::json(200, &put.document()));
         }
         let fault = self.faults.next("PUT");
         let refused = if seen.method != "PUT" {
@@ -109,9 +116,17 @@ impl Bucket {
         } else {
             None
         };
-        let before = matches!(fault, Some(Fault::LoseBefore | Fault::Refuse(..) | Fault::Throttle | Fault::Hang));
+        let before = matches!(
+            fault,
+            Some(Fault::LoseBefore | Fault::Refuse(..) | Fault::Throttle | Fault::Hang)
+        );
         let body = String::from_utf8_lossy(&seen.body).into_owned();
-        self.puts.lock().unwrap().push(Put { key, body, accepted: refused.is_none() && !before, at: Instant::now() });
+        self.puts.lock().unwrap().push(Put {
+            key,
+            body,
+            accepted: refused.is_none() && !before,
+            at: Instant::now(),
+        });
         self.arrived.notify_waiters();
         if let Some(Fault::Slow(time)) = fault {
             tokio::time::sleep(time).await;
@@ -123,13 +138,20 @@ impl Bucket {
             // Accepted, with a body that is announced and never comes.
             (Some(Fault::Garbage), _) => Reply::stalled(200),
             (Some(Fault::Throttle), _) => error(503, "SlowDown"),
-            (Some(Fault::Refuse(status, code)), _) | (_, Some((status, code))) => error(status, code),
+            (Some(Fault::Refuse(status, code)), _) | (_, Some((status, code))) => {
+                error(status, code)
+            }
             _ => Reply::text(200, &[], ""),
         }
     }
 }
 
 fn error(status: u16, code: &str) -> Reply {
-    let body = format!("<?xml version=\"1.0\"?><Error><Code>{code}</Code><Message>no</Message></Error>");
-    Reply::text(status, &[("location", "http://127.0.0.1:1/elsewhere"), ("content-type", "application/xml")], &body)
+    let body =
+        format!("<?xml version=\"1.0\"?><Error><Code>{code}</Code><Message>no</Message></Error>");
+    Reply::text(
+        status,
+        &[("location", "http://127.0.0.1:1/elsewhere"), ("content-type", "application/xml")],
+        &body,
+    )
 }

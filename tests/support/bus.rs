@@ -77,7 +77,9 @@ impl Bus {
 
     fn put(&self, seen: &Seen) -> Reply {
         let authorization = seen.header("authorization").unwrap_or_default();
-        if seen.header("x-amz-target") != Some("AWSEvents.PutEvents") || !authorization.contains("/events/aws4_request, SignedHeaders=") {
+        if seen.header("x-amz-target") != Some("AWSEvents.PutEvents")
+            || !authorization.contains("/events/aws4_request, SignedHeaders=")
+        {
             return refused(400, "UnknownOperationException");
         }
         let body = seen.json();
@@ -101,8 +103,19 @@ impl Bus {
         if text("Source").starts_with("aws.") || text("DetailType").is_empty() {
             return json!({ "ErrorCode": "NotAuthorizedForSourceException", "ErrorMessage": "no" });
         }
-        let resources = entry["Resources"].as_array().into_iter().flatten().filter_map(|arn| arn.as_str().map(str::to_owned)).collect();
-        let event = Event { bus: text("EventBusName"), source: text("Source"), detail_type: text("DetailType"), resources, detail };
+        let resources = entry["Resources"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(|arn| arn.as_str().map(str::to_owned))
+            .collect();
+        let event = Event {
+            bus: text("EventBusName"),
+            source: text("Source"),
+            detail_type: text("DetailType"),
+            resources,
+            detail,
+        };
         self.events.lock().unwrap().push(event);
         json!({ "EventId": format!("{:032x}", fastrand::u128(..)) })
     }
@@ -110,5 +123,9 @@ impl Bus {
 
 fn refused(status: u16, code: &str) -> Reply {
     let body = json!({ "__type": code, "message": "refused" });
-    Reply::text(status, &[("x-amzn-errortype", code), ("content-type", "application/x-amz-json-1.1")], &body.to_string())
+    Reply::text(
+        status,
+        &[("x-amzn-errortype", code), ("content-type", "application/x-amz-json-1.1")],
+        &body.to_string(),
+    )
 }

@@ -57,7 +57,9 @@ impl Faults {
     /// The fault of this call, if it has one.
     pub fn next(&self, call: &str) -> Option<Fault> {
         let mut faults = self.set.lock().unwrap();
-        let (_, fault, times) = faults.iter_mut().find(|(name, _, times)| (name == call || name == "*") && *times > 0)?;
+        let (_, fault, times) = faults
+            .iter_mut()
+            .find(|(name, _, times)| (name == call || name == "*") && *times > 0)?;
         *times -= 1;
         self.met.fetch_add(1, Ordering::SeqCst);
         Some(fault.clone())

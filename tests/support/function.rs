@@ -33,7 +33,12 @@ impl Function {
     }
 
     /// As [`Function::start`], with the binary run by another program.
-    pub fn start_under(runner: &[&str], binary: &Path, aws: &Aws, settings: &[(&str, &str)]) -> Self {
+    pub fn start_under(
+        runner: &[&str],
+        binary: &Path,
+        aws: &Aws,
+        settings: &[(&str, &str)],
+    ) -> Self {
         let mut command = match runner {
             [] => Command::new(binary),
             [program, arguments @ ..] => {
@@ -62,7 +67,9 @@ impl Function {
         for (name, value) in settings {
             command.env(name, value);
         }
-        let mut child = command.spawn().unwrap_or_else(|error| panic!("{} cannot be started: {error}", binary.display()));
+        let mut child = command
+            .spawn()
+            .unwrap_or_else(|error| panic!("{} cannot be started: {error}", binary.display()));
         let output = Arc::new(Mutex::new(Vec::new()));
         let printed = Arc::new(Notify::new());
         collect(child.stdout.take().unwrap(), output.clone(), printed.clone());
@@ -125,7 +132,11 @@ impl Function {
     }
 }
 
-fn collect(pipe: impl tokio::io::AsyncRead + Unpin + Send + 'static, output: Arc<Mutex<Vec<String>>>, printed: Arc<Notify>) {
+fn collect(
+    pipe: impl tokio::io::AsyncRead + Unpin + Send + 'static,
+    output: Arc<Mutex<Vec<String>>>,
+    printed: Arc<Notify>,
+) {
     tokio::spawn(async move {
         let mut lines = BufReader::new(pipe).lines();
         while let Ok(Some(line)) = lines.next_line().await {

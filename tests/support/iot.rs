@@ -49,7 +49,10 @@ impl Call {
 
     /// Whether the operation is one that changes something.
     pub fn is_change(&self) -> bool {
-        !matches!(self.operation, "DescribeMitigationAction" | "ListTagsForResource" | "ListMitigationActions")
+        !matches!(
+            self.operation,
+            "DescribeMitigationAction" | "ListTagsForResource" | "ListMitigationActions"
+        )
     }
 }
 
@@ -109,7 +112,8 @@ impl Iot {
     /// Makes an action that the provider knows nothing of.
     pub fn plant(&self, name: &str, role_arn: &str, params: Value, tags: &[(&str, &str)]) {
         let mut state = self.state.lock().unwrap();
-        let tags = tags.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+        let tags =
+            tags.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
         let action = state.new_action(role_arn.to_owned(), params, tags);
         state.actions.insert(name.to_owned(), action);
     }
@@ -186,7 +190,8 @@ impl Iot {
             _ => {}
         }
         let mut call = Call { operation, target: target.clone(), status: 200, at, change: None };
-        let there = |state: &State| state.actions.get(call.name()).filter(|_| call.is_change()).cloned();
+        let there =
+            |state: &State| state.actions.get(call.name()).filter(|_| call.is_change()).cloned();
         let before = there(&self.state.lock().unwrap());
         let answer = self.work(operation, &target, &seen);
         let mut state = self.state.lock().unwrap();
@@ -198,20 +203,33 @@ impl Iot {
         match fault {
             Some(Fault::LoseAfter) => Reply::Lost,
             Some(Fault::HangAfter) => Reply::Never,
-            Some(Fault::FailAfter) => refused(&(500, "InternalFailureException", "after the work".to_owned())),
-            Some(Fault::Garbage) => Reply::text(200, &[("content-type", "application/json")], "<html>"),
+            Some(Fault::FailAfter) => {
+                refused(&(500, "InternalFailureException", "after the work".to_owned()))
+            }
+            Some(Fault::Garbage) => {
+                Reply::text(200, &[("content-type", "application/json")], "<html>")
+            }
             _ => answer.map_or_else(|refusal| refused(&refusal), |body| Reply::json(200, &body)),
         }
     }
 
     fn work(&self, operation: &'static str, target: &str, seen: &Seen) -> Result<Value, Refusal> {
         let authorization = seen.header("authorization").unwrap_or_default();
-        if !authorization.starts_with("AWS4-HMAC-SHA256 Credential=") || !authorization.contains("/iot/aws4_request, SignedHeaders=") {
-            return Err((403, "MissingAuthenticationTokenException", "Missing Authentication Token".to_owned()));
+        if !authorization.starts_with("AWS4-HMAC-SHA256 Credential=")
+            || !authorization.contains("/iot/aws4_request, SignedHeaders=")
+        {
+            return Err((
+                403,
+                "MissingAuthenticationTokenException",
+                "Missing Authentication Token".to_owned(),
+            ));
         }
         let mut state = self.state.lock().unwrap();
         if state.echoes_headers {
-            let message = format!("The Canonical String for this request should have been {:?}", seen.headers);
+            let message = format!(
+                "The Canonical String for this request should have been {:?}",
+                seen.headers
+            );
             return Err((403, "InvalidSignatureException", message));
         }
         state.spend(operation)?;
@@ -225,7 +243,9 @@ impl Iot {
                 Ok(json!({}))
             }
             "DescribeMitigationAction" => state.describe(target),
-            "ListMitigationActions" => Ok(state.list(seen.parameter("nextToken"), seen.parameter("maxResults"))),
+            "ListMitigationActions" => {
+                Ok(state.list(seen.parameter("nextToken"), seen.parameter("maxResults")))
+            }
             "ListTagsForResource" => state.tags_of(target)?.page(seen.parameter("nextToken")),
             "TagResource" => state.tag(target, &body),
             _ => state.untag(target, &body),
@@ -242,7 +262,9 @@ fn route(seen: &Seen) -> Option<(&'static str, String)> {
         ("DELETE", _, Some(name)) => ("DeleteMitigationAction", name),
         ("GET", _, Some(name)) => ("DescribeMitigationAction", name),
         ("GET", "/mitigationactions/actions", None) => ("ListMitigationActions", String::new()),
-        ("GET", "/tags", None) => ("ListTagsForResource", seen.parameter("resourceArn").unwrap_or_default()),
+        ("GET", "/tags", None) => {
+            ("ListTagsForResource", seen.parameter("resourceArn").unwrap_or_default())
+        }
         ("POST", "/tags", None) => ("TagResource", arn()),
         ("POST", "/untag", None) => ("UntagResource", arn()),
         _ => return None,
@@ -266,19 +288,41 @@ struct TagsOf(Vec<(String, String)>);
 
 impl TagsOf {
     fn page(self, token: Option<String>) -> Result<Value, Refusal> {
-        let start: usize = token.map_or(Ok(0), |token| token.parse()).map_err(|_| invalid("Invalid nextToken"))?;
-        let tags: Vec<Value> =
-            self.0.iter().skip(start).take(Iot::PAGE).map(|(key, value)| json!({ "Key": key, "Value": value })).collect();
+        let start: usize =
+            token.map_or(Ok(0), |token| token.parse()).map_err(|_| invalid("Invalid nextToken"))?;
+        let tags: Vec<Value> = self
+            .0
+            .iter()
+            .skip(start)
+            .take(Iot::PAGE)
+            .map(|(key, value)| json!({ "Key": key, "Value": value }))
+            .collect();
         let end = start + tags.len();
-        Ok(if end < self.0.len() { json!({ "tags": tags, "nextToken": end.to_string() }) } else { json!({ "tags": tags }) })
+        Ok(if end < self.0.len() {
+            json!({ "tags": tags, "nextToken": end.to_string() })
+        } else {
+            json!({ "tags": tags })
+        })
     }
 }
 
 impl State {
-    fn new_action(&mut self, role_arn: String, params: Value, tags: BTreeMap<String, String>) -> Action {
+    fn new_action(
+        &mut self,
+        role_arn: String,
+        params: Value,
+        tags: BTreeMap<String, String>,
+    ) -> Action {
         self.made += 1;
         let now = now();
-        Action { id: format!("5f0e9c1a-0000-4000-8000-{:012}", self.made), role_arn, params, tags, created: now, modified: now }
+        Action {
+            id: format!("5f0e9c1a-0000-4000-8000-{:012}", self.made),
+            role_arn,
+            params,
+            tags,
+            created: now,
+            modified: now,
+        }
     }
 
     /// A token bucket an operation: a second's worth at once, then the rate.
@@ -304,14 +348,23 @@ impl State {
             return Err(invalid("Too many tags"));
         }
         if let Some(there) = self.actions.get(name) {
-            let identical = there.role_arn == role_arn && there.params == params && there.tags == tags;
+            let identical =
+                there.role_arn == role_arn && there.params == params && there.tags == tags;
             if identical && self.takes_replays {
                 return Ok(json!({ "actionArn": Iot::arn(name), "actionId": there.id }));
             }
-            return Err((409, "ResourceAlreadyExistsException", format!("Mitigation action {name} already exists")));
+            return Err((
+                409,
+                "ResourceAlreadyExistsException",
+                format!("Mitigation action {name} already exists"),
+            ));
         }
         if self.actions.len() >= self.limit {
-            return Err((410, "LimitExceededException", "The maximum number of mitigation actions is reached".to_owned()));
+            return Err((
+                410,
+                "LimitExceededException",
+                "The maximum number of mitigation actions is reached".to_owned(),
+            ));
         }
         let action = self.new_action(role_arn, params, tags);
         let answer = json!({ "actionArn": Iot::arn(name), "actionId": action.id });
@@ -322,8 +375,16 @@ impl State {
     fn update(&mut self, name: &str, body: &Value) -> Result<Value, Refusal> {
         check_name(name)?;
         let action = self.actions.get_mut(name).ok_or_else(|| missing(name))?;
-        let role_arn = if body["roleArn"].is_null() { action.role_arn.clone() } else { check_role(&body["roleArn"], "roleArn")? };
-        let params = if body["actionParams"].is_null() { action.params.clone() } else { check_params(&body["actionParams"])? };
+        let role_arn = if body["roleArn"].is_null() {
+            action.role_arn.clone()
+        } else {
+            check_role(&body["roleArn"], "roleArn")?
+        };
+        let params = if body["actionParams"].is_null() {
+            action.params.clone()
+        } else {
+            check_params(&body["actionParams"])?
+        };
         if !body["tags"].is_null() {
             return Err(invalid("Update takes no tags"));
         }
@@ -344,8 +405,7 @@ impl State {
     fn list(&self, token: Option<String>, most: Option<String>) -> Value {
         let start: usize = token.and_then(|token| token.parse().ok()).unwrap_or(0);
         let page = most.and_then(|most| most.parse().ok()).unwrap_or(25);
-        let item =
-            |(name, action): (&String, &Action)| json!({ "actionName": name, "actionArn": Iot::arn(name), "creationDate": action.created });
+        let item = |(name, action): (&String, &Action)| json!({ "actionName": name, "actionArn": Iot::arn(name), "creationDate": action.created });
         let items: Vec<Value> = self.actions.iter().skip(start).take(page).map(item).collect();
         let end = start + items.len();
         if end < self.actions.len() {
@@ -356,7 +416,9 @@ impl State {
     }
 
     fn at(&mut self, arn: &str) -> Result<&mut Action, Refusal> {
-        let name = arn.strip_prefix(&Iot::arn("")).ok_or_else(|| invalid(format!("Invalid resource ARN {arn}")))?;
+        let name = arn
+            .strip_prefix(&Iot::arn(""))
+            .ok_or_else(|| invalid(format!("Invalid resource ARN {arn}")))?;
         self.actions.get_mut(name).ok_or_else(|| missing(arn))
     }
 
@@ -373,14 +435,21 @@ impl State {
         let mut tags = action.tags.clone();
         tags.extend(new);
         if tags.len() > 50 {
-            return Err((410, "LimitExceededException", "A resource has at most 50 tags".to_owned()));
+            return Err((
+                410,
+                "LimitExceededException",
+                "A resource has at most 50 tags".to_owned(),
+            ));
         }
         action.tags = tags;
         Ok(json!({}))
     }
 
     fn untag(&mut self, arn: &str, body: &Value) -> Result<Value, Refusal> {
-        let keys = body["tagKeys"].as_array().filter(|keys| !keys.is_empty()).ok_or_else(|| invalid("tagKeys is required"))?;
+        let keys = body["tagKeys"]
+            .as_array()
+            .filter(|keys| !keys.is_empty())
+            .ok_or_else(|| invalid("tagKeys is required"))?;
         let action = self.at(arn)?;
         for key in keys {
             action.tags.remove(key.as_str().unwrap_or_default());
@@ -390,12 +459,19 @@ impl State {
 }
 
 fn now() -> f64 {
-    (SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO).as_secs_f64() * 1000.0).floor() / 1000.0
+    (SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO).as_secs_f64() * 1000.0)
+        .floor()
+        / 1000.0
 }
 
 fn check_name(name: &str) -> Result<(), Refusal> {
-    let legal = (1..=128).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-');
-    if legal { Ok(()) } else { Err(invalid(format!("1 validation error detected: actionName {name}"))) }
+    let legal = (1..=128).contains(&name.len())
+        && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-');
+    if legal {
+        Ok(())
+    } else {
+        Err(invalid(format!("1 validation error detected: actionName {name}")))
+    }
 }
 
 fn check_role(value: &Value, member: &str) -> Result<String, Refusal> {
@@ -428,26 +504,43 @@ fn check_params(params: &Value) -> Result<Value, Refusal> {
     match kind.as_str() {
         "addThingsToThingGroupParams" => {
             let members = check_members(value, &["thingGroupNames", "overrideDynamicGroups"])?;
-            let names = members.get("thingGroupNames").and_then(Value::as_array).ok_or_else(|| invalid("thingGroupNames"))?;
+            let names = members
+                .get("thingGroupNames")
+                .and_then(Value::as_array)
+                .ok_or_else(|| invalid("thingGroupNames"))?;
             let legal = |name: &Value| {
                 let name = name.as_str().unwrap_or_default();
-                (1..=128).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_alphanumeric() || b":_-".contains(&b))
+                (1..=128).contains(&name.len())
+                    && name.bytes().all(|b| b.is_ascii_alphanumeric() || b":_-".contains(&b))
             };
             if !(1..=10).contains(&names.len()) || !names.iter().all(legal) {
                 return Err(invalid("1 validation error detected: thingGroupNames"));
             }
             if members.get("overrideDynamicGroups").is_some_and(|flag| !flag.is_boolean()) {
-                return Err((400, "SerializationException", "overrideDynamicGroups is a boolean".to_owned()));
+                return Err((
+                    400,
+                    "SerializationException",
+                    "overrideDynamicGroups is a boolean".to_owned(),
+                ));
             }
         }
         "enableIoTLoggingParams" => {
             let members = check_members(value, &["logLevel", "roleArnForLogging"])?;
-            check_role(members.get("roleArnForLogging").unwrap_or(&Value::Null), "roleArnForLogging")?;
-            check_word(members.get("logLevel").unwrap_or(&Value::Null), &["DEBUG", "INFO", "ERROR", "WARN"])?;
+            check_role(
+                members.get("roleArnForLogging").unwrap_or(&Value::Null),
+                "roleArnForLogging",
+            )?;
+            check_word(
+                members.get("logLevel").unwrap_or(&Value::Null),
+                &["DEBUG", "INFO", "ERROR", "WARN"],
+            )?;
         }
         "publishFindingToSnsParams" => {
             let members = check_members(value, &["topicArn"])?;
-            let topic = members.get("topicArn").and_then(Value::as_str).ok_or_else(|| invalid("topicArn"))?;
+            let topic = members
+                .get("topicArn")
+                .and_then(Value::as_str)
+                .ok_or_else(|| invalid("topicArn"))?;
             if topic.chars().count() > 350 {
                 return Err(invalid("1 validation error detected: topicArn"));
             }
@@ -471,7 +564,9 @@ fn check_tags(tags: &Value) -> Result<BTreeMap<String, String>, Refusal> {
         let members = check_members(tag, &["Key", "Value"])?;
         let key = members.get("Key").and_then(Value::as_str).unwrap_or_default();
         let value = members.get("Value").and_then(Value::as_str).unwrap_or_default();
-        let legal = (1..=128).contains(&key.chars().count()) && value.chars().count() <= 256 && !key.to_lowercase().starts_with("aws:");
+        let legal = (1..=128).contains(&key.chars().count())
+            && value.chars().count() <= 256
+            && !key.to_lowercase().starts_with("aws:");
         if !legal || checked.insert(key.to_owned(), value.to_owned()).is_some() {
             return Err(invalid(format!("1 validation error detected: tag {key}")));
         }

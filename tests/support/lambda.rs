@@ -53,14 +53,27 @@ impl Lambda {
     }
 
     /// As [`Lambda::invoke`], under a request id.
-    pub async fn invoke_as(&self, id: &str, payload: Vec<u8>, timeout: Duration, arn: &str) -> Returned {
+    pub async fn invoke_as(
+        &self,
+        id: &str,
+        payload: Vec<u8>,
+        timeout: Duration,
+        arn: &str,
+    ) -> Returned {
         let (sender, receiver) = oneshot::channel();
         self.waiting.lock().unwrap().insert(id.to_owned(), sender);
-        self.queue.lock().unwrap().push_back(Invocation { id: id.to_owned(), payload, timeout, arn: arn.to_owned() });
+        self.queue.lock().unwrap().push_back(Invocation {
+            id: id.to_owned(),
+            payload,
+            timeout,
+            arn: arn.to_owned(),
+        });
         self.arrived.notify_one();
         match tokio::time::timeout(timeout, receiver).await {
             Ok(Ok(returned)) => returned,
-            _ => Err(json!({ "errorType": "Timeout", "errorMessage": format!("Task timed out after {timeout:?}") })),
+            _ => Err(
+                json!({ "errorType": "Timeout", "errorMessage": format!("Task timed out after {timeout:?}") }),
+            ),
         }
     }
 
@@ -84,9 +97,15 @@ impl Lambda {
         let parts: Vec<&str> = seen.path.trim_start_matches('/').split('/').collect();
         match parts.as_slice() {
             ["2018-06-01", "runtime", "invocation", "next"] => self.next().await,
-            ["2018-06-01", "runtime", "invocation", id, "response"] => self.settle(id, Ok(seen.json())),
-            ["2018-06-01", "runtime", "invocation", id, "error"] => self.settle(id, Err(seen.json())),
-            ["2018-06-01", "runtime", "init", "error"] => Reply::json(202, &json!({ "status": "OK" })),
+            ["2018-06-01", "runtime", "invocation", id, "response"] => {
+                self.settle(id, Ok(seen.json()))
+            }
+            ["2018-06-01", "runtime", "invocation", id, "error"] => {
+                self.settle(id, Err(seen.json()))
+            }
+            ["2018-06-01", "runtime", "init", "error"] => {
+                Reply::json(202, &json!({ "status": "OK" }))
+            }
             ["2015-03-31", "functions", _, "invocations"] => self.invoked(seen).await,
             _ => Reply::json(404, &json!({ "Type": "User", "message": "no such path" })),
         }
@@ -128,22 +147,31 @@ impl Lambda {
                 drop(waiting.send(returned));
                 Reply::json(202, &json!({ "status": "OK" }))
             }
-            None => Reply::json(410, &json!({ "errorType": "Gone", "errorMessage": "nobody waits for this" })),
+            None => Reply::json(
+                410,
+                &json!({ "errorType": "Gone", "errorMessage": "nobody waits for this" }),
+            ),
         }
     }
 
     /// `Invoke`: <https://docs.aws.amazon.com/lambda/latest/api/API_Invoke.html>.
     async fn invoked(&self, seen: Seen) -> Reply {
         if serde_json::from_slice::<Value>(&seen.body).is_err() {
-            let body = json!({ "Type": "User", "message": "Could not parse request body into json" });
-            let headers = [("x-amzn-errortype", "InvalidRequestContentException"), ("content-type", "application/json")];
+            let body =
+                json!({ "Type": "User", "message": "Could not parse request body into json" });
+            let headers = [
+                ("x-amzn-errortype", "InvalidRequestContentException"),
+                ("content-type", "application/json"),
+            ];
             return Reply::text(400, &headers, &body.to_string());
         }
         match self.invoke(seen.body.to_vec(), Duration::from_mins(1), &Self::arn()).await {
             Ok(value) => Reply::json(200, &value),
-            Err(error) => {
-                Reply::text(200, &[("x-amz-function-error", "Unhandled"), ("content-type", "application/json")], &error.to_string())
-            }
+            Err(error) => Reply::text(
+                200,
+                &[("x-amz-function-error", "Unhandled"), ("content-type", "application/json")],
+                &error.to_string(),
+            ),
         }
     }
 }

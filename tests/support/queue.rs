@@ -38,7 +38,12 @@ impl Queue {
 
     pub fn send_text(&self, id: &str, body: String) {
         let sent = 1_700_000_000_000 + self.sent.fetch_add(1, Ordering::SeqCst);
-        self.messages.lock().unwrap().push_back(Message { id: id.to_owned(), body, sent, receives: 0 });
+        self.messages.lock().unwrap().push_back(Message {
+            id: id.to_owned(),
+            body,
+            sent,
+            receives: 0,
+        });
     }
 
     /// What has been given up.
@@ -54,7 +59,10 @@ impl Queue {
     pub fn receive(&self, most: usize) -> Vec<Message> {
         let mut messages = self.messages.lock().unwrap();
         let count = most.min(messages.len());
-        messages.drain(..count).map(|message| Message { receives: message.receives + 1, ..message }).collect()
+        messages
+            .drain(..count)
+            .map(|message| Message { receives: message.receives + 1, ..message })
+            .collect()
     }
 
     /// Puts a message back, or to the dead where it has been received too often.
@@ -80,7 +88,13 @@ impl Queue {
     }
 
     /// Empties the queue in batches of ten, `pollers` at once; each delivers a batch again where `again` says so.
-    pub async fn drain(&self, aws: &Aws, pollers: usize, timeout: Duration, again: impl Fn() -> bool + Copy) {
+    pub async fn drain(
+        &self,
+        aws: &Aws,
+        pollers: usize,
+        timeout: Duration,
+        again: impl Fn() -> bool + Copy,
+    ) {
         let poll = async || {
             loop {
                 let batch = self.receive(10);
@@ -108,11 +122,19 @@ impl Queue {
 
     /// Delivers a batch that the queue has forgotten, or will deliver another time; returns the ids of what failed.
     pub async fn hand_over(aws: &Aws, batch: &[Message], timeout: Duration) -> Vec<String> {
-        let returned = aws.lambda.invoke(Self::event(batch).to_string().into_bytes(), timeout, &Lambda::arn()).await;
+        let returned = aws
+            .lambda
+            .invoke(Self::event(batch).to_string().into_bytes(), timeout, &Lambda::arn())
+            .await;
         match &returned {
             Ok(value) => {
-                let failures = value["batchItemFailures"].as_array().unwrap_or_else(|| panic!("no batchItemFailures in {value}"));
-                failures.iter().map(|failure| failure["itemIdentifier"].as_str().unwrap().to_owned()).collect()
+                let failures = value["batchItemFailures"]
+                    .as_array()
+                    .unwrap_or_else(|| panic!("no batchItemFailures in {value}"));
+                failures
+                    .iter()
+                    .map(|failure| failure["itemIdentifier"].as_str().unwrap().to_owned())
+                    .collect()
             }
             Err(_) => batch.iter().map(|message| message.id.clone()).collect(),
         }

@@ -35,7 +35,11 @@ impl Seen {
 
     /// A query parameter, percent-decoded.
     pub fn parameter(&self, name: &str) -> Option<String> {
-        let pair = self.query.split('&').filter_map(|pair| pair.split_once('=')).find(|(key, _)| *key == name);
+        let pair = self
+            .query
+            .split('&')
+            .filter_map(|pair| pair.split_once('='))
+            .find(|(key, _)| *key == name);
         pair.map(|(_, value)| decode(value))
     }
 
@@ -97,12 +101,22 @@ where
     let service = service_fn(move |request: Request<Incoming>| {
         let answer = answer.clone();
         async move {
-            let Ok(seen) = read(request).await else { return Err(io::Error::other("half a request")) };
+            let Ok(seen) = read(request).await else {
+                return Err(io::Error::other("half a request"));
+            };
             match answer(seen).await {
-                Reply::Answer(response) => Ok(response.map(|body| body.map_err(|never| match never {}).boxed_unsync())),
+                Reply::Answer(response) => {
+                    Ok(response.map(|body| body.map_err(|never| match never {}).boxed_unsync()))
+                }
                 Reply::Stalled(status) => {
-                    let body = StreamBody::new(futures_util::stream::pending::<Result<Frame<Bytes>, io::Error>>());
-                    Ok(Response::builder().status(status).header("content-length", "10").body(body.boxed_unsync()).unwrap())
+                    let body = StreamBody::new(futures_util::stream::pending::<
+                        Result<Frame<Bytes>, io::Error>,
+                    >());
+                    Ok(Response::builder()
+                        .status(status)
+                        .header("content-length", "10")
+                        .body(body.boxed_unsync())
+                        .unwrap())
                 }
                 Reply::Lost => Err(io::Error::other("lost")),
                 Reply::Never => std::future::pending::<Result<_, io::Error>>().await,

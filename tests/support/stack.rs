@@ -16,13 +16,16 @@ use super::{
 
 /// The stack of every test.
 pub fn stack_id() -> String {
-    format!("arn:aws:cloudformation:{REGION}:{ACCOUNT}:stack/fleet-security/6f0c2b1e-1d2c-4b7a-9a53-0a1b2c3d4e5f")
+    format!(
+        "arn:aws:cloudformation:{REGION}:{ACCOUNT}:stack/fleet-security/6f0c2b1e-1d2c-4b7a-9a53-0a1b2c3d4e5f"
+    )
 }
 
 /// A sample of `events/`.
 pub fn sample(name: &str) -> Value {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("events").join(name);
-    let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    let text = std::fs::read_to_string(&path)
+        .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     serde_json::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
@@ -64,7 +67,9 @@ impl Played {
     /// The document, which there must be.
     #[track_caller]
     pub fn answer(&self) -> &Value {
-        self.document.as_ref().unwrap_or_else(|| panic!("there was no answer, but {:?}", self.returned))
+        self.document
+            .as_ref()
+            .unwrap_or_else(|| panic!("there was no answer, but {:?}", self.returned))
     }
 
     #[track_caller]
@@ -106,7 +111,13 @@ impl Played {
     #[track_caller]
     pub fn changed_nothing_but_the_create(&self) -> &Self {
         let changes: Vec<&Call> = self.calls.iter().filter(|call| call.is_change()).collect();
-        assert!(matches!(changes.as_slice(), [Call { operation: "CreateMitigationAction", status: 409, .. }]), "{changes:?}");
+        assert!(
+            matches!(
+                changes.as_slice(),
+                [Call { operation: "CreateMitigationAction", status: 409, .. }]
+            ),
+            "{changes:?}"
+        );
         self
     }
 
@@ -136,7 +147,13 @@ impl World {
 
     /// A world of stand-ins and a function that are there.
     pub fn of(aws: Aws, function: Function) -> Self {
-        Self { aws, function, timeout: Duration::from_secs(20), arn: Lambda::arn(), requests: AtomicU64::default() }
+        Self {
+            aws,
+            function,
+            timeout: Duration::from_secs(20),
+            arn: Lambda::arn(),
+            requests: AtomicU64::default(),
+        }
     }
 
     /// Plants what the samples' creates of a quarantine would make under that name, with no tags but these.
@@ -160,7 +177,10 @@ impl World {
     pub fn response_url(&self, parameters: &str) -> (String, String) {
         let number = self.requests.fetch_add(1, Ordering::SeqCst);
         let key = format!("{number}-{:016x}", fastrand::u64(..));
-        let url = format!("{}/response/{key}?X-Amz-Signature=5ec4e75167a7u4e&{parameters}", self.aws.url());
+        let url = format!(
+            "{}/response/{key}?X-Amz-Signature=5ec4e75167a7u4e&{parameters}",
+            self.aws.url()
+        );
         (key, url)
     }
 
@@ -174,7 +194,8 @@ impl World {
     pub async fn play_to(&self, key: &str, event: Value) -> Played {
         self.aws.iot.take_calls();
         let began = Instant::now();
-        let returned = self.aws.lambda.invoke(event.to_string().into_bytes(), self.timeout, &self.arn).await;
+        let returned =
+            self.aws.lambda.invoke(event.to_string().into_bytes(), self.timeout, &self.arn).await;
         self.aws.bucket.check();
         let puts = self.aws.bucket.puts(key);
         Played {

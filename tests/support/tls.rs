@@ -33,7 +33,9 @@ pub struct Front {
 impl Tls {
     /// Serves `aws` over TLS at two free ports.
     pub async fn serve(aws: &Aws) -> Self {
-        let made = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned(), "localhost".to_owned()]).unwrap();
+        let made =
+            rcgen::generate_simple_self_signed(["127.0.0.1".to_owned(), "localhost".to_owned()])
+                .unwrap();
         let key = PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
         let config = ServerConfig::builder_with_provider(ring::default_provider().into())
             .with_safe_default_protocol_versions()
@@ -44,7 +46,11 @@ impl Tls {
         let config = Arc::new(config);
         let roots = std::env::temp_dir().join(format!("stand-ins-{:016x}.pem", fastrand::u64(..)));
         std::fs::write(&roots, made.cert.pem()).unwrap();
-        Self { services: Front::of(aws, &config).await, bucket: Front::of(aws, &config).await, roots }
+        Self {
+            services: Front::of(aws, &config).await,
+            bucket: Front::of(aws, &config).await,
+            roots,
+        }
     }
 
     /// What a function has to be told to reach the services.

@@ -8,5 +8,8 @@ async fn handle(_: LambdaEvent<Value>) -> Result<Value, Error> {
 }
 
 fn main() -> Result<(), Error> {
-    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(Runtime::new(service_fn(handle)).run())
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?
+        .block_on(Runtime::new(service_fn(handle)).run())
 }

@@ -5,7 +5,11 @@ use aws_sdk_iot::types::{AddThingsToThingGroupParams, MitigationActionParams, Ta
 use lambda_runtime::{Error, LambdaEvent, run, service_fn};
 use serde_json::{Value, json};
 
-async fn handle(iot: &aws_sdk_iot::Client, http: &reqwest::Client, event: LambdaEvent<Value>) -> Result<Value, Error> {
+async fn handle(
+    iot: &aws_sdk_iot::Client,
+    http: &reqwest::Client,
+    event: LambdaEvent<Value>,
+) -> Result<Value, Error> {
     let request = event.payload;
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let properties = &request["ResourceProperties"];
@@ -25,7 +29,9 @@ async fn handle(iot: &aws_sdk_iot::Client, http: &reqwest::Client, event: Lambda
         .create_mitigation_action()
         .action_name(&name)
         .role_arn(text(&properties["RoleArn"]))
-        .action_params(MitigationActionParams::builder().add_things_to_thing_group_params(params).build())
+        .action_params(
+            MitigationActionParams::builder().add_things_to_thing_group_params(params).build(),
+        )
         .set_tags(Some(tags))
         .send()
         .await?;
@@ -37,7 +43,11 @@ async fn handle(iot: &aws_sdk_iot::Client, http: &reqwest::Client, event: Lambda
         "LogicalResourceId": request["LogicalResourceId"],
         "Data": { "ActionArn": made.action_arn(), "ActionId": made.action_id() },
     });
-    http.put(text(&request["ResponseURL"])).body(answer.to_string()).send().await?.error_for_status()?;
+    http.put(text(&request["ResponseURL"]))
+        .body(answer.to_string())
+        .send()
+        .await?
+        .error_for_status()?;
     Ok(answer)
 }
 

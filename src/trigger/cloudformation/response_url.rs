@@ -32,7 +32,8 @@ impl ResponseUrl {
             return Err("it has user info".to_owned());
         }
         let rest = authority.as_str().get(authority.host().len()..).unwrap_or_default();
-        let is_port = |port: &str| port.bytes().all(|b| b.is_ascii_digit()) && port.parse::<u16>().is_ok();
+        let is_port =
+            |port: &str| port.bytes().all(|b| b.is_ascii_digit()) && port.parse::<u16>().is_ok();
         if !rest.is_empty() && !rest.strip_prefix(':').is_some_and(is_port) {
             return Err("its port is not a number".to_owned());
         }
@@ -67,31 +68,49 @@ impl ResponseUrl {
     #[must_use]
     pub fn expires_at(&self) -> Option<SystemTime> {
         match (self.signed_at(), self.parameter("X-Amz-Expires")) {
-            (Some(signed), Some(lasts)) => signed.checked_add(Duration::from_secs(lasts.parse().ok()?)),
+            (Some(signed), Some(lasts)) => {
+                signed.checked_add(Duration::from_secs(lasts.parse().ok()?))
+            }
             _ => at(self.parameter("Expires")?.parse().ok()?),
         }
     }
 
     fn parameter(&self, name: &str) -> Option<&str> {
         let pairs = self.uri.query()?.split('&');
-        pairs.filter_map(|pair| pair.split_once('=')).find(|(key, _)| *key == name).map(|(_, value)| value)
+        pairs
+            .filter_map(|pair| pair.split_once('='))
+            .find(|(key, _)| *key == name)
+            .map(|(_, value)| value)
     }
 }
 
 /// `cloudformation-custom-resource-response-<any>` of S3, in any of its spellings, under the suffix of a partition.
 fn is_cloudformations(host: &str) -> bool {
     const BUCKET: &str = "cloudformation-custom-resource-response-";
-    const SUFFIXES: [&str; 7] =
-        [".amazonaws.com", ".amazonaws.com.cn", ".amazonaws.eu", ".c2s.ic.gov", ".sc2s.sgov.gov", ".cloud.adc-e.uk", ".csp.hci.ic.gov"];
+    const SUFFIXES: [&str; 7] = [
+        ".amazonaws.com",
+        ".amazonaws.com.cn",
+        ".amazonaws.eu",
+        ".c2s.ic.gov",
+        ".sc2s.sgov.gov",
+        ".cloud.adc-e.uk",
+        ".csp.hci.ic.gov",
+    ];
 
-    let is_label = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+    let is_label = |text: &str| {
+        !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+    };
     let is_s3 = |text: &str| match text.strip_prefix("s3") {
         Some("") => true,
-        Some(rest) => rest.strip_prefix(".dualstack.").or_else(|| rest.strip_prefix(['.', '-'])).is_some_and(is_region),
+        Some(rest) => rest
+            .strip_prefix(".dualstack.")
+            .or_else(|| rest.strip_prefix(['.', '-']))
+            .is_some_and(is_region),
         None => false,
     };
     let Some((bucket, service)) = host.split_once('.') else { return false };
-    bucket.strip_prefix(BUCKET).is_some_and(is_label) && SUFFIXES.iter().any(|suffix| service.strip_suffix(suffix).is_some_and(is_s3))
+    bucket.strip_prefix(BUCKET).is_some_and(is_label)
+        && SUFFIXES.iter().any(|suffix| service.strip_suffix(suffix).is_some_and(is_s3))
 }
 
 /// `eu-west-1`, `us-gov-west-1`, `eusc-de-east-1`: two to four letters, words, a number.
@@ -126,7 +145,8 @@ fn seconds_of(date: &str) -> Option<u64> {
     let (year, month, day) = (number(0, 4)?, number(4, 6)?, number(6, 8)?);
     let (hour, minute, second) = (number(9, 11)?, number(11, 13)?, number(13, 15)?);
     let whole = date.len() == 16 && date.get(8..9) == Some("T") && date.get(15..) == Some("Z");
-    let legal = (1970..=9999).contains(&year) && (1..=12).contains(&month) && (1..=31).contains(&day);
+    let legal =
+        (1970..=9999).contains(&year) && (1..=12).contains(&month) && (1..=31).contains(&day);
     if !whole || !legal || hour > 23 || minute > 59 || second > 60 {
         return None;
     }

@@ -14,8 +14,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::{
-    Definition, Disturbance, Kind, Model, OnConflict, Params, Stranger, Tags, TestCaseResult, any_role, any_tags, ensure, is_same, listed,
-    owner_of, role_arn, with, with_owner,
+    Definition, Disturbance, Kind, Model, OnConflict, Params, Stranger, Tags, TestCaseResult,
+    any_role, any_tags, ensure, is_same, listed, owner_of, role_arn, with, with_owner,
 };
 use crate::{
     function,
@@ -117,37 +117,63 @@ impl Model for Messages {
     const LANES: usize = 16;
 
     fn step() -> BoxedStrategy<Step> {
-        let create =
-            (Definition::any(), OnConflict::any()).prop_map(|(definition, on_conflict)| Operation::Create(definition, on_conflict));
-        let update =
-            (prop::option::of(any_role()), prop::option::of(Params::any())).prop_map(|(role, params)| Operation::Update(role, params));
+        let create = (Definition::any(), OnConflict::any())
+            .prop_map(|(definition, on_conflict)| Operation::Create(definition, on_conflict));
+        let update = (prop::option::of(any_role()), prop::option::of(Params::any()))
+            .prop_map(|(role, params)| Operation::Update(role, params));
         let operation = prop_oneof![5 => create, 3 => update, 2 => Just(Operation::Delete), 1 => Just(Operation::Describe)];
-        let request = (operation, select(NAMES.to_vec()), any_tags()).prop_map(|(operation, name, tags)| {
-            let takes_tags = matches!(operation, Operation::Create(..) | Operation::Update(..));
-            Request { operation, name: name.to_owned(), tags: if takes_tags { tags } else { Tags::new() } }
-        });
+        let request =
+            (operation, select(NAMES.to_vec()), any_tags()).prop_map(|(operation, name, tags)| {
+                let takes_tags = matches!(operation, Operation::Create(..) | Operation::Update(..));
+                Request {
+                    operation,
+                    name: name.to_owned(),
+                    tags: if takes_tags { tags } else { Tags::new() },
+                }
+            });
         let request = request.boxed();
         let sent = prop_oneof![
             12 => request.clone().prop_map(Sent::Event),
             5 => request.prop_map(Sent::Plain),
             1 => Just(Sent::Noise),
         ];
-        let refusals = vec![Kind::Throttled, Kind::LostBefore, Kind::LostAfter, Kind::FailedBefore, Kind::FailedAfter, Kind::Denied];
-        let of_bus = prop_oneof![
-            (select(refusals), 1..=3_usize).prop_map(|(fault, times)| Disturbance { call: "PutEvents".to_owned(), fault, times }),
-            (1..=2_usize).prop_map(|times| Disturbance { call: "entry".to_owned(), fault: Kind::FailedBefore, times }),
+        let refusals = vec![
+            Kind::Throttled,
+            Kind::LostBefore,
+            Kind::LostAfter,
+            Kind::FailedBefore,
+            Kind::FailedAfter,
+            Kind::Denied,
         ];
-        let faults = (Disturbance::any_few(1), prop::option::weighted(0.15, of_bus)).prop_map(|(mut faults, of_bus)| {
-            faults.extend(of_bus);
-            faults
-        });
-        let beside = select(vec![Beside::Nothing, Beside::Nothing, Beside::Nothing, Beside::Nothing, Beside::Another, Beside::Itself]);
-        let deliver = (1..=MOST, beside, prop::bool::weighted(0.25), faults).prop_map(|(most, beside, again, faults)| Step::Deliver {
-            most,
-            beside,
-            again,
-            faults,
-        });
+        let of_bus = prop_oneof![
+            (select(refusals), 1..=3_usize).prop_map(|(fault, times)| Disturbance {
+                call: "PutEvents".to_owned(),
+                fault,
+                times
+            }),
+            (1..=2_usize).prop_map(|times| Disturbance {
+                call: "entry".to_owned(),
+                fault: Kind::FailedBefore,
+                times
+            }),
+        ];
+        let faults = (Disturbance::any_few(1), prop::option::weighted(0.15, of_bus)).prop_map(
+            |(mut faults, of_bus)| {
+                faults.extend(of_bus);
+                faults
+            },
+        );
+        let beside = select(vec![
+            Beside::Nothing,
+            Beside::Nothing,
+            Beside::Nothing,
+            Beside::Nothing,
+            Beside::Another,
+            Beside::Itself,
+        ]);
+        let deliver = (1..=MOST, beside, prop::bool::weighted(0.25), faults).prop_map(
+            |(most, beside, again, faults)| Step::Deliver { most, beside, again, faults },
+        );
         prop_oneof![
             2 => Stranger::any(NAMES.to_vec()).prop_map(Step::Appear),
             10 => sent.prop_map(Step::Send),
@@ -186,7 +212,9 @@ impl Model for Messages {
                 }
                 Step::Send(sent) => self.send(sent),
                 Step::SendAgain { turn } => self.send_again(*turn),
-                Step::Deliver { most, beside, again, faults } => self.deliver(*most, beside, *again, faults).await?,
+                Step::Deliver { most, beside, again, faults } => {
+                    self.deliver(*most, beside, *again, faults).await?
+                }
             }
         }
         while !self.queue.is_empty() {
@@ -202,7 +230,9 @@ impl Model for Messages {
 
 /// Whether events, messages and calls share it.
 fn is_shared(action: &Action) -> bool {
-    owner_of(&action.tags).is_some_and(|tag| ["event/", "message/", "request/"].iter().any(|kind| tag.starts_with(kind)))
+    owner_of(&action.tags).is_some_and(|tag| {
+        ["event/", "message/", "request/"].iter().any(|kind| tag.starts_with(kind))
+    })
 }
 
 fn is_unowned(action: &Action) -> bool {
@@ -255,9 +285,13 @@ impl Posted {
                 *there = Some(Action { id, role_arn, params, tags, created: 0.0, modified: 0.0 });
                 "CREATED"
             }
-            (Operation::Create(..), Some(found)) if owner_of(&found.tags) == Some(owner) => "CREATED",
+            (Operation::Create(..), Some(found)) if owner_of(&found.tags) == Some(owner) => {
+                "CREATED"
+            }
             (Operation::Create(_, OnConflict::Fail), Some(_)) => CONFLICT,
-            (Operation::Create(..), Some(found)) if !is_shared(found) && !is_unowned(found) => CONFLICT,
+            (Operation::Create(..), Some(found)) if !is_shared(found) && !is_unowned(found) => {
+                CONFLICT
+            }
             (Operation::Create(definition, OnConflict::Adopt), Some(found)) => {
                 if !definition.is_of(found) {
                     return CONFLICT;
@@ -265,7 +299,10 @@ impl Posted {
                 found.tags = with(&found.tags, tags);
                 "ADOPTED"
             }
-            (Operation::Create(Definition { role, params }, OnConflict::Overwrite), Some(found)) => {
+            (
+                Operation::Create(Definition { role, params }, OnConflict::Overwrite),
+                Some(found),
+            ) => {
                 (found.role_arn, found.params) = (role_arn(role), params.of_api());
                 let is_taken = is_unowned(found);
                 found.tags = with(&found.tags, tags);
@@ -277,9 +314,12 @@ impl Posted {
             (Operation::Update(..) | Operation::Describe, None) => "ResourceNotFoundException",
             (Operation::Delete, None) => "ABSENT",
             (Operation::Describe, Some(_)) => "DESCRIBED",
-            (Operation::Update(..) | Operation::Delete, Some(found)) if !is_shared(found) => INVALID,
+            (Operation::Update(..) | Operation::Delete, Some(found)) if !is_shared(found) => {
+                INVALID
+            }
             (Operation::Update(role, params), Some(found)) => {
-                found.role_arn = role.as_ref().map_or_else(|| found.role_arn.clone(), |role| role_arn(role));
+                found.role_arn =
+                    role.as_ref().map_or_else(|| found.role_arn.clone(), |role| role_arn(role));
                 found.params = params.map_or_else(|| found.params.clone(), Params::of_api);
                 found.tags = with(&found.tags, tags);
                 "UPDATED"
@@ -296,7 +336,9 @@ impl Posted {
         let Self { owner, request: Request { operation, tags, .. }, .. } = self;
         let (old, new) = match (operation, before, after) {
             (_, Some(old), Some(new)) if old.id == new.id => (old, new),
-            (Operation::Create(definition, _), None, Some(made)) => return definition.is_of(made) && made.tags == with_owner(tags, owner),
+            (Operation::Create(definition, _), None, Some(made)) => {
+                return definition.is_of(made) && made.tags == with_owner(tags, owner);
+            }
             (Operation::Delete, Some(old), None) => return is_shared(old),
             _ => return false,
         };
@@ -304,10 +346,13 @@ impl Posted {
         let is_tagged = has_same_definition && new.tags == with(&old.tags, tags);
         match operation {
             Operation::Create(definition, OnConflict::Adopt) => {
-                (is_shared(old) || is_unowned(old)) && is_tagged && (definition.is_of(old) || !is_alone)
+                (is_shared(old) || is_unowned(old))
+                    && is_tagged
+                    && (definition.is_of(old) || !is_alone)
             }
             Operation::Create(definition, OnConflict::Overwrite) => {
-                let is_taken = has_same_definition && new.tags == with_owner(&with(&old.tags, tags), owner);
+                let is_taken =
+                    has_same_definition && new.tags == with_owner(&with(&old.tags, tags), owner);
                 let is_put = new.tags == old.tags && definition.is_of(new);
                 match (is_unowned(old), is_shared(old)) {
                     (true, _) => is_put || is_taken,
@@ -318,10 +363,13 @@ impl Posted {
             Operation::Update(role, params) => {
                 let is_given = role.as_ref().is_none_or(|role| new.role_arn == role_arn(role))
                     && params.is_none_or(|params| new.params == params.of_api());
-                let is_kept = (role.is_some() || new.role_arn == old.role_arn) && (params.is_some() || new.params == old.params);
+                let is_kept = (role.is_some() || new.role_arn == old.role_arn)
+                    && (params.is_some() || new.params == old.params);
                 is_shared(old) && (is_tagged || (new.tags == old.tags && is_given && is_kept))
             }
-            Operation::Create(_, OnConflict::Fail) | Operation::Delete | Operation::Describe => false,
+            Operation::Create(_, OnConflict::Fail) | Operation::Delete | Operation::Describe => {
+                false
+            }
         }
     }
 }
@@ -337,7 +385,12 @@ impl Messages {
             }
             Sent::Plain(request) => {
                 let owner = format!("message/{message}");
-                Some(Posted { id: message.clone(), owner, request: request.clone(), body: request.to_json() })
+                Some(Posted {
+                    id: message.clone(),
+                    owner,
+                    request: request.clone(),
+                    body: request.to_json(),
+                })
             }
             Sent::Event(request) => {
                 let id = format!("event-{turn:02}");
@@ -352,7 +405,12 @@ impl Messages {
 
     /// Only events come to the queue more than once: a message of its own is another request.
     fn send_again(&mut self, turn: usize) {
-        let events: Vec<&Posted> = self.posted.values().flatten().filter(|posted| posted.owner.starts_with("event/")).collect();
+        let events: Vec<&Posted> = self
+            .posted
+            .values()
+            .flatten()
+            .filter(|posted| posted.owner.starts_with("event/"))
+            .collect();
         if let Some(event) = events.get(turn) {
             let event = (*event).clone();
             self.post(format!("message-{:02}", self.posted.len()), Some(event));
@@ -363,19 +421,33 @@ impl Messages {
         if let Some(posted) = &posted {
             self.queue.send(&message, &posted.body);
         }
-        self.told.push(format!("{message}: {}", posted.as_ref().map_or("noise".to_owned(), |posted| posted.body.to_string())));
+        self.told.push(format!(
+            "{message}: {}",
+            posted.as_ref().map_or("noise".to_owned(), |posted| posted.body.to_string())
+        ));
         self.posted.insert(message, posted);
     }
 
-    async fn deliver(&mut self, most: usize, beside: &Beside, again: bool, faults: &[Disturbance]) -> TestCaseResult {
+    async fn deliver(
+        &mut self,
+        most: usize,
+        beside: &Beside,
+        again: bool,
+        faults: &[Disturbance],
+    ) -> TestCaseResult {
         let batch = self.queue.receive(most);
         if batch.is_empty() {
             return Ok(());
         }
         let aws = self.world.aws.clone();
-        let timeout = if faults.iter().any(Disturbance::is_hang) { Duration::from_secs(2) } else { PATIENCE };
+        let timeout =
+            if faults.iter().any(Disturbance::is_hang) { Duration::from_secs(2) } else { PATIENCE };
         for fault in faults {
-            fault.set(if CALLS_OF_BUS.contains(&fault.call.as_str()) { &aws.bus.faults } else { &aws.iot.faults });
+            fault.set(if CALLS_OF_BUS.contains(&fault.call.as_str()) {
+                &aws.bus.faults
+            } else {
+                &aws.iot.faults
+            });
         }
         self.tell("delivered", &batch, &format!("beside {beside:?}, with {faults:?}"));
         match beside {
@@ -390,14 +462,22 @@ impl Messages {
             Beside::Another => {
                 let other = self.queue.receive(most);
                 self.tell("beside", &other, "");
-                let (mut failed, more) = tokio::join!(self.queue.deliver(&aws, &batch, timeout), async {
-                    if other.is_empty() { Vec::new() } else { self.queue.deliver(&aws, &other, timeout).await }
-                });
+                let (mut failed, more) =
+                    tokio::join!(self.queue.deliver(&aws, &batch, timeout), async {
+                        if other.is_empty() {
+                            Vec::new()
+                        } else {
+                            self.queue.deliver(&aws, &other, timeout).await
+                        }
+                    });
                 failed.extend(more);
                 self.check(&[batch.clone(), other].concat(), &failed, false)?;
             }
             Beside::Itself => {
-                let (failed, _) = tokio::join!(self.queue.deliver(&aws, &batch, timeout), Queue::hand_over(&aws, &batch, timeout));
+                let (failed, _) = tokio::join!(
+                    self.queue.deliver(&aws, &batch, timeout),
+                    Queue::hand_over(&aws, &batch, timeout)
+                );
                 self.check(&batch, &failed, false)?;
             }
         }
@@ -414,21 +494,36 @@ impl Messages {
     }
 
     /// Holds a delivery to what holds of any; returns its results.
-    fn check(&mut self, batch: &[Message], failed: &[String], is_alone: bool) -> Result<Vec<(String, Word)>, TestCaseError> {
+    fn check(
+        &mut self,
+        batch: &[Message],
+        failed: &[String],
+        is_alone: bool,
+    ) -> Result<Vec<(String, Word)>, TestCaseError> {
         let calls = self.world.aws.iot.take_calls();
         let events = self.world.aws.bus.take();
-        self.told.extend(calls.iter().map(|call| format!("  {} {} {}", call.operation, call.name(), call.status)));
+        self.told.extend(
+            calls
+                .iter()
+                .map(|call| format!("  {} {} {}", call.operation, call.name(), call.status)),
+        );
         self.told.extend(events.iter().map(|event| format!("  -> {}", event.detail)));
         self.told.push(format!("  to come again: {failed:?}"));
-        let asked: Vec<&Posted> = batch.iter().filter_map(|message| self.posted[&message.id].as_ref()).collect();
+        let asked: Vec<&Posted> =
+            batch.iter().filter_map(|message| self.posted[&message.id].as_ref()).collect();
         for call in &calls {
             check_change(call, &asked, is_alone)?;
         }
-        let results = events.iter().map(|event| check_result(event, &asked)).collect::<Result<Vec<_>, _>>()?;
+        let results = events
+            .iter()
+            .map(|event| check_result(event, &asked))
+            .collect::<Result<Vec<_>, _>>()?;
         self.reported.extend(results.iter().map(|(id, _)| id.clone()));
         for message in batch.iter().filter(|message| !failed.contains(&message.id)) {
             // By this delivery: that another one has reported it does not excuse it.
-            let is_told = self.posted[&message.id].as_ref().is_some_and(|posted| results.iter().any(|(id, _)| *id == posted.id));
+            let is_told = self.posted[&message.id]
+                .as_ref()
+                .is_some_and(|posted| results.iter().any(|(id, _)| *id == posted.id));
             ensure(is_told, || format!("{} is taken off the queue and not reported", message.id))?;
         }
         Ok(results)
@@ -448,13 +543,17 @@ impl Messages {
         let mut words = Vec::new();
         for message in in_order {
             let Some(posted) = &self.posted[&message.id] else {
-                ensure(failed.contains(&message.id), || format!("{} is taken off the queue", message.id))?;
+                ensure(failed.contains(&message.id), || {
+                    format!("{} is taken off the queue", message.id)
+                })?;
                 continue;
             };
             let mut there = foretold.remove(&posted.request.name);
             words.push((posted.id.clone(), posted.serve(&mut there).to_owned()));
             foretold.extend(there.map(|action| (posted.request.name.clone(), action)));
-            ensure(!failed.contains(&message.id), || format!("{} comes again although nothing went wrong", message.id))?;
+            ensure(!failed.contains(&message.id), || {
+                format!("{} comes again although nothing went wrong", message.id)
+            })?;
         }
         let mut said = results.to_vec();
         said.sort();
@@ -462,7 +561,9 @@ impl Messages {
         ensure(said == words, || format!("foretold was {words:?}, said was {said:?}"))?;
         let after = self.world.aws.iot.actions();
         let is_as_foretold = |(name, action): (&String, &Action)| {
-            after.get(name).is_some_and(|found| is_same(&Action { id: found.id.clone(), ..action.clone() }, found))
+            after.get(name).is_some_and(|found| {
+                is_same(&Action { id: found.id.clone(), ..action.clone() }, found)
+            })
         };
         ensure(foretold.len() == after.len() && foretold.iter().all(is_as_foretold), || {
             format!("foretold was {foretold:?}, is {after:?}")
@@ -478,8 +579,12 @@ impl Messages {
         before: &BTreeMap<String, Action>,
         after: &BTreeMap<String, Action>,
     ) -> TestCaseResult {
-        let names: BTreeMap<&str, &str> =
-            self.posted.values().flatten().map(|posted| (posted.id.as_str(), posted.request.name.as_str())).collect();
+        let names: BTreeMap<&str, &str> = self
+            .posted
+            .values()
+            .flatten()
+            .map(|posted| (posted.id.as_str(), posted.request.name.as_str()))
+            .collect();
         for (id, word) in words {
             let name = names[id.as_str()];
             if words.iter().filter(|(other, _)| names[other.as_str()] == name).count() > 1 {
@@ -490,8 +595,11 @@ impl Messages {
                 (left, found) => left.is_none() && found.is_none(),
             };
             if let Some((earlier, _)) = self.left.get(id).filter(|(_, left)| is_as_left(left)) {
-                let is_exception = [("DELETED", "ABSENT"), ("UPDATED", "CREATED")].contains(&(earlier.as_str(), word.as_str()));
-                ensure(earlier == word || is_exception, || format!("{id} came to {earlier}, and again to {word}"))?;
+                let is_exception = [("DELETED", "ABSENT"), ("UPDATED", "CREATED")]
+                    .contains(&(earlier.as_str(), word.as_str()));
+                ensure(earlier == word || is_exception, || {
+                    format!("{id} came to {earlier}, and again to {word}")
+                })?;
             }
             self.left.insert(id.clone(), (word.clone(), after.get(name).cloned()));
         }
@@ -505,7 +613,9 @@ impl Messages {
                 Some(posted) => self.reported.contains(&posted.id) && !dead.contains(message),
                 None => dead.contains(message),
             };
-            ensure(is_done, || format!("{message} is neither reported nor dead, or is both; the dead: {dead:?}"))?;
+            ensure(is_done, || {
+                format!("{message} is neither reported nor dead, or is both; the dead: {dead:?}")
+            })?;
         }
         let calls = self.world.aws.iot.take_calls();
         ensure(calls.is_empty(), || format!("calls that nobody asked for: {calls:?}"))
@@ -547,7 +657,9 @@ fn check_result(event: &Event, asked: &[&Posted]) -> Result<(String, Word), Test
                 && detail["actionArn"] == expected
                 && resources.iter().map(String::as_str).eq(expected.as_str())
         } else {
-            detail_type == "Mitigation Action Request Failed" && detail["status"] == "FAILED" && detail["error"]["retryable"] == false
+            detail_type == "Mitigation Action Request Failed"
+                && detail["status"] == "FAILED"
+                && detail["error"]["retryable"] == false
         };
     ensure(is_right, || format!("{detail_type}: {detail} is no result of {}", posted.body))?;
     let word = if has_succeeded { &detail["outcome"] } else { &detail["error"]["code"] };

@@ -13,8 +13,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::{
-    Definition, Disturbance, Kind, Model, OnConflict, Params, Stranger, Tags, TestCaseResult, any_tags, ensure, is_same, listed, owner_of,
-    role_arn, with, with_owner,
+    Definition, Disturbance, Kind, Model, OnConflict, Params, Stranger, Tags, TestCaseResult,
+    any_tags, ensure, is_same, listed, owner_of, role_arn, with, with_owner,
 };
 use crate::{
     lifecycle::OWNER_TAG,
@@ -161,15 +161,31 @@ impl Model for Stacks {
 
     fn step() -> BoxedStrategy<Step> {
         let resource = || select(vec!["One", "Two", "Three"]).prop_map(str::to_owned);
-        let properties = (select(vec!["a", "b", "c", ""]), Definition::any(), any_tags(), OnConflict::any())
-            .prop_map(|(name, definition, tags, on_conflict)| Properties { name: name.to_owned(), definition, tags, on_conflict });
+        let properties =
+            (select(vec!["a", "b", "c", ""]), Definition::any(), any_tags(), OnConflict::any())
+                .prop_map(|(name, definition, tags, on_conflict)| Properties {
+                    name: name.to_owned(),
+                    definition,
+                    tags,
+                    on_conflict,
+                });
         let delivery = || {
             let put = vec![None; 16].into_iter().chain(PUT_FAULTS.map(Some)).collect::<Vec<_>>();
             (Disturbance::any_few(2), select(put), prop::bool::weighted(0.2), any::<bool>())
-                .prop_map(|(faults, put, again, takes_replays)| Delivery { faults, put, again, takes_replays })
+                .prop_map(|(faults, put, again, takes_replays)| Delivery {
+                    faults,
+                    put,
+                    again,
+                    takes_replays,
+                })
         };
         let change = (resource(), prop::option::weighted(0.8, properties), delivery(), delivery())
-            .prop_map(|(resource, wish, delivery, follow_up)| Change { resource, wish, delivery, follow_up });
+            .prop_map(|(resource, wish, delivery, follow_up)| Change {
+                resource,
+                wish,
+                delivery,
+                follow_up,
+            });
         let end = select(vec![End::Stand, End::Stand, End::Stand, End::RollBack, End::Cancel]);
         prop_oneof![
             2 => Stranger::any(NAMES.to_vec()).prop_map(Step::Appear),
@@ -180,7 +196,13 @@ impl Model for Stacks {
     }
 
     async fn start() -> Self {
-        Self { world: crate::world().await, resources: BTreeMap::new(), last: BTreeMap::new(), requests: 0, told: Vec::new() }
+        Self {
+            world: crate::world().await,
+            resources: BTreeMap::new(),
+            last: BTreeMap::new(),
+            requests: 0,
+            told: Vec::new(),
+        }
     }
 
     async fn play(&mut self, history: &[Step]) -> TestCaseResult {
@@ -194,8 +216,12 @@ impl Model for Stacks {
                     self.told.push(format!("{stranger:?} appears"));
                     stranger.appear(&self.world.aws);
                 }
-                Step::Operate { stack, changes, end } => self.operate(*stack, changes, *end).await?,
-                Step::Repeat { stack, resource } => self.repeat(&(*stack, resource.clone())).await?,
+                Step::Operate { stack, changes, end } => {
+                    self.operate(*stack, changes, *end).await?
+                }
+                Step::Repeat { stack, resource } => {
+                    self.repeat(&(*stack, resource.clone())).await?
+                }
             }
             self.check()?;
         }
@@ -209,10 +235,19 @@ impl Model for Stacks {
 }
 
 /// Those that an answer survives however little time is left.
-const PUT_FAULTS: [Kind; 6] = [Kind::LostBefore, Kind::LostAfter, Kind::FailedBefore, Kind::FailedAfter, Kind::Throttled, Kind::Garbled];
+const PUT_FAULTS: [Kind; 6] = [
+    Kind::LostBefore,
+    Kind::LostAfter,
+    Kind::FailedBefore,
+    Kind::FailedAfter,
+    Kind::Throttled,
+    Kind::Garbled,
+];
 
 fn stack_id(number: u8) -> String {
-    format!("arn:aws:cloudformation:eu-west-1:123456789012:stack/stack-{number}/0000000{number}-0000-4000-8000-000000000000")
+    format!(
+        "arn:aws:cloudformation:eu-west-1:123456789012:stack/stack-{number}/0000000{number}-0000-4000-8000-000000000000"
+    )
 }
 
 /// The owner tag of what is made for a resource, or adopted.
@@ -228,15 +263,22 @@ fn retagged(tags: &Tags, old: &Tags, new: &Tags) -> Tags {
 }
 
 fn without_owner(tags: &Tags) -> Tags {
-    tags.iter().filter(|(key, _)| *key != OWNER_TAG).map(|(key, value)| (key.clone(), value.clone())).collect()
+    tags.iter()
+        .filter(|(key, _)| *key != OWNER_TAG)
+        .map(|(key, value)| (key.clone(), value.clone()))
+        .collect()
 }
 
 impl Properties {
     fn to_json(&self) -> Value {
         let params = match self.definition.params {
-            Params::Device => json!({ "UpdateDeviceCertificateParams": { "Action": "DEACTIVATE" } }),
+            Params::Device => {
+                json!({ "UpdateDeviceCertificateParams": { "Action": "DEACTIVATE" } })
+            }
             Params::Ca => json!({ "UpdateCACertificateParams": { "Action": "DEACTIVATE" } }),
-            Params::Groups => json!({ "AddThingsToThingGroupParams": { "ThingGroupNames": ["g"], "OverrideDynamicGroups": "true" } }),
+            Params::Groups => {
+                json!({ "AddThingsToThingGroupParams": { "ThingGroupNames": ["g"], "OverrideDynamicGroups": "true" } })
+            }
         };
         json!({
             "ActionName": self.name, "RoleArn": role_arn(&self.definition.role), "ActionParams": params, "Tags": listed(&self.tags),
@@ -246,7 +288,9 @@ impl Properties {
 
     fn name_for(&self, (stack, resource): &Key) -> String {
         match self.name.as_str() {
-            "" => ActionName::generated(&StackId::parse(&stack_id(*stack)).unwrap(), resource).as_str().to_owned(),
+            "" => ActionName::generated(&StackId::parse(&stack_id(*stack)).unwrap(), resource)
+                .as_str()
+                .to_owned(),
             given => given.to_owned(),
         }
     }
@@ -304,12 +348,18 @@ impl Request<'_> {
     }
 
     fn is_own(&self, action: &Action) -> bool {
-        owner_of(&action.tags).is_some_and(|tag| tag == owner_tag(self.key, false) || tag == owner_tag(self.key, true))
+        owner_of(&action.tags).is_some_and(|tag| {
+            tag == owner_tag(self.key, false) || tag == owner_tag(self.key, true)
+        })
     }
 
     /// Whether it succeeds where nothing goes wrong.
     fn can_succeed(&self, before: &BTreeMap<String, Action>) -> bool {
-        let Some(found) = before.get(&self.name()).filter(|found| self.is_create() && !self.is_own(found)) else { return true };
+        let Some(found) =
+            before.get(&self.name()).filter(|found| self.is_create() && !self.is_own(found))
+        else {
+            return true;
+        };
         is_takeable(found)
             && match self.properties.on_conflict {
                 OnConflict::Fail => false,
@@ -325,20 +375,32 @@ impl Request<'_> {
         match (before, after) {
             (None, None) => true,
             (None, Some(made)) => {
-                self.is_create() && is_named && definition.is_of(made) && made.tags == with_owner(tags, &owner_tag(self.key, false))
+                self.is_create()
+                    && is_named
+                    && definition.is_of(made)
+                    && made.tags == with_owner(tags, &owner_tag(self.key, false))
             }
-            (Some(old), None) => owner_of(&old.tags) == Some(&owner_tag(self.key, false)) && self.may_release(name),
+            (Some(old), None) => {
+                owner_of(&old.tags) == Some(&owner_tag(self.key, false)) && self.may_release(name)
+            }
             (Some(old), Some(new)) if old.id != new.id => false,
             (Some(old), Some(new)) if self.is_own(old) => {
-                let has_kept_definition = (&old.role_arn, &old.params) == (&new.role_arn, &new.params);
+                let has_kept_definition =
+                    (&old.role_arn, &old.params) == (&new.role_arn, &new.params);
                 if owner_of(&old.tags) != owner_of(&new.tags) {
                     let is_adopted = owner_of(&old.tags) == Some(&owner_tag(self.key, true));
-                    return is_adopted && self.may_release(name) && has_kept_definition && new.tags == without_owner(&old.tags);
+                    return is_adopted
+                        && self.may_release(name)
+                        && has_kept_definition
+                        && new.tags == without_owner(&old.tags);
                 }
                 let is_old_or_wanted = |key: &String| {
                     let (old_value, new_value) = (old.tags.get(key), new.tags.get(key));
-                    let is_forgotten = self.old.is_some_and(|old| old.tags.contains_key(key)) && !tags.contains_key(key);
-                    new_value == old_value || (new_value.is_some() && new_value == tags.get(key)) || (new_value.is_none() && is_forgotten)
+                    let is_forgotten = self.old.is_some_and(|old| old.tags.contains_key(key))
+                        && !tags.contains_key(key);
+                    new_value == old_value
+                        || (new_value.is_some() && new_value == tags.get(key))
+                        || (new_value.is_none() && is_forgotten)
                 };
                 self.verb != Verb::Delete
                     && is_named
@@ -346,7 +408,9 @@ impl Request<'_> {
                     && old.tags.keys().chain(new.tags.keys()).all(is_old_or_wanted)
             }
             (Some(old), Some(new)) => {
-                let taken = |is_adopted| with_owner(&with(&old.tags, tags), &owner_tag(self.key, is_adopted));
+                let taken = |is_adopted| {
+                    with_owner(&with(&old.tags, tags), &owner_tag(self.key, is_adopted))
+                };
                 self.is_create()
                     && is_named
                     && is_takeable(old)
@@ -364,7 +428,11 @@ impl Request<'_> {
     fn may_release(&self, name: &str) -> bool {
         match self.verb {
             Verb::Create => false,
-            Verb::Update => self.old.is_some_and(|old| name == old.name_for(self.key)) && name != self.id && name != self.name(),
+            Verb::Update => {
+                self.old.is_some_and(|old| name == old.name_for(self.key))
+                    && name != self.id
+                    && name != self.name()
+            }
             Verb::Delete => name == self.id || name == self.name(),
         }
     }
@@ -414,18 +482,30 @@ impl Stacks {
     ) -> Result<Answer, TestCaseError> {
         let request = match old {
             None => Request { key, verb: Verb::Create, id: "", properties: wish, old: None },
-            Some(old) => Request { key, verb: Verb::Update, id: &old.id, properties: wish, old: Some(&old.properties) },
+            Some(old) => Request {
+                key,
+                verb: Verb::Update,
+                id: &old.id,
+                properties: wish,
+                old: Some(&old.properties),
+            },
         };
         self.send(&request, delivery).await
     }
 
     /// All is well: what the stack has now stands, and what it had instead is deleted.
-    async fn clean_up(&mut self, done: Vec<Done<'_>>, removed: Vec<(Key, &Change)>) -> TestCaseResult {
+    async fn clean_up(
+        &mut self,
+        done: Vec<Done<'_>>,
+        removed: Vec<(Key, &Change)>,
+    ) -> TestCaseResult {
         let mut replaced = Vec::new();
         for Done { key, change, wish, old, found, answer } in done {
             let is_in_place = old.as_ref().is_some_and(|old| old.id == answer.id);
             let tags = match (&old, &found) {
-                (Some(old), _) if is_in_place => retagged(&old.tags, &old.properties.tags, &wish.tags),
+                (Some(old), _) if is_in_place => {
+                    retagged(&old.tags, &old.properties.tags, &wish.tags)
+                }
                 (_, Some(found)) => with(&without_owner(&found.tags), &wish.tags),
                 (_, None) => wish.tags.clone(),
             };
@@ -433,10 +513,14 @@ impl Stacks {
                 Some(old) if is_in_place => old.is_adopted,
                 _ => found.is_some() && wish.on_conflict == OnConflict::Adopt,
             };
-            let action_id = answer.document["Data"]["ActionId"].as_str().unwrap_or_default().to_owned();
+            let action_id =
+                answer.document["Data"]["ActionId"].as_str().unwrap_or_default().to_owned();
             let has_kept_id = found.is_none_or(|found| found.id == action_id);
             ensure(has_kept_id, || format!("{} is another action than was there", answer.id))?;
-            self.resources.insert(key.clone(), Resource { id: answer.id, properties: wish.clone(), action_id, tags, is_adopted });
+            self.resources.insert(
+                key.clone(),
+                Resource { id: answer.id, properties: wish.clone(), action_id, tags, is_adopted },
+            );
             replaced.extend(old.filter(|_| !is_in_place).map(|old| (key, change, old)));
         }
         for (key, change) in removed {
@@ -452,21 +536,39 @@ impl Stacks {
     /// nothing of the last answer: neither the id of what was made nor the new id of what was replaced.
     async fn roll_back(&mut self, done: Vec<Done<'_>>, is_cancelled: bool) -> TestCaseResult {
         let mut made = Vec::new();
-        for (turn, Done { key, change, wish, old, answer, .. }) in done.into_iter().rev().enumerate() {
+        for (turn, Done { key, change, wish, old, answer, .. }) in
+            done.into_iter().rev().enumerate()
+        {
             let is_known = turn > 0 || !is_cancelled;
             let Some(old) = old else {
-                let id = if is_known { answer.id } else { format!("stack-{}-{}-1A2B3C4D5E6F", key.0, key.1) };
+                let id = if is_known {
+                    answer.id
+                } else {
+                    format!("stack-{}-{}-1A2B3C4D5E6F", key.0, key.1)
+                };
                 made.push((key, change, id, wish));
                 continue;
             };
             let id = if is_known { answer.id } else { old.id.clone() };
-            let back = Request { key: &key, verb: Verb::Update, id: &id, properties: &old.properties, old: Some(wish) };
+            let back = Request {
+                key: &key,
+                verb: Verb::Update,
+                id: &id,
+                properties: &old.properties,
+                old: Some(wish),
+            };
             let mut restored = self.send(&back, &change.follow_up).await?;
             if !restored.is_success {
                 restored = self.send(&back, &Delivery::default()).await?;
             }
-            ensure(restored.is_success && restored.id == old.id, || format!("a rollback came to {}", restored.document))?;
-            let tags = if id == old.id { retagged(&old.tags, &wish.tags, &old.properties.tags) } else { old.tags };
+            ensure(restored.is_success && restored.id == old.id, || {
+                format!("a rollback came to {}", restored.document)
+            })?;
+            let tags = if id == old.id {
+                retagged(&old.tags, &wish.tags, &old.properties.tags)
+            } else {
+                old.tags
+            };
             if id != old.id {
                 made.push((key.clone(), change, id, wish));
             }
@@ -479,7 +581,13 @@ impl Stacks {
     }
 
     /// As often as CloudFormation would: what fails for now is asked for again.
-    async fn delete(&mut self, key: &Key, id: &str, properties: &Properties, delivery: &Delivery) -> TestCaseResult {
+    async fn delete(
+        &mut self,
+        key: &Key,
+        id: &str,
+        properties: &Properties,
+        delivery: &Delivery,
+    ) -> TestCaseResult {
         let request = Request { key, verb: Verb::Delete, id, properties, old: None };
         if self.send(&request, delivery).await?.is_success {
             return Ok(());
@@ -488,36 +596,59 @@ impl Stacks {
         ensure(answer.is_success, || format!("a Delete came to {}", answer.document))
     }
 
-    async fn send(&mut self, request: &Request<'_>, delivery: &Delivery) -> Result<Answer, TestCaseError> {
+    async fn send(
+        &mut self,
+        request: &Request<'_>,
+        delivery: &Delivery,
+    ) -> Result<Answer, TestCaseError> {
         self.requests += 1;
         let event = request.event(self.requests);
         let Request { key: (stack, resource), verb, id, properties, old } = request;
-        self.told.push(format!("{}: {verb:?} {resource} of stack {stack}, {id:?}: {properties:?}, before {old:?}", self.requests));
+        self.told.push(format!(
+            "{}: {verb:?} {resource} of stack {stack}, {id:?}: {properties:?}, before {old:?}",
+            self.requests
+        ));
         if !delivery.is_calm() || delivery.put.is_some() {
             self.told.push(format!("  with {:?}, the PUT {:?}", delivery.faults, delivery.put));
         }
         let before = self.world.aws.iot.actions();
         delivery.set(&self.world);
         // What hangs takes all the time that there is.
-        self.world.timeout = Duration::from_secs(if delivery.faults.iter().any(Disturbance::is_hang) { 5 } else { 20 });
+        self.world.timeout =
+            Duration::from_secs(if delivery.faults.iter().any(Disturbance::is_hang) {
+                5
+            } else {
+                20
+            });
         let answer = self.deliver(&event, request, delivery.put.is_some()).await?;
         self.world.aws.iot.faults.clear();
         self.world.aws.bucket.faults.clear();
         self.world.timeout = Duration::from_secs(20);
         if delivery.is_calm() {
             let is_free = request.verb == Verb::Create && !before.contains_key(&request.name());
-            ensure(!is_free || answer.calls == ["CreateMitigationAction"], || format!("a create alone took {:?}", answer.calls))?;
-            ensure(answer.is_success == request.can_succeed(&before), || format!("without a fault it came to {}", answer.document))?;
+            ensure(!is_free || answer.calls == ["CreateMitigationAction"], || {
+                format!("a create alone took {:?}", answer.calls)
+            })?;
+            ensure(answer.is_success == request.can_succeed(&before), || {
+                format!("without a fault it came to {}", answer.document)
+            })?;
         }
         if delivery.again {
             // What failed for now may be different now, and what it makes has to go with what follows the failure.
             let is_bound = answer.is_success || delivery.is_calm();
-            self.deliver_again(&event, request, Some(&answer.document).filter(|_| is_bound)).await?;
+            self.deliver_again(&event, request, Some(&answer.document).filter(|_| is_bound))
+                .await?;
         }
         self.last.remove(request.key);
         if answer.is_success {
             let Request { key, verb, id, properties, old } = *request;
-            let asked = Asked { event, verb, id: id.to_owned(), properties: properties.clone(), old: old.cloned() };
+            let asked = Asked {
+                event,
+                verb,
+                id: id.to_owned(),
+                properties: properties.clone(),
+                old: old.cloned(),
+            };
             self.last.insert(key.clone(), (asked, answer.document.clone()));
         }
         Ok(answer)
@@ -530,30 +661,46 @@ impl Stacks {
     }
 
     /// Delivers a request once more: the answer is to be `document`, where there is one, and nothing is to change then.
-    async fn deliver_again(&mut self, event: &Value, request: &Request<'_>, document: Option<&Value>) -> TestCaseResult {
+    async fn deliver_again(
+        &mut self,
+        event: &Value,
+        request: &Request<'_>,
+        document: Option<&Value>,
+    ) -> TestCaseResult {
         let before = self.world.aws.iot.actions();
         let again = self.deliver(event, request, false).await?;
         let Some(document) = document else { return Ok(()) };
-        ensure(again.document == *document, || format!("delivered again it came to {}", again.document))?;
+        ensure(again.document == *document, || {
+            format!("delivered again it came to {}", again.document)
+        })?;
         let after = self.world.aws.iot.actions();
-        let is_unchanged =
-            before.len() == after.len() && before.iter().all(|(name, old)| after.get(name).is_some_and(|new| is_same(old, new)));
+        let is_unchanged = before.len() == after.len()
+            && before
+                .iter()
+                .all(|(name, old)| after.get(name).is_some_and(|new| is_same(old, new)));
         ensure(is_unchanged, || "delivered again it changed something".to_owned())
     }
 
     /// Delivers a request and holds what comes of it to what holds of any.
-    async fn deliver(&mut self, event: &Value, request: &Request<'_>, is_put_disturbed: bool) -> Result<Answer, TestCaseError> {
+    async fn deliver(
+        &mut self,
+        event: &Value,
+        request: &Request<'_>,
+        is_put_disturbed: bool,
+    ) -> Result<Answer, TestCaseError> {
         let aws = self.world.aws.clone();
         let stray = aws.iot.take_calls();
         ensure(stray.is_empty(), || format!("calls after the function was done: {stray:?}"))?;
         let before = aws.iot.actions();
         let (key, url) = self.world.response_url("");
-        let played = self.world.play_to(&key, merged(event.clone(), &json!({ "ResponseURL": url }))).await;
+        let played =
+            self.world.play_to(&key, merged(event.clone(), &json!({ "ResponseURL": url }))).await;
         for call in &played.calls {
             self.told.push(format!("  {} {} {}", call.operation, call.name(), call.status));
         }
         let document = played.answer().clone();
-        let [status, id, reason] = ["Status", "PhysicalResourceId", "Reason"].map(|member| document[member].as_str().unwrap_or_default());
+        let [status, id, reason] = ["Status", "PhysicalResourceId", "Reason"]
+            .map(|member| document[member].as_str().unwrap_or_default());
         self.told.push(format!("  -> {status} {id:?} {reason}"));
 
         let puts = aws.bucket.puts(&key);
@@ -561,17 +708,28 @@ impl Stacks {
         let Some(accepted) = accepted.filter(|_| is_put_disturbed || puts.len() == 1) else {
             return Err(TestCaseError::fail(format!("not one accepted PUT, but {puts:?}")));
         };
-        ensure(puts.iter().all(|put| put.body == accepted.body), || format!("different documents: {puts:?}"))?;
-        ensure(played.returned.as_ref() == Ok(&document), || format!("the function returned {:?}", played.returned))?;
+        ensure(puts.iter().all(|put| put.body == accepted.body), || {
+            format!("different documents: {puts:?}")
+        })?;
+        ensure(played.returned.as_ref() == Ok(&document), || {
+            format!("the function returned {:?}", played.returned)
+        })?;
         check_calls(&played, &document, accepted.at)?;
         let after = aws.iot.actions();
         for name in before.keys().chain(after.keys()) {
             let (old, new) = (before.get(name), after.get(name));
             let is_unchanged = matches!((old, new), (Some(old), Some(new)) if is_same(old, new));
-            ensure(is_unchanged || request.may(name, old, new), || format!("this is not its to do: {old:?} became {new:?}"))?;
+            ensure(is_unchanged || request.may(name, old, new), || {
+                format!("this is not its to do: {old:?} became {new:?}")
+            })?;
         }
         let (is_success, id) = check_document(&document, event, request, &after)?;
-        Ok(Answer { is_success, id, document, calls: played.calls.iter().map(|call| call.operation).collect() })
+        Ok(Answer {
+            is_success,
+            id,
+            document,
+            calls: played.calls.iter().map(|call| call.operation).collect(),
+        })
     }
 
     /// The account holds exactly what the stacks say, and nothing else carries an owner tag of theirs.
@@ -581,10 +739,14 @@ impl Stacks {
             let Resource { id, properties, action_id, tags, is_adopted } = resource;
             let is_right = |action: &Action| {
                 let owned = with_owner(tags, &owner_tag(key, *is_adopted));
-                action.id == *action_id && properties.definition.is_of(action) && action.tags == owned
+                action.id == *action_id
+                    && properties.definition.is_of(action)
+                    && action.tags == owned
             };
             let action = actions.get(id);
-            ensure(action.is_some_and(is_right), || format!("{key:?} is {resource:?}, but there is {action:?}"))?;
+            ensure(action.is_some_and(is_right), || {
+                format!("{key:?} is {resource:?}, but there is {action:?}")
+            })?;
         }
         for (name, action) in &actions {
             let is_a_stacks = owner_of(&action.tags).is_some_and(|tag| tag.contains("/stack-"));
@@ -599,8 +761,11 @@ impl Stacks {
 fn check_calls(played: &Played, document: &Value, answered: std::time::Instant) -> TestCaseResult {
     let late: Vec<&Call> = played.calls.iter().filter(|call| call.at > answered).collect();
     let is_cut = document["Reason"].as_str().is_some_and(|reason| reason.contains("time ran out"));
-    let is_on_its_way = |call: &&Call| is_cut && call.at.duration_since(answered) < Duration::from_millis(50);
-    ensure(late.len() <= 1 && late.iter().all(is_on_its_way), || format!("calls after the answer: {late:?}"))
+    let is_on_its_way =
+        |call: &&Call| is_cut && call.at.duration_since(answered) < Duration::from_millis(50);
+    ensure(late.len() <= 1 && late.iter().all(is_on_its_way), || {
+        format!("calls after the answer: {late:?}")
+    })
 }
 
 /// What an answer says of its request and of the action is so; returns whether it is a success, and the physical id.
@@ -623,13 +788,20 @@ fn check_document(
             let (arn, action_id) = (json!(Iot::arn(&id)), json!(action.map(|action| &action.id)));
             let data = &document["Data"];
             id == request.name()
-                && action.is_some_and(|action| request.is_own(action) && request.properties.definition.is_of(action))
-                && (&data["ActionArn"], &data["MitigationActionArn"], &data["ActionName"]) == (&arn, &arn, &json!(id))
+                && action.is_some_and(|action| {
+                    request.is_own(action) && request.properties.definition.is_of(action)
+                })
+                && (&data["ActionArn"], &data["MitigationActionArn"], &data["ActionName"])
+                    == (&arn, &arn, &json!(id))
                 && (&data["ActionId"], &data["MitigationActionId"]) == (&action_id, &action_id)
-                && data["ActionType"] == action.map_or("", |action| crate::support::iot::action_type(&action.params))
+                && data["ActionType"]
+                    == action.map_or("", |action| crate::support::iot::action_type(&action.params))
         }
     };
-    let has_reason = is_success || document["Reason"].as_str().is_some_and(|reason| reason.split_once("Exception: ").is_some());
+    let has_reason = is_success
+        || document["Reason"]
+            .as_str()
+            .is_some_and(|reason| reason.split_once("Exception: ").is_some());
     ensure(is_right && has_reason, || format!("not an answer to the request: {document}"))?;
     Ok((is_success, id))
 }
