@@ -185,7 +185,7 @@ impl Tour {
         answer
     }
 
-    /// Plays an event of each of the other doors.
+    /// Plays an event of each of the other triggers.
     async fn show_doors(&mut self) {
         for (what, file) in [
             ("An event on a bus makes an action", "event-create.json"),

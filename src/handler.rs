@@ -98,7 +98,7 @@ impl<'s> Handler<'s> {
         let span = tracing::info_span!("invocation", request_id = context.request_id);
         let trigger = Trigger::recognise(&payload);
         let invocation = Invocation {
-            door: trigger.as_ref().map_or("unrecognized", Trigger::door),
+            trigger: trigger.as_ref().map_or("unrecognized", Trigger::name),
             home: Home::new(&context.invoked_function_arn, &self.settings.region),
             end: context.deadline(),
             id: context.request_id,
@@ -122,9 +122,9 @@ impl<'s> Handler<'s> {
         };
         let result = result.instrument(span.clone()).await;
         if let Err(FunctionError { kind, message }) = &result {
-            tracing::error!(parent: &span, door = invocation.door, error_type = kind, error_message = message, "invocation failed");
+            tracing::error!(parent: &span, trigger = invocation.trigger, error_type = kind, error_message = message, "invocation failed");
         }
-        invocation.metrics.write(invocation.door, began.elapsed());
+        invocation.metrics.write(invocation.trigger, began.elapsed());
         result
     }
 
@@ -176,7 +176,7 @@ impl<'s> Handler<'s> {
         let now = SystemTime::now();
         if url.expires_at().is_some_and(|expires| expires <= now) {
             tracing::warn!(
-                door = invocation.door,
+                trigger = invocation.trigger,
                 logical_id = envelope.logical_id(),
                 "the ResponseURL has expired, so nobody waits and nothing is done"
             );
@@ -410,7 +410,7 @@ impl<'s> Handler<'s> {
 
 /// What the work of one invocation shares.
 struct Invocation {
-    door: &'static str,
+    trigger: &'static str,
     /// Lambda's request id.
     id: String,
     home: Home,
@@ -512,7 +512,7 @@ impl Line<'_> {
         invocation: &Invocation,
     ) {
         let &Self { operation, subject, id } = self;
-        let Invocation { door, metrics, .. } = invocation;
+        let Invocation { trigger, metrics, .. } = invocation;
         let tally = session.tally();
         let (calls, throttles) = (tally.calls.get(), tally.throttles.get());
         let milliseconds = u64::try_from(session.age().as_millis()).unwrap_or(u64::MAX);
@@ -530,7 +530,7 @@ impl Line<'_> {
                 let action = action.as_ref().map(|action| action.name.as_str());
                 if let Some(notice) = notice {
                     tracing::warn!(
-                        door,
+                        trigger,
                         operation,
                         subject,
                         id,
@@ -544,7 +544,7 @@ impl Line<'_> {
                     );
                 } else {
                     tracing::info!(
-                        door,
+                        trigger,
                         operation,
                         subject,
                         id,
@@ -560,7 +560,7 @@ impl Line<'_> {
             Err(failure) => {
                 let (outcome, reason) = ("FAILED", failure.reason(4096));
                 tracing::error!(
-                    door,
+                    trigger,
                     operation,
                     subject,
                     id,

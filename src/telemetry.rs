@@ -56,7 +56,7 @@ fn level(directives: Option<&str>) -> LevelFilter {
 
 /// What an invocation counts, for CloudWatch: one line in its
 /// [embedded metric format](https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html),
-/// no call. By door, and for all doors together; what is nought is left out, as each metric has its price.
+/// no call. By trigger, and for all triggers together; what is nought is left out, as each metric has its price.
 #[derive(Default)]
 pub struct Metrics(RefCell<BTreeMap<Metric, f64>>);
 
@@ -114,34 +114,34 @@ impl Metrics {
         *self.0.borrow_mut().entry(metric).or_default() += f64::from(number);
     }
 
-    /// Writes the line of an invocation through `door` that took `duration`.
-    pub fn write(self, door: &str, duration: Duration) {
+    /// Writes the line of an invocation through `trigger` that took `duration`.
+    pub fn write(self, trigger: &str, duration: Duration) {
         let mut values = self.0.into_inner();
         values.retain(|_, value| *value > 0.0);
         values.insert(Metric::Duration, duration.as_secs_f64() * 1000.0);
-        if let Ok(line) = line(door, &values) {
+        if let Ok(line) = line(trigger, &values) {
             // Where standard output is closed, nobody reads metrics.
             drop(std::io::stdout().write_all(line.as_bytes()));
         }
     }
 }
 
-/// The line, written piece by piece: a tree of JSON would be a tenth of the work of an invocation. No name, and no door,
+/// The line, written piece by piece: a tree of JSON would be a tenth of the work of an invocation. No name, and no trigger,
 /// holds what JSON would escape.
-fn line(door: &str, values: &BTreeMap<Metric, f64>) -> Result<String, fmt::Error> {
+fn line(trigger: &str, values: &BTreeMap<Metric, f64>) -> Result<String, fmt::Error> {
     let timestamp =
         SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_millis();
     let mut line = String::with_capacity(640);
     write!(
         line,
-        r#"{{"_aws":{{"Timestamp":{timestamp},"CloudWatchMetrics":[{{"Namespace":"{NAMESPACE}","Dimensions":[[],["Door"]],"Metrics":["#
+        r#"{{"_aws":{{"Timestamp":{timestamp},"CloudWatchMetrics":[{{"Namespace":"{NAMESPACE}","Dimensions":[[],["Trigger"]],"Metrics":["#
     )?;
     for (number, metric) in values.keys().enumerate() {
         let separator = if number == 0 { "" } else { "," };
         let unit = if *metric == Metric::Duration { "Milliseconds" } else { "Count" };
         write!(line, r#"{separator}{{"Name":"{metric:?}","Unit":"{unit}"}}"#)?;
     }
-    write!(line, r#"]}}]}},"Door":"{door}""#)?;
+    write!(line, r#"]}}]}},"Trigger":"{trigger}""#)?;
     for (metric, value) in values {
         write!(line, r#","{metric:?}":{value:.3}"#)?;
     }

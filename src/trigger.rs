@@ -99,7 +99,7 @@ impl Trigger {
 
     /// The name of the way in, for logs and metrics.
     #[must_use]
-    pub fn door(&self) -> &'static str {
+    pub fn name(&self) -> &'static str {
         match self {
             Self::CloudFormation(_) => "cloudformation",
             Self::Notification(_) => "sns",

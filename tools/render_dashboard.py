@@ -26,7 +26,7 @@ def lines_of(widget):
         label = next((part["label"] for part in metric if isinstance(part, dict) and "label" in part), None)
         names = last[: 1 + len(last) - len(names)] + names[1:] if names[0] == "..." else names
         last = names
-        lines.append(label or (names[3] if len(names) > 3 and names[2] == "Door" else names[1]))
+        lines.append(label or (names[3] if len(names) > 3 and names[2] == "Trigger" else names[1]))
     return lines
 
 

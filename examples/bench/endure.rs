@@ -1,5 +1,5 @@
 //! One instance through a great many invocations of every kind, with faults: its memory and its descriptors stay flat, and
-//! nothing is lost. Each of a few actions lives its life again and again through a door of its own.
+//! nothing is lost. Each of a few actions lives its life again and again through a trigger of its own.
 
 use std::{
     collections::BTreeSet,
@@ -23,7 +23,8 @@ use crate::{
     },
 };
 
-const DOORS: [Door; 5] = [Door::Stack, Door::Topic, Door::Event, Door::Queue, Door::Call];
+const TRIGGERS: [Trigger; 5] =
+    [Trigger::Stack, Trigger::Topic, Trigger::Event, Trigger::Queue, Trigger::Call];
 const LIVES: usize = 15;
 /// How often memory and descriptors are looked at.
 const LOOKS: u32 = 10;
@@ -34,7 +35,7 @@ const ONE_IN: u32 = 50;
 const ONE_HANGS_IN: u32 = 5000;
 
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Door {
+enum Trigger {
     Stack,
     Topic,
     Event,
@@ -42,9 +43,9 @@ enum Door {
     Call,
 }
 
-/// An action's life: through which door, and the role that it has where it is there.
+/// An action's life: through which trigger, and the role that it has where it is there.
 struct Life {
-    door: Door,
+    trigger: Trigger,
     name: String,
     role: Option<String>,
 }
@@ -71,7 +72,7 @@ pub async fn run(binary: &Path, invocations: u32) -> ExitCode {
     let mut endurance = Endurance { stage, rng: Rng::with_seed(seed), played: 0, again: 0 };
     let mut lives: Vec<Life> = (0..LIVES)
         .map(|number| Life {
-            door: DOORS[number % DOORS.len()],
+            trigger: TRIGGERS[number % TRIGGERS.len()],
             name: format!("life-{number}"),
             role: None,
         })
@@ -84,7 +85,7 @@ pub async fn run(binary: &Path, invocations: u32) -> ExitCode {
         while endurance.played < invocations / LOOKS * look {
             let life = &mut lives[endurance.rng.usize(..LIVES)];
             // The queue's calls are paced: were they as many as the others, all would wait for them.
-            if life.door != Door::Queue || endurance.rng.u8(..20) == 0 {
+            if life.trigger != Trigger::Queue || endurance.rng.u8(..20) == 0 {
                 endurance.live(life).await;
             }
             if endurance.rng.u8(..10) == 0 {
@@ -133,17 +134,19 @@ impl Endurance {
             (Some(_), _) => "Update",
         };
         let role = format!("arn:aws:iam::123456789012:role/role-{}", self.rng.u8(..9));
-        match life.door {
-            Door::Stack | Door::Topic => self.request(life, operation, &role).await,
-            Door::Event | Door::Queue | Door::Call => self.ask(life, operation, &role).await,
+        match life.trigger {
+            Trigger::Stack | Trigger::Topic => self.request(life, operation, &role).await,
+            Trigger::Event | Trigger::Queue | Trigger::Call => {
+                self.ask(life, operation, &role).await
+            }
         }
         life.role = (operation != "Delete").then_some(role);
         let action = self.stage.aws.iot.action(&life.name);
         let has_owner = action.as_ref().is_none_or(|action| {
-            let kind = match life.door {
-                Door::Stack | Door::Topic => "stack/",
-                Door::Event | Door::Queue => "event/",
-                Door::Call => "request/",
+            let kind = match life.trigger {
+                Trigger::Stack | Trigger::Topic => "stack/",
+                Trigger::Event | Trigger::Queue => "event/",
+                Trigger::Call => "request/",
             };
             action
                 .tags
@@ -166,26 +169,26 @@ impl Endurance {
         });
         let request = merged(sample("create-add-things-to-thing-group.json"), &envelope);
         self.disturb(operation, "PUT");
-        let document = self.answered(life.door, &request).await;
+        let document = self.answered(life.trigger, &request).await;
         if document["Status"] == "SUCCESS" {
             return;
         }
         self.again += 1;
         if operation == "Create" {
             let id = json!({ "RequestType": "Delete", "PhysicalResourceId": document["PhysicalResourceId"] });
-            let follow_up = self.answered(life.door, &merged(request.clone(), &id)).await;
+            let follow_up = self.answered(life.trigger, &merged(request.clone(), &id)).await;
             assert_eq!(follow_up["Status"], "SUCCESS", "{follow_up}");
         }
-        let document = self.answered(life.door, &request).await;
+        let document = self.answered(life.trigger, &request).await;
         assert_eq!(document["Status"], "SUCCESS", "{document}");
     }
 
     /// Sends a request to a URL of its own, and returns the one document that is accepted there.
-    async fn answered(&mut self, door: Door, request: &Value) -> Value {
+    async fn answered(&mut self, trigger: Trigger, request: &Value) -> Value {
         let key = format!("{:032x}", self.rng.u128(..));
         let url = json!({ "ResponseURL": format!("{}/response/{key}", self.stage.tls.bucket.url), "RequestId": key });
         let mut event = merged(request.clone(), &url);
-        if door == Door::Topic {
+        if trigger == Trigger::Topic {
             let mut notification = sample("notification.json");
             notification["Records"][0]["Sns"]["Message"] = json!(event.to_string());
             event = notification;
@@ -221,9 +224,9 @@ impl Endurance {
         };
         let mut event = sample("event-create.json");
         (event["detail"], event["id"]) = (detail.clone(), json!(id));
-        let event = match life.door {
-            Door::Call => merged(detail, &json!({ "requestId": id })),
-            Door::Queue => Queue::event(&[Message {
+        let event = match life.trigger {
+            Trigger::Call => merged(detail, &json!({ "requestId": id })),
+            Trigger::Queue => Queue::event(&[Message {
                 id: id.clone(),
                 body: event.to_string(),
                 sent: 1,
@@ -231,7 +234,7 @@ impl Endurance {
             }]),
             _ => event,
         };
-        let over = if life.door == Door::Call { "none" } else { "PutEvents" };
+        let over = if life.trigger == Trigger::Call { "none" } else { "PutEvents" };
         self.disturb(operation, over);
         let is_done = |returned: &Returned| {
             returned
@@ -245,7 +248,7 @@ impl Endurance {
         }
         assert!(is_done(&returned), "{event}: {returned:?}");
         let results = self.stage.aws.bus.take();
-        if life.door != Door::Call {
+        if life.trigger != Trigger::Call {
             let of_this = |result: &&crate::support::bus::Event| {
                 result.detail["requestId"] == id && result.detail["status"] == "SUCCEEDED"
             };

@@ -50,7 +50,7 @@ fuzz_target!(|data: &[u8]| -> Corpus {
     let value = read.filter(is_plain).and_then(|text| serde_json::from_str::<Value>(text).ok());
     let recognised = Trigger::recognise(&payload);
     if let Some(value) = &value {
-        assert_eq!(recognised.as_ref().map(Trigger::door).ok(), door(value), "another way in");
+        assert_eq!(recognised.as_ref().map(Trigger::name).ok(), trigger(value), "another way in");
     }
     match recognised {
         Ok(Trigger::CloudFormation(envelope)) => {
@@ -85,7 +85,7 @@ fuzz_target!(|data: &[u8]| -> Corpus {
 });
 
 /// The way in, by the table of the contract.
-fn door(value: &Value) -> Option<&'static str> {
+fn trigger(value: &Value) -> Option<&'static str> {
     let members = value.as_object()?;
     let is_given = |name: &str| members.get(name).is_some_and(|value| !value.is_null());
     if is_given("ResponseURL") {

@@ -7,7 +7,7 @@ use unicode_general_category::{GeneralCategory, get_general_category};
 
 use super::{OWNER_TAG, has_length};
 
-/// What the keys of the provider's own tags begin with; refused from users at every door.
+/// What the keys of the provider's own tags begin with; refused from users at every trigger.
 pub const RESERVED_PREFIX: &str = "mitigation-action-provider:";
 
 /// Tags by key. A value may be anything that the service holds; what users give is checked where it is read, with

@@ -13,7 +13,6 @@
 mod support;
 
 mod answer;
-mod doors;
 mod laws;
 mod lifecycle;
 mod metrics;
@@ -21,6 +20,7 @@ mod model;
 mod samples;
 mod schemas;
 mod start;
+mod triggers;
 mod validation;
 
 use std::path::Path;

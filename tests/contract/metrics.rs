@@ -29,8 +29,8 @@ fn check(line: &Value) {
         panic!("{line}")
     };
     assert_eq!(directive["Namespace"], "MitigationActionProvider");
-    assert_eq!(directive["Dimensions"], json!([[], ["Door"]]));
-    assert!(line["Door"].is_string());
+    assert_eq!(directive["Dimensions"], json!([[], ["Trigger"]]));
+    assert!(line["Trigger"].is_string());
     for metric in directive["Metrics"].as_array().unwrap() {
         assert!(line[metric["Name"].as_str().unwrap()].is_number(), "{line}");
         assert!(["Count", "Milliseconds"].contains(&metric["Unit"].as_str().unwrap()));
@@ -60,8 +60,11 @@ async fn each_invocation_counts_its_requests_by_door_operation_and_outcome() {
         invoke(&world, &format!("{name}.json")).await;
     }
     let lines = lines(world).await;
-    let doors: Vec<&str> = lines.iter().map(|line| line["Door"].as_str().unwrap()).collect();
-    assert_eq!(doors, ["cloudformation", "cloudformation", "eventbridge", "sqs", "direct", "sns"]);
+    let triggers: Vec<&str> = lines.iter().map(|line| line["Trigger"].as_str().unwrap()).collect();
+    assert_eq!(
+        triggers,
+        ["cloudformation", "cloudformation", "eventbridge", "sqs", "direct", "sns"]
+    );
     let counted = |line: usize, names: &[&str]| -> Vec<f64> {
         names.iter().map(|name| count(&lines[line], name)).collect()
     };

@@ -236,7 +236,7 @@ fn kept<M: Model>() -> Vec<(PathBuf, Vec<M::Step>)> {
     kept
 }
 
-/// What an action does, in the words of neither door.
+/// What an action does, in the words of neither trigger.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 struct Definition {
     role: String,
@@ -331,7 +331,7 @@ impl OnConflict {
     }
 }
 
-/// An action that is there before anybody asks for one: of nobody, of a door of the provider's, of a stack elsewhere.
+/// An action that is there before anybody asks for one: of nobody, of a trigger of the provider's, of a stack elsewhere.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct Stranger {
     name: String,

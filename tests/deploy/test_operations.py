@@ -181,7 +181,7 @@ class Alarms(unittest.TestCase):
             dimensions = {dimension["Name"]: dimension["Value"] for dimension in alarm.get("Dimensions", [])}
             match alarm["Namespace"]:
                 case "MitigationActionProvider":
-                    # That each is counted when its time comes is in tests/contract/metrics.rs; without dimensions is for all doors.
+                    # That each is counted when its time comes is in tests/contract/metrics.rs; without dimensions is for all triggers.
                     self.assertIn(alarm["MetricName"], counted)
                     self.assertEqual(dimensions, {})
                 case "AWS/SQS":
@@ -235,13 +235,13 @@ class Alarms(unittest.TestCase):
 
     def test_the_dashboard_shows_what_the_product_counts_and_its_picture_is_its_own(self):
         counted = set(re.findall(r"^    (\w+),$", (ROOT / "src" / "telemetry.rs").read_text(), re.MULTILINE))
-        doors = set(re.findall(r'=> "(\w+)",', (ROOT / "src" / "trigger.rs").read_text()))
+        triggers = set(re.findall(r'=> "(\w+)",', (ROOT / "src" / "trigger.rs").read_text()))
         for widget in render_dashboard.body()["widgets"]:
             for metric in widget["properties"].get("metrics", []):
                 if metric[0] == "MitigationActionProvider":
                     self.assertIn(metric[1], counted)
-                    if "Door" in metric:
-                        self.assertIn(metric[3], doors)
+                    if "Trigger" in metric:
+                        self.assertIn(metric[3], triggers)
         self.assertEqual((ROOT / "docs" / "dashboard.svg").read_text(), render_dashboard.picture())
 
 

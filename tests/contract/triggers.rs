@@ -1,4 +1,4 @@
-//! The other doors: events, queues, topics, direct calls.
+//! The other triggers: events, queues, topics, direct calls.
 
 use std::{collections::BTreeSet, time::Duration};
 
