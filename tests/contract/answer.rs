@@ -3,17 +3,15 @@
 use std::time::{Duration, SystemTime};
 
 use serde_json::{Value, json};
-
-use crate::{
-    support::{
-        Aws,
-        fault::Fault,
-        function::{ACCESS_KEY, SECRET_KEY, SESSION_TOKEN},
-        stack::{Played, World, merged, sample},
-        tls::Tls,
-    },
-    world, world_with,
+use stand_ins::{
+    Aws,
+    fault::Fault,
+    function::{ACCESS_KEY, SECRET_KEY, SESSION_TOKEN},
+    stack::{Played, World, merged},
+    tls::Tls,
 };
+
+use crate::{sample, world, world_with};
 
 fn create() -> Value {
     sample("create-update-device-certificate.json")

@@ -1,15 +1,9 @@
 //! Every row of the life-cycle table, and what would hurt around it.
 
 use serde_json::{Value, json};
+use stand_ins::{fault::Fault, iot::Iot, stack::merged};
 
-use crate::{
-    support::{
-        fault::Fault,
-        iot::Iot,
-        stack::{merged, sample},
-    },
-    world, world_with,
-};
+use crate::{sample, world, world_with};
 
 pub const OWNER_TAG: &str = "mitigation-action-provider:owner";
 const OURS: &str = "stack/fleet-security/6f0c2b1e-1d2c-4b7a-9a53-0a1b2c3d4e5f/Quarantine";

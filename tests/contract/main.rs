@@ -9,9 +9,6 @@
     reason = "a test that meets the unexpected ends"
 )]
 
-#[path = "../support/mod.rs"]
-mod support;
-
 mod answer;
 mod laws;
 mod lifecycle;
@@ -25,7 +22,11 @@ mod validation;
 
 use std::path::Path;
 
-use support::{Aws, Function, stack::World};
+use serde_json::Value;
+use stand_ins::{
+    Aws, Function,
+    stack::{World, read_event},
+};
 
 /// A world with no settings but those that a local run needs.
 async fn world() -> World {
@@ -39,4 +40,9 @@ async fn world_with(settings: &[(&str, &str)]) -> World {
 /// One more instance of the function.
 fn function(aws: &Aws, settings: &[(&str, &str)]) -> Function {
     Function::start(Path::new(env!("CARGO_BIN_EXE_bootstrap")), aws, settings)
+}
+
+/// An event of `events/`.
+fn sample(name: &str) -> Value {
+    read_event(&Path::new(env!("CARGO_MANIFEST_DIR")).join("events").join(name))
 }

@@ -3,15 +3,9 @@
 use std::{path::Path, time::Duration};
 
 use serde_json::{Value, json};
+use stand_ins::{fault::Fault, stack::World};
 
-use crate::{
-    lifecycle::OWNER_TAG,
-    support::{
-        fault::Fault,
-        stack::{World, sample},
-    },
-    world_with,
-};
+use crate::{lifecycle::OWNER_TAG, sample, world_with};
 
 /// The metric lines that the function printed, each checked against the format's specification.
 async fn lines(world: World) -> Vec<Value> {

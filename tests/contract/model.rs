@@ -29,16 +29,14 @@ use proptest::{
 };
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
+use stand_ins::{
+    Aws,
+    fault::{Fault, Faults},
+    iot::Action,
+};
 use tokio::runtime::Runtime;
 
-use crate::{
-    lifecycle::OWNER_TAG,
-    support::{
-        Aws,
-        fault::{Fault, Faults},
-        iot::Action,
-    },
-};
+use crate::lifecycle::OWNER_TAG;
 
 /// What plays histories: the stand-ins, instances of the function that serve one history after another, and what must hold.
 trait Model: Sized {

@@ -3,11 +3,9 @@
 use std::{path::Path, process::Command};
 
 use serde_json::{Value, json};
+use stand_ins::stack::merged;
 
-use crate::{
-    support::stack::{merged, sample},
-    world,
-};
+use crate::{sample, world};
 
 fn example(path: &str) -> String {
     std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("examples").join(path))

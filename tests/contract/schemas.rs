@@ -7,7 +7,7 @@ use mitigation_action_provider::trigger::api::Call;
 use proptest::{collection::btree_map, prelude::*, sample::select};
 use serde_json::{Value, json};
 
-use crate::support::stack::sample;
+use crate::sample;
 
 fn schema(name: &str) -> Validator {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("schemas").join(format!("{name}.json"));
@@ -44,7 +44,7 @@ fn every_sample_is_valid_by_its_schema_and_every_invalid_one_is_not() {
         seen += 1;
         match event["detail-type"].as_str().unwrap() {
             "Mitigation Action Requested" => {
-                assert_eq!(request.is_valid(&event["detail"]), !name.contains("invalid"), "{name}")
+                assert_eq!(request.is_valid(&event["detail"]), !name.contains("invalid"), "{name}");
             }
             result => {
                 check_result(result, &event["detail"]);

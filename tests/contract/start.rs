@@ -3,13 +3,14 @@
 use std::time::Duration;
 
 use serde_json::json;
-use tokio::net::{TcpListener, TcpStream};
-
-use crate::support::{
+use stand_ins::{
     Aws,
-    stack::{World, merged, sample},
+    stack::{World, merged},
     tls::Tls,
 };
+use tokio::net::{TcpListener, TcpStream};
+
+use crate::sample;
 
 const ON_DEMAND: (&str, &str) = ("AWS_LAMBDA_INITIALIZATION_TYPE", "on-demand");
 

@@ -3,19 +3,16 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use serde_json::{Value, json};
-
-use crate::{
-    lifecycle::OWNER_TAG,
-    support::{
-        bus::Event,
-        fault::Fault,
-        iot::{Call, Iot},
-        lambda::Returned,
-        queue::{Message, Queue},
-        stack::{World, merged, sample},
-    },
-    world, world_with,
+use stand_ins::{
+    bus::Event,
+    fault::Fault,
+    iot::{Call, Iot},
+    lambda::Returned,
+    queue::{Message, Queue},
+    stack::{World, merged},
 };
+
+use crate::{lifecycle::OWNER_TAG, sample, world, world_with};
 
 const BUS: &str = "mitigation-action-results";
 const NAME: &str = "device-quarantine";

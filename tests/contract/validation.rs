@@ -8,8 +8,9 @@ use mitigation_action_provider::{
     },
 };
 use serde_json::{Value, json};
+use stand_ins::stack::merged;
 
-use crate::support::stack::{merged, sample};
+use crate::sample;
 
 pub fn envelope(event: &Value) -> Envelope {
     let payload: Payload = serde_json::from_str(&event.to_string()).unwrap();

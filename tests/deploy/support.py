@@ -12,7 +12,7 @@ import urllib.request
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 TOOLS = ROOT / ".tools"
 PACKAGE = ROOT / ".aws-sam" / "build" / "Function"
-LOCAL = ROOT / "target" / "debug" / "examples" / "local"
+STAND_INS = ROOT / "target" / "debug" / "stand-ins"
 
 # Nothing of this machine's own configuration, and no network: the tools are told what they need.
 ENVIRONMENT = {
@@ -127,7 +127,7 @@ class Running:
 def stand_ins(test, hosts=("127.0.0.1",)):
     """Starts the stand-ins for AWS; returns their port."""
     port = free_port()
-    running = Running(test, [LOCAL, "stand-ins", *(f"{host}:{port}" for host in hosts)])
+    running = Running(test, [STAND_INS, "listen", *(f"{host}:{port}" for host in hosts)])
     wait_for_port(port, running.process)
     return port
 

@@ -12,7 +12,7 @@ use std::{
 use serde_json::Value;
 use tokio::sync::Notify;
 
-use super::{
+use crate::{
     fault::{Fault, Faults},
     server::{Reply, Seen},
 };
@@ -97,7 +97,7 @@ impl Bucket {
         }
     }
 
-    pub async fn answer(&self, seen: Seen) -> Reply {
+    pub(crate) async fn answer(&self, seen: Seen) -> Reply {
         let key = seen.path.trim_start_matches("/response/").to_owned();
         if seen.method == "GET" {
             // For people and scripts: what CloudFormation got.

@@ -155,3 +155,14 @@ fn decode(text: &str) -> String {
     }
     String::from_utf8_lossy(&bytes).into_owned()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::decode;
+
+    #[test]
+    fn percent_encoding_is_decoded_and_an_invalid_sequence_is_a_question_mark() {
+        assert_eq!(decode("arn%3Aaws%2fx+y"), "arn:aws/x+y");
+        assert_eq!(decode("a%zz%4"), "a?%4");
+    }
+}

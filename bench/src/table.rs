@@ -96,3 +96,20 @@ fn median(mut values: Vec<f64>) -> Option<f64> {
 fn number(value: u64) -> f64 {
     value as f64
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{median, shown};
+
+    #[test]
+    fn figures_have_three_digits_and_small_whole_numbers_none_after_the_point() {
+        let figures = [2.0, 2.345, 23.45, 234.5].map(shown);
+        assert_eq!(figures, ["2", "2.35", "23.4", "234"]);
+    }
+
+    #[test]
+    fn the_median_is_the_middle_of_the_sorted_values() {
+        assert_eq!(median(vec![9.0, 1.0, 5.0]), Some(5.0));
+        assert_eq!(median(Vec::new()), None);
+    }
+}

@@ -11,7 +11,7 @@ use std::{
 
 use serde_json::{Value, json};
 
-use super::{Aws, lambda::Lambda};
+use crate::{Aws, lambda::Lambda};
 
 #[derive(Clone, Debug)]
 pub struct Message {

@@ -7,7 +7,7 @@ use std::sync::{
 
 use serde_json::{Value, json};
 
-use super::{
+use crate::{
     fault::{Fault, Faults},
     server::{Reply, Seen},
 };
@@ -55,7 +55,7 @@ impl Bus {
         self.calls.load(Ordering::SeqCst)
     }
 
-    pub async fn answer(&self, seen: Seen) -> Reply {
+    pub(crate) async fn answer(&self, seen: Seen) -> Reply {
         self.calls.fetch_add(1, Ordering::SeqCst);
         let fault = self.faults.next("PutEvents");
         match fault {

@@ -14,7 +14,7 @@ use tokio_rustls::{
     rustls::{ServerConfig, crypto::ring, pki_types::PrivateKeyDer},
 };
 
-use super::{Aws, server};
+use crate::{Aws, server};
 
 /// The stand-ins at two addresses, as the services and the bucket are in AWS.
 pub struct Tls {

@@ -3,15 +3,16 @@
 use std::{path::Path, time::Duration};
 
 use serde_json::{Value, json};
+use stand_ins::{
+    Function,
+    lambda::Lambda,
+    queue::{Message, Queue},
+    stack::merged,
+};
 
 use crate::{
+    sample,
     subject::{Stage, cpu},
-    support::{
-        Function,
-        lambda::Lambda,
-        queue::{Message, Queue},
-        stack::{merged, sample},
-    },
 };
 
 /// Requests of which a rate is taken.

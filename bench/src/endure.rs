@@ -11,16 +11,18 @@ use std::{
 
 use fastrand::Rng;
 use serde_json::{Value, json};
+use stand_ins::{
+    Function,
+    bus::Event,
+    fault::{Fault, Faults},
+    lambda::{Lambda, Returned},
+    queue::{Message, Queue},
+    stack::merged,
+};
 
 use crate::{
+    sample,
     subject::{Stage, memory},
-    support::{
-        Function,
-        fault::{Fault, Faults},
-        lambda::{Lambda, Returned},
-        queue::{Message, Queue},
-        stack::{merged, sample},
-    },
 };
 
 const TRIGGERS: [Trigger; 5] =
@@ -137,7 +139,7 @@ impl Endurance {
         match life.trigger {
             Trigger::Stack | Trigger::Topic => self.request(life, operation, &role).await,
             Trigger::Event | Trigger::Queue | Trigger::Call => {
-                self.ask(life, operation, &role).await
+                self.ask(life, operation, &role).await;
             }
         }
         life.role = (operation != "Delete").then_some(role);
@@ -249,7 +251,7 @@ impl Endurance {
         assert!(is_done(&returned), "{event}: {returned:?}");
         let results = self.stage.aws.bus.take();
         if life.trigger != Trigger::Call {
-            let of_this = |result: &&crate::support::bus::Event| {
+            let of_this = |result: &&Event| {
                 result.detail["requestId"] == id && result.detail["status"] == "SUCCEEDED"
             };
             assert!(
@@ -349,7 +351,7 @@ impl Endurance {
             match (self.rng.bool(), way) {
                 (true, "PUT") => aws.bucket.faults.set(way, fault, 1),
                 (true, "PutEvents") if self.rng.bool() => {
-                    aws.bus.faults.set("entry", Fault::Refuse(0, "InternalFailure"), 1)
+                    aws.bus.faults.set("entry", Fault::Refuse(0, "InternalFailure"), 1);
                 }
                 (true, "PutEvents") => aws.bus.faults.set(way, fault, 1),
                 _ => aws.iot.faults.set(&call, fault, 1),

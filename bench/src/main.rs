@@ -14,9 +14,6 @@
     reason = "a program that meets the unexpected ends"
 )]
 
-#[path = "../../tests/support/mod.rs"]
-mod support;
-
 mod endure;
 mod queue;
 mod subject;
@@ -24,6 +21,8 @@ mod table;
 
 use std::{env, path::Path, process::ExitCode};
 
+use serde_json::Value;
+use stand_ins::stack::read_event;
 use subject::{Count, Subject};
 
 /// What the package may cost: the most KiB, bytes, and bytes zipped.
@@ -108,4 +107,9 @@ async fn guard(hello: &str, binary: &str) -> ExitCode {
     }
     println!("the package has grown past a limit");
     ExitCode::FAILURE
+}
+
+/// An event of `events/`; `make` starts the program in the repository's folder.
+fn sample(name: &str) -> Value {
+    read_event(&Path::new("events").join(name))
 }

@@ -8,7 +8,7 @@ use std::{
 
 use serde_json::{Value, json};
 
-use super::{
+use crate::{
     ACCOUNT, Aws, Function, REGION,
     iot::Call,
     lambda::{Lambda, Returned},
@@ -21,11 +21,10 @@ pub fn stack_id() -> String {
     )
 }
 
-/// A sample of `events/`.
-pub fn sample(name: &str) -> Value {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("events").join(name);
-    let text = std::fs::read_to_string(&path)
-        .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+/// The event in a file.
+pub fn read_event(path: &Path) -> Value {
+    let text =
+        std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     serde_json::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
@@ -169,6 +168,7 @@ impl World {
     }
 
     /// The same with another time-out of the function.
+    #[must_use]
     pub fn with_timeout(self, timeout: Duration) -> Self {
         Self { timeout, ..self }
     }
@@ -199,11 +199,25 @@ impl World {
         self.aws.bucket.check();
         let puts = self.aws.bucket.puts(key);
         Played {
-            document: puts.first().map(super::bucket::Put::document),
+            document: puts.first().map(crate::bucket::Put::document),
             returned,
             calls: self.aws.iot.take_calls(),
             answered_after: puts.first().map(|put| put.at.duration_since(began)),
             puts: puts.len(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::merged;
+
+    #[test]
+    fn merging_replaces_members_and_removes_those_that_are_null() {
+        let value = json!({ "a": { "b": 1, "c": 2 }, "d": [1] });
+        let patch = json!({ "a": { "b": null, "e": 3 }, "d": { "f": null }, "g": 4 });
+        assert_eq!(merged(value, &patch), json!({ "a": { "c": 2, "e": 3 }, "d": {}, "g": 4 }));
     }
 }

@@ -8,13 +8,9 @@ use std::{
 };
 
 use serde_json::json;
+use stand_ins::{Aws, Function, REGION, lambda::Lambda, stack::merged, tls::Tls};
 
-use crate::support::{
-    Aws, Function,
-    lambda::Lambda,
-    stack::{merged, sample},
-    tls::Tls,
-};
+use crate::sample;
 
 const CALLGRIND: [&str; 3] = ["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null"];
 
@@ -223,7 +219,7 @@ impl Subject {
         let mut settings = vec![
             ("AWS_ENDPOINT_URL", stage.tls.services.url.as_str()),
             ("AWS_LAMBDA_LOG_FORMAT", "JSON"),
-            ("AWS_DEFAULT_REGION", crate::support::REGION),
+            ("AWS_DEFAULT_REGION", REGION),
         ];
         // The last two are what Python's SDK and Node read.
         settings.extend(

@@ -1,9 +1,9 @@
 //! Stand-ins for AWS, over HTTP on the loopback interface, and the real binary run against them.
 //!
-//! They are strict: what the real service would refuse, they refuse. Tests and the local run share them; the shipped
-//! binary holds none of it.
+//! They are strict: they refuse what the real service would refuse. The tests, the `stand-ins`
+//! program and the measurements share them; the package holds none of them. The path of the binary
+//! and of the events is the caller's to give.
 
-#![allow(dead_code, reason = "each user of the stand-ins uses a part of them")]
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -11,6 +11,12 @@
     clippy::indexing_slicing,
     clippy::missing_panics_doc,
     reason = "a stand-in that is misused ends the test"
+)]
+#![allow(
+    missing_docs,
+    clippy::must_use_candidate,
+    clippy::missing_errors_doc,
+    reason = "nobody outside this repository uses it"
 )]
 
 pub mod bucket;
@@ -20,7 +26,7 @@ pub mod function;
 pub mod iot;
 pub mod lambda;
 pub mod queue;
-pub mod server;
+mod server;
 pub mod stack;
 pub mod tls;
 

@@ -14,7 +14,7 @@ use std::{
 use serde_json::{Value, json};
 use tokio::sync::{Notify, oneshot};
 
-use super::{
+use crate::{
     ACCOUNT, FUNCTION, REGION,
     server::{Reply, Seen},
 };
@@ -93,7 +93,7 @@ impl Lambda {
         }
     }
 
-    pub async fn answer(&self, seen: Seen) -> Reply {
+    pub(crate) async fn answer(&self, seen: Seen) -> Reply {
         let parts: Vec<&str> = seen.path.trim_start_matches('/').split('/').collect();
         match parts.as_slice() {
             ["2018-06-01", "runtime", "invocation", "next"] => self.next().await,

@@ -12,7 +12,7 @@ use tokio::{
     sync::Notify,
 };
 
-use super::{Aws, FUNCTION, REGION};
+use crate::{Aws, FUNCTION, REGION};
 
 /// The credentials of every run: long enough to be looked for in what is printed.
 pub const ACCESS_KEY: &str = "AKIAEXAMPLEACCESSKEY";
