@@ -12,7 +12,7 @@ use std::{
 use fastrand::Rng;
 use serde_json::{Value, json};
 use stand_ins::{
-    Function,
+    Function, OWNER_TAG,
     bus::Event,
     fault::{Fault, Faults},
     lambda::{Lambda, Returned},
@@ -150,10 +150,7 @@ impl Endurance {
                 Trigger::Event | Trigger::Queue => "event/",
                 Trigger::Call => "request/",
             };
-            action
-                .tags
-                .get("mitigation-action-provider:owner")
-                .is_some_and(|tag| tag.starts_with(kind))
+            action.tags.get(OWNER_TAG).is_some_and(|tag| tag.starts_with(kind))
         });
         assert!(
             action.as_ref().map(|action| &action.role_arn) == life.role.as_ref() && has_owner,

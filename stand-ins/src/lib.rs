@@ -37,6 +37,9 @@ pub const REGION: &str = "eu-west-1";
 pub const ACCOUNT: &str = "123456789012";
 pub const FUNCTION: &str = "mitigation-action-provider";
 
+/// The tag with which the function marks whose an action is.
+pub const OWNER_TAG: &str = "mitigation-action-provider:owner";
+
 use std::{
     net::SocketAddr,
     sync::{

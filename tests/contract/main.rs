@@ -9,15 +9,29 @@
     reason = "a test that meets the unexpected ends"
 )]
 
-mod answer;
-mod laws;
+mod deadline;
+mod direct;
+mod eventbridge;
+mod examples;
+mod http;
+mod init;
 mod lifecycle;
+mod location;
+mod logs;
 mod metrics;
 mod model;
-mod samples;
+mod ownership;
+mod properties;
+mod request;
+mod response;
+mod response_url;
+mod result_bus;
 mod schemas;
-mod start;
-mod triggers;
+mod sent;
+mod settings;
+mod sns;
+mod sqs;
+mod unrecognized;
 mod validation;
 
 use std::path::Path;
@@ -45,4 +59,9 @@ fn function(aws: &Aws, settings: &[(&str, &str)]) -> Function {
 /// An event of `events/`.
 fn sample(name: &str) -> Value {
     read_event(&Path::new(env!("CARGO_MANIFEST_DIR")).join("events").join(name))
+}
+
+/// A Create of an action without properties to look at.
+fn create_request() -> Value {
+    sample("create-update-device-certificate.json")
 }

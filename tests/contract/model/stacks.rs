@@ -17,11 +17,10 @@ use super::{
     any_tags, ensure, is_same, listed, owner_of, role_arn, with, with_owner,
 };
 use stand_ins::{
+    OWNER_TAG,
     iot::{Action, Call, Iot},
     stack::{Played, World, merged},
 };
-
-use crate::lifecycle::OWNER_TAG;
 
 const NAMES: [&str; 3] = ["a", "b", "c"];
 

@@ -4,7 +4,7 @@ use std::{io::IsTerminal as _, path::Path, process::ExitCode};
 
 use serde_json::{Value, json};
 use stand_ins::{
-    iot,
+    OWNER_TAG, iot,
     stack::{World, merged, read_event},
 };
 
@@ -156,7 +156,7 @@ impl Demo<'_> {
     fn show_account(&self) {
         println!("{}", self.bold("AWS IoT now holds"));
         for (name, action) in self.world.aws.iot.actions() {
-            let owner = action.tags.get("mitigation-action-provider:owner");
+            let owner = action.tags.get(OWNER_TAG);
             let kind = iot::action_type(&action.params);
             println!("  {name:<38} {kind:<31} {}", owner.map_or("no owner", String::as_str));
         }

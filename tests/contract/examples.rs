@@ -1,9 +1,9 @@
-//! What the README shows for senders is what the function takes.
+//! The examples and the README show what the function accepts.
 
 use std::{path::Path, process::Command};
 
 use serde_json::{Value, json};
-use stand_ins::stack::merged;
+use stand_ins::{OWNER_TAG, stack::merged};
 
 use crate::{sample, world};
 
@@ -25,7 +25,7 @@ fn resolved(template: &Value, input: &Value) -> Value {
 }
 
 #[tokio::test]
-async fn the_state_machine_sends_what_the_function_takes_and_catches_what_it_throws() {
+async fn the_state_machine_sends_a_valid_request_and_catches_the_errors() {
     let machine: Value = serde_json::from_str(&example("step-functions.asl.json")).unwrap();
     let task = &machine["States"]["MakeAction"];
     let input = json!({
@@ -40,7 +40,7 @@ async fn the_state_machine_sends_what_the_function_takes_and_catches_what_it_thr
     let made = invoke(&payload).await.unwrap();
     assert!(made["actionArn"].is_string(), "{made}");
     assert_eq!(
-        world.aws.iot.action("fleet-publish").unwrap().tags[crate::lifecycle::OWNER_TAG],
+        world.aws.iot.action("fleet-publish").unwrap().tags[OWNER_TAG],
         "request/execution-1"
     );
     assert_eq!(invoke(&payload).await.unwrap(), made, "a retry makes nothing twice");
@@ -60,7 +60,7 @@ async fn the_state_machine_sends_what_the_function_takes_and_catches_what_it_thr
 }
 
 #[tokio::test]
-async fn the_template_in_the_readme_is_a_request_that_succeeds() {
+async fn the_template_in_the_readme_succeeds() {
     let readme =
         std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();
     let begin = readme.find("```yaml\nResources:\n  Quarantine:").expect("the template");
@@ -89,7 +89,7 @@ async fn the_template_in_the_readme_is_a_request_that_succeeds() {
 }
 
 #[tokio::test]
-async fn the_cdk_app_makes_a_request_that_succeeds() {
+async fn the_cdk_app_succeeds() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/cdk");
     assert!(
         folder.join("node_modules/aws-cdk-lib").exists(),

@@ -9,7 +9,7 @@ use mitigation_action_provider::mitigation::{
 use proptest::{collection::vec, prelude::*};
 use serde_json::{Value, json};
 
-use crate::validation::envelope;
+use crate::request::envelope;
 
 fn stack(name: &str, uuid: &str) -> StackId {
     StackId::parse(&format!("arn:aws:cloudformation:eu-west-1:123456789012:stack/{name}/{uuid}"))
@@ -30,7 +30,7 @@ fn few_tags() -> impl Strategy<Value = Tags> {
 
 proptest! {
     #[test]
-    fn a_generated_name_is_legal_and_the_same_again(name in "[a-zA-Z][-a-zA-Z0-9]{0,127}", uuid in "[0-9a-f-]{36}", logical in ".{1,255}") {
+    fn a_generated_name_is_valid_and_reproducible(name in "[a-zA-Z][-a-zA-Z0-9]{0,127}", uuid in "[0-9a-f-]{36}", logical in ".{1,255}") {
         let stack = stack(&name, &uuid);
         let generated = ActionName::generated(&stack, &logical);
         prop_assert_eq!(ActionName::parse(generated.as_str()), Some(generated.clone()));
@@ -41,7 +41,7 @@ proptest! {
     }
 
     #[test]
-    fn any_answer_is_json_within_the_limit_and_keeps_its_code(
+    fn any_response_is_json_within_the_size_limit_and_keeps_its_code(
         failure in any_failure(), ids in vec(".{0,1500}", 4), kind in "Create|Update|Delete|.{0,20}",
     ) {
         let [physical, logical, request, stack_id] = ids.as_slice() else { unreachable!() };
@@ -57,7 +57,7 @@ proptest! {
     }
 
     #[test]
-    fn a_success_keeps_its_arn_whatever_there_is_to_notice(notice in any::<String>(), name in "[a-zA-Z0-9_-]{1,128}") {
+    fn a_success_keeps_its_arn_whatever_its_notice(notice in any::<String>(), name in "[a-zA-Z0-9_-]{1,128}") {
         let envelope = envelope(&json!({
             "ResponseURL": "https://x", "RequestType": "Create", "RequestId": "r".repeat(36), "LogicalResourceId": "L".repeat(255),
             "StackId": format!("arn:aws:cloudformation:eu-west-1:123456789012:stack/{}/u", "s".repeat(128)),
@@ -73,13 +73,13 @@ proptest! {
     }
 
     #[test]
-    fn a_message_fits_whatever_room_there_is(failure in any_failure(), room in 0_usize..5000) {
+    fn a_message_fits_any_size_limit(failure in any_failure(), room in 0_usize..5000) {
         let message = failure.message(room);
         prop_assert!(serde_json::to_string(&message).unwrap().len() - 2 <= room, "{} in {}", message, room);
     }
 
     #[test]
-    fn tag_changes_lead_to_the_desired_tags_and_leave_others_alone(
+    fn tag_changes_give_the_requested_tags_and_keep_those_of_others(
         current in few_tags(), desired in few_tags(), forgotten in vec("[a-f]", 0..6),
     ) {
         let change = current.change_to(&desired, &forgotten);
@@ -101,7 +101,7 @@ proptest! {
     }
 
     #[test]
-    fn an_owner_tag_is_legal_and_nobody_elses(parts in vec(".{0,300}", 6)) {
+    fn an_owner_tag_is_valid_and_matches_its_owner_alone(parts in vec(".{0,300}", 6)) {
         let [name, uuid, logical, other_logical, source, id] = parts.as_slice() else { unreachable!() };
         let stack = StackId { name: name.clone(), uuid: uuid.clone(), ..stack("a", "b") };
         let owners = [Owner::stack(&stack, logical), Owner::event(source, id), Owner::message(id), Owner::request(id)];
@@ -128,7 +128,7 @@ proptest! {
 }
 
 #[test]
-fn parts_of_an_owner_tag_cannot_be_confused() {
+fn the_parts_of_an_owner_tag_are_unambiguous() {
     let tags = [Owner::event("a/b", "c"), Owner::event("a", "b/c"), Owner::event("a=2Fb", "c")]
         .map(|owner| owner.made().to_owned());
     assert_eq!(tags, ["event/a=2Fb/c", "event/a/b=2Fc", "event/a=3D2Fb/c"]);

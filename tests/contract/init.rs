@@ -1,4 +1,4 @@
-//! A start for an event that waits makes the connection that the event will take, and never fails over it.
+//! An on-demand init opens the connection of the first request, and never fails over it.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use crate::sample;
 const ON_DEMAND: (&str, &str) = ("AWS_LAMBDA_INITIALIZATION_TYPE", "on-demand");
 
 #[tokio::test]
-async fn an_on_demand_start_makes_the_first_requests_connection_and_calls_nothing() {
+async fn an_on_demand_init_opens_the_connection_and_makes_no_call() {
     for (kind, ahead) in [("on-demand", 1), ("provisioned-concurrency", 0), ("", 0)] {
         let aws = Aws::start().await;
         let tls = Tls::serve(&aws).await;
@@ -33,7 +33,7 @@ async fn an_on_demand_start_makes_the_first_requests_connection_and_calls_nothin
 }
 
 #[tokio::test]
-async fn a_connection_that_was_closed_before_the_first_event_is_made_again() {
+async fn a_connection_that_closed_before_the_first_event_is_opened_again() {
     let aws = Aws::start().await;
     let front = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", front.local_addr().unwrap());
@@ -55,7 +55,7 @@ async fn a_connection_that_was_closed_before_the_first_event_is_made_again() {
 }
 
 #[tokio::test]
-async fn a_bad_setting_makes_no_connection() {
+async fn an_invalid_setting_opens_no_connection() {
     let aws = Aws::start().await;
     let tls = Tls::serve(&aws).await;
     let [endpoint, roots] = tls.settings();
@@ -69,7 +69,7 @@ async fn a_bad_setting_makes_no_connection() {
 }
 
 #[tokio::test]
-async fn a_service_that_cannot_be_reached_does_not_keep_the_function_from_starting() {
+async fn an_unreachable_service_does_not_fail_the_init() {
     // One that takes connections and says nothing, one that refuses them, one whose name is nobody's.
     let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let silent_url = format!("https://{}", silent.local_addr().unwrap());
