@@ -41,21 +41,22 @@ async fn a_malformed_request_with_a_response_url_gets_a_response() {
     check(json!({ "StackId": "my-stack" }), "StackId: \"my-stack\"").await;
     check(json!({ "LogicalResourceId": null }), "LogicalResourceId: missing").await;
     check(json!({ "ResourceProperties": null }), "ResourceProperties: missing").await;
+    for kind in ["Create", "Update"] {
+        let patch = json!({ "RequestType": kind, "StackId": null });
+        let played = world.play(&merged(create_request(), &patch)).await;
+        let reason = played.failed("InvalidRequestException").reason();
+        assert!(!reason.contains("RequestType"), "{reason}");
+    }
+}
+
+#[tokio::test]
+async fn properties_that_are_not_an_object_are_invalid() {
+    let world = world().await;
     for value in [json!([]), json!("x"), json!(7)] {
         let mut event = create_request();
         event["ResourceProperties"] = value;
         let played = world.play(&event).await;
         assert!(played.failed("InvalidRequestException").reason().contains("ResourceProperties"));
-    }
-    for kind in ["Create", "Update"] {
-        let played = world
-            .play(&merged(create_request(), &json!({ "RequestType": kind, "StackId": null })))
-            .await;
-        assert!(
-            !played.failed("InvalidRequestException").reason().contains("RequestType"),
-            "{}",
-            played.reason()
-        );
     }
     let (key, url) = world.response_url("");
     let mut event = create_request();
@@ -65,9 +66,14 @@ async fn a_malformed_request_with_a_response_url_gets_a_response() {
     let text = event.to_string().replace("\"DEEP\"", &deep);
     world.aws.lambda.invoke(text.into_bytes(), Duration::from_secs(5), &world.arn).await.unwrap();
     assert!(world.aws.bucket.puts(&key)[0].body.contains("no object that can be read"));
+}
 
-    let nothing = json!({ "StackId": null, "LogicalResourceId": null, "RequestId": null, "PhysicalResourceId": null });
-    let deleted = world.play(&merged(sample("delete.json"), &nothing)).await;
+#[tokio::test]
+async fn a_delete_without_any_id_succeeds_and_changes_nothing() {
+    let nothing = json!({
+        "StackId": null, "LogicalResourceId": null, "RequestId": null, "PhysicalResourceId": null,
+    });
+    let deleted = world().await.play(&merged(sample("delete.json"), &nothing)).await;
     deleted.succeeded().changed_nothing();
 }
 
@@ -82,18 +88,10 @@ async fn a_property_that_cannot_be_parsed_does_not_hide_the_others() {
     ] {
         let send = async |event: Value| {
             let (key, url) = world.response_url("");
-            let text = merged(
-                event,
-                &json!({ "ResponseURL": url, "ResourceProperties": { "Odd": "ODD" } }),
-            )
-            .to_string();
-            let text = text.replace("\"ODD\"", &odd);
-            world
-                .aws
-                .lambda
-                .invoke(text.into_bytes(), Duration::from_secs(5), &world.arn)
-                .await
-                .unwrap();
+            let patch = json!({ "ResponseURL": url, "ResourceProperties": { "Odd": "ODD" } });
+            let text = merged(event, &patch).to_string().replace("\"ODD\"", &odd);
+            let text = text.into_bytes();
+            world.aws.lambda.invoke(text, Duration::from_secs(5), &world.arn).await.unwrap();
             world.aws.bucket.puts(&key)[0].document()
         };
         let failed = send(create_request()).await;
@@ -107,7 +105,7 @@ async fn a_property_that_cannot_be_parsed_does_not_hide_the_others() {
         assert_eq!(deleted["Status"], "SUCCESS");
         assert!(
             world.aws.iot.actions().is_empty(),
-            "the name that the properties give was not looked under"
+            "the delete did not look up the name in the properties"
         );
         world.play(&create_request()).await.succeeded();
     }

@@ -66,7 +66,7 @@ fn response_urls_of_cloudformation_are_accepted() {
 }
 
 #[test]
-fn response_urls_of_anybody_else_are_rejected() {
+fn response_urls_with_another_scheme_port_user_or_host_are_rejected() {
     let good = "cloudformation-custom-resource-response-useast1.s3.amazonaws.com";
     for url in [
         format!("http://{good}/x"),
@@ -83,34 +83,37 @@ fn response_urls_of_anybody_else_are_rejected() {
         format!("ftp://{good}/x"),
         format!("{good}/x"),
         format!("//{good}/x"),
-        "https://s3.amazonaws.com/cloudformation-custom-resource-response-useast1/x".to_owned(),
-        "https://cloudformation-custom-resource-response-.s3.amazonaws.com/x".to_owned(),
-        "https://cloudformation-custom-resource-response-useast1.s3.amazonaws.com.evil.example/x"
-            .to_owned(),
-        "https://cloudformation-custom-resource-response-a.b.s3.amazonaws.com/x".to_owned(),
-        "https://cloudformation-custom-resource-response-a_b.s3.amazonaws.com/x".to_owned(),
-        "https://cloudformation-custom-resource-response-a.evil.amazonaws.com/x".to_owned(),
-        "https://cloudformation-custom-resource-response-a.s3.evil.amazonaws.com/x".to_owned(),
-        "https://cloudformation-custom-resource-response-a.s3-website-us-east-1.amazonaws.com/x"
-            .to_owned(),
-        "https://cloudformation-custom-resource-response-a.s3-accelerate.amazonaws.com/x"
-            .to_owned(),
-        "https://cloudformation-custom-resource-response-a.s3.us-g0v-west-1.amazonaws.com/x"
-            .to_owned(),
-        "https://cloudformation-custom-resource-response-a.s3.us--1.amazonaws.com/x".to_owned(),
-        "https://cloudformation-custom-resource-response-a.s3.us-east-1.evil.com/x".to_owned(),
-        "https://cloudformation-custom-resource-response-a.s3amazonaws.com/x".to_owned(),
-        "https://xcloudformation-custom-resource-response-a.s3.amazonaws.com/x".to_owned(),
-        "https://other-bucket.s3.amazonaws.com/x".to_owned(),
-        "https://127.0.0.1/x".to_owned(),
-        "https://[::1]/x".to_owned(),
-        "https:///x".to_owned(),
         format!("https://{good}:+443/x"),
-        format!("https://{good}:/x"),
         format!("https://[{good}]/x"),
         String::new(),
     ] {
         assert!(ResponseUrl::parse(&url, &[]).is_err(), "{url}");
+    }
+}
+
+#[test]
+fn response_urls_of_anybody_else_are_rejected() {
+    for url in [
+        "https://s3.amazonaws.com/cloudformation-custom-resource-response-useast1/x",
+        "https://cloudformation-custom-resource-response-.s3.amazonaws.com/x",
+        "https://cloudformation-custom-resource-response-useast1.s3.amazonaws.com.evil.example/x",
+        "https://cloudformation-custom-resource-response-a.b.s3.amazonaws.com/x",
+        "https://cloudformation-custom-resource-response-a_b.s3.amazonaws.com/x",
+        "https://cloudformation-custom-resource-response-a.evil.amazonaws.com/x",
+        "https://cloudformation-custom-resource-response-a.s3.evil.amazonaws.com/x",
+        "https://cloudformation-custom-resource-response-a.s3-website-us-east-1.amazonaws.com/x",
+        "https://cloudformation-custom-resource-response-a.s3-accelerate.amazonaws.com/x",
+        "https://cloudformation-custom-resource-response-a.s3.us-g0v-west-1.amazonaws.com/x",
+        "https://cloudformation-custom-resource-response-a.s3.us--1.amazonaws.com/x",
+        "https://cloudformation-custom-resource-response-a.s3.us-east-1.evil.com/x",
+        "https://cloudformation-custom-resource-response-a.s3amazonaws.com/x",
+        "https://xcloudformation-custom-resource-response-a.s3.amazonaws.com/x",
+        "https://other-bucket.s3.amazonaws.com/x",
+        "https://127.0.0.1/x",
+        "https://[::1]/x",
+        "https:///x",
+    ] {
+        assert!(ResponseUrl::parse(url, &[]).is_err(), "{url}");
     }
 }
 

@@ -90,6 +90,17 @@ async fn messages_about_different_actions_do_not_wait_for_each_other() {
 }
 
 #[tokio::test]
+async fn a_message_without_an_id_is_invalid() {
+    let world = world_with_bus().await;
+    let body = create_event()["detail"].to_string();
+    let sent =
+        send(&world, &json!({ "Records": [{ "eventSource": "aws:sqs", "body": body }] })).await;
+    let message = sent.only_event().detail["error"]["message"].as_str().unwrap();
+    assert!(message.starts_with("messageId: missing"), "{message}");
+    assert!(world.aws.iot.actions().is_empty());
+}
+
+#[tokio::test]
 async fn malformed_records_do_not_fail_the_rest_of_the_batch() {
     let world = world_with_bus().await;
     let mut batch = sample("batch.json");

@@ -92,6 +92,10 @@ fn there_are_1_to_10_thing_group_names() {
     invalid(&groups(&json!([""])), &format!("{path}[0]"));
     invalid(&groups(&json!(["a/b"])), &format!("{path}[0]"));
     invalid(&groups(&json!([null])), &format!("{path}[0]"));
+}
+
+#[test]
+fn override_dynamic_groups_is_a_boolean_in_any_casing() {
     for flag in
         [json!("true"), json!("True"), json!("FALSE"), json!(true), json!(false), Value::Null]
     {
@@ -110,7 +114,7 @@ fn there_are_1_to_10_thing_group_names() {
 }
 
 #[test]
-fn a_member_with_fixed_values_takes_no_other() {
+fn a_log_level_is_one_of_four() {
     let role = "arn:aws:iam::123456789012:role/logging";
     for level in ["DEBUG", "INFO", "ERROR", "WARN"] {
         valid(&params(
@@ -129,11 +133,19 @@ fn a_member_with_fixed_values_takes_no_other() {
         &params("EnableIoTLoggingParams", &json!({ "RoleArnForLogging": role })),
         "ActionParams.EnableIoTLoggingParams.LogLevel",
     );
+}
+
+#[test]
+fn a_policy_template_is_the_blank_policy() {
     valid(&params("ReplaceDefaultPolicyVersionParams", &json!({ "TemplateName": "BLANK_POLICY" })));
     invalid(
         &params("ReplaceDefaultPolicyVersionParams", &json!({ "TemplateName": "BLANK" })),
         "ActionParams.ReplaceDefaultPolicyVersionParams.TemplateName",
     );
+}
+
+#[test]
+fn a_certificate_action_is_to_deactivate() {
     for kind in ["UpdateCACertificateParams", "UpdateDeviceCertificateParams"] {
         valid(&params(kind, &json!({ "Action": "DEACTIVATE" })));
         invalid(
@@ -143,6 +155,10 @@ fn a_member_with_fixed_values_takes_no_other() {
         invalid(&params(kind, &json!({ "Action": null })), &format!("ActionParams.{kind}.Action"));
         invalid(&params(kind, &json!("DEACTIVATE")), &format!("ActionParams.{kind}"));
     }
+}
+
+#[test]
+fn a_topic_arn_has_1_to_350_characters() {
     for (length, is_valid) in [(1, true), (350, true), (351, false), (0, false)] {
         let check: fn(&Value, &str) = if is_valid { |value, _| valid(value) } else { invalid };
         check(
@@ -150,6 +166,10 @@ fn a_member_with_fixed_values_takes_no_other() {
             "ActionParams.PublishFindingToSnsParams.TopicArn",
         );
     }
+}
+
+#[test]
+fn on_conflict_is_one_of_three() {
     for on_conflict in ["Fail", "Adopt", "Overwrite"] {
         valid(&json!({ "OnConflict": on_conflict }));
     }
