@@ -156,7 +156,7 @@ async fn a_detail_that_is_not_an_object_is_the_only_problem() {
         let mut event = create_event();
         event["detail"] = detail.clone();
         let said = send(&world, &event).await.reported("InvalidRequestException").to_owned();
-        assert_eq!(said, format!("detail: {detail} is not legal, legal is an object"));
+        assert_eq!(said, format!("detail: invalid value {detail}: expected an object"));
     }
 }
 

@@ -3,7 +3,10 @@
 use std::path::Path;
 
 use jsonschema::Validator;
-use mitigation_action_provider::trigger::api::Call;
+use mitigation_action_provider::{
+    mitigation::{Failure, Task},
+    trigger::{Payload, Trigger, eventbridge::Event},
+};
 use proptest::{collection::btree_map, prelude::*, sample::select};
 use serde_json::{Value, json};
 
@@ -70,14 +73,44 @@ fn every_event_matches_its_schema_unless_it_is_named_invalid() {
     assert!(seen >= 15, "{seen} samples");
 }
 
+/// What the code makes of the detail of an event.
+fn task(detail: &Value) -> Result<Task, Failure> {
+    let event = json!({
+        "id": "1", "source": "com.example", "detail-type": "Mitigation Action Requested",
+        "detail": detail,
+    });
+    let payload: Payload = serde_json::from_str(&event.to_string()).unwrap();
+    match Trigger::recognise(&payload) {
+        Ok(Trigger::EventBridge(Event::Request(request))) => request.request.task(),
+        _ => panic!("not an event: {event}"),
+    }
+}
+
 /// A string of one of these lengths.
 fn text(lengths: &'static [usize]) -> BoxedStrategy<Value> {
     select(lengths).prop_map(|length| json!("n".repeat(length))).boxed()
 }
 
+const ROLE: &str = "arn:aws:iam::123456789012:role/";
+const TOPIC: &str = "arn:aws:sns:eu-west-1:123456789012:";
+
 fn any_role() -> BoxedStrategy<Value> {
-    let others = select(vec![json!(7), json!("é".repeat(20))]);
-    prop_oneof![text(&[0, 19, 20, 2048, 2049]), others].boxed()
+    let role = |length: usize| json!(format!("{ROLE}{}", "r".repeat(length - ROLE.len())));
+    let others = [
+        json!(7),
+        json!(""),
+        json!("é".repeat(20)),
+        json!("arn:aws:iam::123456789012:role/"),
+        json!("arn:aws:iam::123456789012:role/a/"),
+        json!("arn:aws:iam::123456789012:role/a/b"),
+        json!("arn:aws-us-gov:iam::123456789012:role/a b"),
+        json!("arn:aws-us-gov:iam::123456789012:role/~!"),
+        json!("arn:azure:iam::123456789012:role/a"),
+        json!("arn:aws:iam::1234:role/a"),
+        json!("arn:aws:iam::123456789012:user/a"),
+    ];
+    let lengths = select(vec![32, 40, 2048, 2049]).prop_map(role);
+    prop_oneof![2 => lengths, 1 => select(others.to_vec())].boxed()
 }
 
 fn any_groups() -> impl Strategy<Value = Value> {
@@ -100,8 +133,14 @@ fn any_params() -> BoxedStrategy<Value> {
     let logging = (level, any_role()).prop_map(|(level, role)| {
         json!({ "enableIoTLoggingParams": { "logLevel": level, "roleArnForLogging": role } })
     });
-    let topic = text(&[0, 1, 350, 351])
-        .prop_map(|topic| json!({ "publishFindingToSnsParams": { "topicArn": topic } }));
+    let topics = [json!("t"), json!(""), json!("arn:aws:sqs:eu-west-1:123456789012:q"), json!(1)];
+    let topic = prop_oneof![
+        select(vec![0, 1, 315, 316])
+            .prop_map(|length| json!(format!("{TOPIC}{}", "t".repeat(length)))),
+        select(topics.to_vec()),
+    ];
+    let topic =
+        topic.prop_map(|topic| json!({ "publishFindingToSnsParams": { "topicArn": topic } }));
     let deactivate = json!({ "action": "DEACTIVATE" });
     let others = select(vec![
         json!({ "updateDeviceCertificateParams": deactivate }),
@@ -126,6 +165,9 @@ fn any_tags() -> BoxedStrategy<Value> {
         "Aws:x",
         "awsx",
         "mitigation-action-provider:x",
+        "Mitigation-Action-Provider:x",
+        " aws:x",
+        "\u{a0}aws:x",
         "a#",
         "Größe",
         "a\u{301}",
@@ -143,6 +185,21 @@ fn any_tags() -> BoxedStrategy<Value> {
     let others =
         [json!({}), json!(["x"]), json!([{ "Value": "x" }]), json!([{ "Key": "k", "x": 1 }])];
     prop_oneof![4 => tags, 1 => select(others.to_vec())].boxed()
+}
+
+fn any_check_names() -> BoxedStrategy<Value> {
+    let names = [
+        json!("REVOKED_CA_CERT_CHECK"),
+        json!("DEVICE_CERTIFICATE_SHARED_CHECK"),
+        json!("IOT_POLICY_OVERLY_PERMISSIVE_CHECK"),
+        json!("LOGGING_DISABLED_CHECK"),
+        json!("CONFLICTING_CLIENT_IDS_CHECK"),
+        json!("A_CHECK_THAT_AWS_ADDS_LATER"),
+        json!(""),
+        json!(7),
+    ];
+    let list = prop::collection::vec(select(names.to_vec()), 0..3).prop_map(Value::from);
+    prop_oneof![5 => list, 1 => Just(json!("LOGGING_DISABLED_CHECK"))].boxed()
 }
 
 /// A request whose members are each valid or not, or absent.
@@ -167,8 +224,9 @@ fn any_request() -> impl Strategy<Value = Value> {
         maybe(any_tags()),
         prop::option::weighted(0.2, select(on_conflicts.to_vec())),
         prop::option::weighted(0.05, Just(json!("x"))),
+        prop::option::weighted(0.4, any_check_names()),
     );
-    members.prop_map(|(operation, name, role, params, tags, on_conflict, request_id)| {
+    members.prop_map(|(operation, name, role, params, tags, on_conflict, request_id, checks)| {
         let members = [
             ("operation", operation),
             ("actionName", name),
@@ -177,6 +235,7 @@ fn any_request() -> impl Strategy<Value = Value> {
             ("tags", tags),
             ("onConflict", on_conflict),
             ("requestId", request_id),
+            ("checkNames", checks),
         ];
         let present =
             members.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?)));
@@ -191,13 +250,13 @@ fn the_code_accepts_exactly_what_the_schema_accepts() {
     let config = ProptestConfig { cases: 4096, ..ProptestConfig::default() };
     let mut runner = proptest::test_runner::TestRunner::new(config);
     let result = runner.run(&any_request(), |request| {
-        let task = Call::read("", Some(&request), false).task();
+        let task = task(&request);
         prop_assert_eq!(schema.is_valid(&request), task.is_ok(), "{:?}", task);
         Ok(())
     });
     result.unwrap_or_else(|failure| panic!("{failure}"));
     for (_, event) in samples("event-") {
-        taken += u32::from(Call::read("detail", Some(&event["detail"]), false).task().is_ok());
+        taken += u32::from(task(&event["detail"]).is_ok());
     }
     assert_eq!(taken, 4);
 }
