@@ -40,7 +40,7 @@ lint: ## check format, lints and documentation
 fuzz: ## fuzz the parse, the host rule and the reply, FUZZ_SECONDS each (needs Rust nightly and a C++ compiler)
 	@$(CARGO) +nightly --version >/dev/null || { echo 'rustup toolchain install nightly --profile minimal, first'; exit 1; }
 	@command -v cargo-fuzz >/dev/null || $(CARGO) install --quiet --locked cargo-fuzz@$(CARGO_FUZZ)
-	@for target in invocation response_url reply; do \
+	@for target in invocation response_url response growth; do \
 		echo "fuzz $$target: what has failed before, then $(FUZZ_SECONDS) seconds of what has not been tried" && \
 		mkdir -p fuzz/corpus/$$target && \
 		seeds=events && if [ -d fuzz/seeds/$$target ]; then seeds=fuzz/seeds/$$target; fi && \

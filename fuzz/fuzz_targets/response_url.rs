@@ -7,8 +7,8 @@
 use std::sync::LazyLock;
 
 use arbitrary::{Arbitrary, Unstructured};
-use laws::host::{self, REGIONS};
 use libfuzzer_sys::{Corpus, fuzz_target};
+use rules::host::{self, REGIONS};
 
 /// Lower case and in the form that both parsers give a host.
 static ALLOWED: LazyLock<Vec<String>> = LazyLock::new(|| {
@@ -48,8 +48,12 @@ fuzz_target!(|data: &[u8]| -> Corpus {
         };
         address.text()
     };
-    host::check(&text, &[]);
-    host::check(&text, &ALLOWED);
+    for region in
+        REGIONS.into_iter().filter(|region| *region == "us-east-1" || text.contains(*region))
+    {
+        host::check(&text, region, &[]);
+        host::check(&text, region, &ALLOWED);
+    }
     Corpus::Keep
 });
 
@@ -78,7 +82,7 @@ impl Address<'_> {
 
 impl Host {
     fn text(&self) -> String {
-        const LABELS: [&str; 4] = ["euwest1", "a", "-", "0-1"];
+        const LABELS: [&str; 6] = ["euwest1", "useast1", "usgovwest1", "a", "-", "us-east-1"];
         const SERVICES: [&str; 4] = ["s3", "s3.", "s3-", "s3.dualstack."];
         const SUFFIXES: [&str; 7] = [
             "amazonaws.com",

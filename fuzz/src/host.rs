@@ -1,23 +1,26 @@
-//! Invariant 7, own host only, by the WHATWG's parser of URLs: what the function takes has to name the same host there, or
-//! the address that was checked is not for sure the one that the answer, and its secrets, go to.
+//! Invariant 7, own host only, by the WHATWG's parser of URLs: what the function takes has to name the
+//! same host there, or the address that was checked may not be the one that the response goes to.
 
 use mitigation_action_provider::trigger::cloudformation::ResponseUrl;
 use url::Url;
 
-/// Holds the judgement on `text` to the rule; returns whether it may be answered.
-pub fn check(text: &str, allowed: &[String]) -> bool {
-    match ResponseUrl::parse(text, allowed) {
+/// Checks what the code makes of `text` in `region`; returns whether a response may be sent there.
+pub fn check(text: &str, region: &str, allowed: &[String]) -> bool {
+    match ResponseUrl::parse(text, region, allowed) {
         Ok(url) => {
-            accepted(text, &url, allowed);
+            accepted(text, &url, region, allowed);
             true
         }
         Err(_) => {
-            assert!(!is_plainly_legal(text, allowed), "refused although it is legal: {text:?}");
+            assert!(
+                !is_plainly_legal(text, region, allowed),
+                "refused although it is legal: {text:?}"
+            );
             let marked = format!("{text}?X-Amz-Signature=5ec4e7");
             assert!(
-                ResponseUrl::parse(&marked, allowed)
+                ResponseUrl::parse(&marked, region, allowed)
                     .err()
-                    .is_none_or(|fault| !fault.contains("5ec4e7")),
+                    .is_none_or(|forbidden| !forbidden.to_string().contains("5ec4e7")),
                 "the URL is told"
             );
             false
@@ -25,7 +28,7 @@ pub fn check(text: &str, allowed: &[String]) -> bool {
     }
 }
 
-fn accepted(text: &str, url: &ResponseUrl, allowed: &[String]) {
+fn accepted(text: &str, url: &ResponseUrl, region: &str, allowed: &[String]) {
     let uri = url.expose();
     let other = Url::parse(text).expect("what is taken for a URL is one");
     let bare = |host: &str| host.trim_matches(['[', ']']).to_ascii_lowercase();
@@ -44,10 +47,7 @@ fn accepted(text: &str, url: &ResponseUrl, allowed: &[String]) {
         assert!(matches!(other.scheme(), "http" | "https"), "neither http nor https");
     } else {
         assert_eq!((other.scheme(), port), ("https", 443), "not https on port 443");
-        assert!(
-            is_cloudformations(&host, looks_like_a_region),
-            "none of CloudFormation's hosts: {host}"
-        );
+        assert!(is_cloudformations(&host, region), "none of CloudFormation's hosts: {host}");
     }
     let query = uri.query().unwrap_or_default();
     assert!(url.signed_at().is_none() || query.contains("X-Amz-Date="), "a date from nowhere");
@@ -55,7 +55,7 @@ fn accepted(text: &str, url: &ResponseUrl, allowed: &[String]) {
 }
 
 /// Whether `text` is legal beyond doubt: no letter in it on which two readers could differ.
-fn is_plainly_legal(text: &str, allowed: &[String]) -> bool {
+fn is_plainly_legal(text: &str, region: &str, allowed: &[String]) -> bool {
     let Some((scheme, rest)) = text.split_once("://") else { return false };
     let (authority, path) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
     let (host, port) =
@@ -65,7 +65,7 @@ fn is_plainly_legal(text: &str, allowed: &[String]) -> bool {
     let is_own = || {
         scheme == "https"
             && port.is_none_or(|port| port == "443")
-            && is_cloudformations(host, is_known_region)
+            && is_cloudformations(host, region)
     };
     let is_allowed = || {
         matches!(scheme, "http" | "https")
@@ -79,7 +79,7 @@ fn is_plainly_legal(text: &str, allowed: &[String]) -> bool {
 }
 
 /// The host rule, label by label from the right.
-fn is_cloudformations(host: &str, is_region: fn(&str) -> bool) -> bool {
+fn is_cloudformations(host: &str, region: &str) -> bool {
     const SUFFIXES: [&[&str]; 7] = [
         &["amazonaws", "com"],
         &["amazonaws", "com", "cn"],
@@ -94,27 +94,15 @@ fn is_cloudformations(host: &str, is_region: fn(&str) -> bool) -> bool {
     SUFFIXES.iter().filter_map(|suffix| labels.strip_suffix(*suffix)).any(|rest| {
         let Some((bucket, service)) = rest.split_first() else { return false };
         let named = bucket.strip_prefix("cloudformation-custom-resource-response-");
-        named.is_some_and(|rest| {
-            !rest.is_empty() && rest.chars().all(|c| matches!(c, 'a'..='z' | '0'..='9' | '-'))
-        }) && match service {
-            ["s3"] => true,
-            ["s3", region] | ["s3", "dualstack", region] => is_region(region),
-            [dashed] => dashed.strip_prefix("s3-").is_some_and(is_region),
-            _ => false,
-        }
+        let dashless: String = region.chars().filter(|c| *c != '-').collect();
+        named == Some(dashless.as_str())
+            && match service {
+                ["s3"] => true,
+                ["s3", given] | ["s3", "dualstack", given] => *given == region,
+                [dashed] => dashed.strip_prefix("s3-") == Some(region),
+                _ => false,
+            }
     })
-}
-
-fn is_known_region(text: &str) -> bool {
-    REGIONS.contains(&text)
-}
-
-/// Words of letters and then a number, between dashes.
-fn looks_like_a_region(text: &str) -> bool {
-    let Some((words, number)) = text.rsplit_once('-') else { return false };
-    let is_number = !number.is_empty() && number.chars().all(|c| c.is_ascii_digit());
-    let is_word = |word: &str| !word.is_empty() && word.chars().all(|c| c.is_ascii_lowercase());
-    is_number && words.contains('-') && words.split('-').all(is_word)
 }
 
 /// Some of each partition.

@@ -1,4 +1,5 @@
-//! The laws that any input is held to, written from the words of the contract and not from the code that keeps them.
+//! What holds for any input, worded by other means than those of the code.
 
-pub mod answer;
+pub mod bound;
 pub mod host;
+pub mod response;

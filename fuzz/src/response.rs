@@ -1,12 +1,13 @@
-//! Invariants 1 and 5: the one document that answers a custom resource, told from the request by other means than the code's.
+//! Invariants 1 and 5: the response to a custom resource's request, derived from the request by other
+//! means than the code's.
 
 use mitigation_action_provider::{
-    mitigation::{ActionName, Code, Detail, Failure, Outcome, Text as _},
-    trigger::cloudformation::Envelope,
+    mitigation::{ActionName, Detail, ErrorCode, Failure, Parse as _, Success},
+    trigger::cloudformation::{self, CustomResourceRequest, ResponseUrl},
 };
 use serde_json::{Map, Value};
 
-/// What the request says that an answer depends on.
+/// What the request says that a response depends on.
 #[derive(Clone, Copy)]
 pub struct Given<'a> {
     /// `RequestType`.
@@ -24,21 +25,26 @@ pub struct Given<'a> {
 /// What CloudFormation takes, in bytes.
 const MOST: usize = 4096;
 
-/// What is left for all that is echoed, in bytes of JSON strings, once the rest of a document has what it needs: the names of
-/// its members, and the least of a reason. CloudFormation's own ids are at most 1024 + 36 + 255 + 1024 characters; what has
-/// more than this is nobody's request, cannot be echoed whole in any answer, and is cut.
+/// What is left for all that is echoed, in bytes of JSON strings: the rest of a response needs the
+/// names of its members, and the least of a reason. CloudFormation's own ids are at most
+/// 1024 + 36 + 255 + 1024 characters; what is longer cannot be echoed whole in any response.
 const ECHOED: usize = MOST - 300;
 
-/// Holds the answer to `result` to the laws; returns it.
+/// Checks the response to `result`; returns it.
 ///
 /// # Panics
-/// Where one is broken.
-pub fn check(envelope: &Envelope, given: &Given<'_>, result: &Result<Outcome, Failure>) -> String {
-    let answer = envelope.answer(result);
-    assert_eq!(answer, envelope.answer(result), "another answer to the same");
-    assert!(answer.len() <= MOST, "{} bytes", answer.len());
+/// Where it breaks a rule.
+pub fn check(
+    request: &CustomResourceRequest,
+    url: &ResponseUrl,
+    given: &Given<'_>,
+    result: &Result<Success, Failure>,
+) -> String {
+    let response = cloudformation::respond(request, url, result);
+    assert_eq!(response, cloudformation::respond(request, url, result), "another response");
+    assert!(response.len() <= MOST, "{} bytes", response.len());
     let document: Map<String, Value> =
-        serde_json::from_str(&answer).expect("an answer is a JSON object");
+        serde_json::from_str(&response).expect("a response is a JSON object");
     let text = |name: &str| {
         document.get(name).and_then(Value::as_str).unwrap_or_else(|| panic!("{name} is no string"))
     };
@@ -57,7 +63,7 @@ pub fn check(envelope: &Envelope, given: &Given<'_>, result: &Result<Outcome, Fa
     let action = result
         .as_ref()
         .ok()
-        .and_then(|outcome| outcome.action.as_ref())
+        .and_then(|success| success.action.as_ref())
         .filter(|_| given.kind != "Delete");
     let physical = text("PhysicalResourceId");
     assert!(
@@ -67,7 +73,10 @@ pub fn check(envelope: &Envelope, given: &Given<'_>, result: &Result<Outcome, Fa
     );
     let kept = match action {
         Some(action) => Some(action.name.as_str()),
-        None => Some(given.physical).filter(|id| given.kind != "Create" && !id.is_empty()),
+        None => Some(given.physical).filter(|id| {
+            let is_own = given.kind == "Update" && id.starts_with("not-created:");
+            given.kind != "Create" && !is_own && !id.is_empty()
+        }),
     };
     if kept.is_none() {
         assert_eq!(ActionName::parse(physical), None, "what was not made has the id of an action");
@@ -108,7 +117,7 @@ pub fn check(envelope: &Envelope, given: &Given<'_>, result: &Result<Outcome, Fa
                     ("ActionName", action.name.as_str()),
                     ("ActionId", action.id.as_deref().unwrap_or_default()),
                     ("MitigationActionId", action.id.as_deref().unwrap_or_default()),
-                    ("ActionType", action.kind.as_deref().unwrap_or_default()),
+                    ("ActionType", action.action_type.as_deref().unwrap_or_default()),
                 ] {
                     assert_eq!(data(name), Some(expected), "{name}");
                 }
@@ -116,23 +125,23 @@ pub fn check(envelope: &Envelope, given: &Given<'_>, result: &Result<Outcome, Fa
         }
         Err(failure) => {
             assert!(!document.contains_key("Data"), "a failure has data");
-            reason(text("Reason"), failure, answer.len());
+            reason(text("Reason"), failure, response.len());
         }
     }
-    answer
+    response
 }
 
 /// A reason begins with its code and says as much as there is room for.
 fn reason(reason: &str, failure: &Failure, length: usize) {
     let code = match failure.code {
-        Code::InvalidRequest => "InvalidRequestException",
-        Code::ResourceAlreadyExists => "ResourceAlreadyExistsException",
-        Code::ResourceNotFound => "ResourceNotFoundException",
-        Code::LimitExceeded => "LimitExceededException",
-        Code::AccessDenied => "AccessDeniedException",
-        Code::Throttling => "ThrottlingException",
-        Code::InternalFailure => "InternalFailureException",
-        Code::InvalidSetting => "InvalidSetting",
+        ErrorCode::InvalidRequest => "InvalidRequestException",
+        ErrorCode::ResourceAlreadyExists => "ResourceAlreadyExistsException",
+        ErrorCode::ResourceNotFound => "ResourceNotFoundException",
+        ErrorCode::LimitExceeded => "LimitExceededException",
+        ErrorCode::AccessDenied => "AccessDeniedException",
+        ErrorCode::Throttling => "ThrottlingException",
+        ErrorCode::InternalFailure => "InternalFailureException",
+        ErrorCode::InvalidSetting => "InvalidSetting",
     };
     let said = reason
         .strip_prefix(code)
@@ -141,21 +150,22 @@ fn reason(reason: &str, failure: &Failure, length: usize) {
     // What one more character may take, or the "; and N more" that one more problem calls for.
     let has_room_for = |more: &str| length - json_len(said) + json_len(more) <= MOST;
     let whole: String = match &failure.detail {
-        Detail::Text(text) => text.clone(),
+        Detail::Service(text) | Detail::Refusal(text) => text.clone(),
+        Detail::NameConflict(conflict) => conflict.to_string(),
         Detail::Problems(problems) if problems.len() == 1 => {
-            problems.iter().map(|only| only.as_str()).collect()
+            problems.kept().iter().map(|only| only.as_str()).collect()
         }
         Detail::Problems(problems) => {
             let count = problems.len();
             let told = |told: usize| {
                 let list: Vec<&str> =
-                    problems.iter().take(told).map(|problem| problem.as_str()).collect();
+                    problems.kept().iter().take(told).map(|problem| problem.as_str()).collect();
                 let more = (told < count).then(|| {
                     format!("{}and {} more", if told == 0 { "" } else { "; " }, count - told)
                 });
                 format!("{count} problems: {}{}", list.join("; "), more.unwrap_or_default())
             };
-            let is_told = (0..=count).rev().map(told).any(|list| list == said);
+            let is_told = (0..=problems.kept().len()).rev().map(told).any(|list| list == said);
             assert!(is_told || is_beginning(said, &told(0)), "{said:?} tells of {count} problems");
             return;
         }

@@ -1,16 +1,19 @@
-//! The reply under its size limit: any envelope, and anything that came of its request.
+//! The response under its size limit: any request of a custom resource, and any outcome.
 
 #![no_main]
 
 use std::collections::BTreeMap;
 
 use arbitrary::Arbitrary;
-use laws::answer::{self, Given};
 use libfuzzer_sys::{Corpus, fuzz_target};
 use mitigation_action_provider::{
-    mitigation::{Action, ActionName, Code, Failure, Outcome, Place, Problem, Text as _, Verdict},
-    trigger::{Fields, api, cloudformation::Envelope},
+    mitigation::{
+        Action, ActionName, ErrorCode, Failure, Location, Outcome, Parse as _, Problem, Problems,
+        Success,
+    },
+    trigger::{Payload, Trigger, api, cloudformation::ResponseUrl},
 };
+use rules::response::{self, Given};
 use serde_json::Value;
 
 #[derive(Arbitrary, Debug)]
@@ -48,7 +51,7 @@ struct Words<'a> {
 #[derive(Arbitrary, Debug)]
 enum End<'a> {
     Done {
-        verdict: u8,
+        outcome: u8,
         name: &'a str,
         partition: u8,
         id: Option<Words<'a>>,
@@ -56,7 +59,7 @@ enum End<'a> {
         notice: Option<Words<'a>>,
     },
     Nothing {
-        verdict: u8,
+        outcome: u8,
         notice: Option<Words<'a>>,
     },
     Said {
@@ -75,6 +78,8 @@ struct Fault<'a> {
     path: Words<'a>,
     value: Option<Words<'a>>,
 }
+
+const URL: &str = "https://localhost/key?X-Amz-Date=20261124T000000Z&X-Amz-Expires=7200";
 
 fuzz_target!(|input: Input<'_>| -> Corpus {
     let Some(result) = input.result.result() else { return Corpus::Reject };
@@ -95,6 +100,7 @@ fuzz_target!(|input: Input<'_>| -> Corpus {
     let given =
         Given { kind, stack: &stack, request: &request, logical: &logical, physical: &physical };
     let members = [
+        ("ResponseURL", URL),
         ("RequestType", given.kind),
         ("StackId", given.stack),
         ("RequestId", given.request),
@@ -102,8 +108,13 @@ fuzz_target!(|input: Input<'_>| -> Corpus {
         ("PhysicalResourceId", given.physical),
     ];
     let event = Value::from_iter(BTreeMap::from(members)).to_string();
-    let envelope = Envelope::read(&Fields::of(&event).expect("it is an object"));
-    answer::check(&envelope, &given, &result);
+    let payload: Payload = serde_json::from_str(&event).expect("any payload is taken");
+    let Ok(Trigger::CloudFormation(request)) = Trigger::recognise(&payload) else {
+        panic!("a request with a ResponseURL is not recognised")
+    };
+    let url =
+        ResponseUrl::parse(URL, "eu-west-1", &["localhost".to_owned()]).expect("it is allowed");
+    response::check(&request, &url, &given, &result);
     if let Err(failure) = &result {
         let message = serde_json::to_string(&api::message(failure)).expect("a message is a string");
         assert!(message.len() - 2 <= 4096, "a message of {} bytes", message.len());
@@ -119,24 +130,15 @@ impl Words<'_> {
 }
 
 impl End<'_> {
-    fn result(&self) -> Option<Result<Outcome, Failure>> {
-        const CODES: [Code; 8] = [
-            Code::InvalidRequest,
-            Code::ResourceAlreadyExists,
-            Code::ResourceNotFound,
-            Code::LimitExceeded,
-            Code::AccessDenied,
-            Code::Throttling,
-            Code::InternalFailure,
-            Code::InvalidSetting,
-        ];
-        const VERDICTS: [Verdict; 6] = [
-            Verdict::Created,
-            Verdict::Adopted,
-            Verdict::Updated,
-            Verdict::Deleted,
-            Verdict::Absent,
-            Verdict::Left,
+    fn result(&self) -> Option<Result<Success, Failure>> {
+        const OUTCOMES: [Outcome; 7] = [
+            Outcome::Created,
+            Outcome::Adopted,
+            Outcome::Updated,
+            Outcome::Deleted,
+            Outcome::Absent,
+            Outcome::Released,
+            Outcome::Skipped,
         ];
         const PLACES: [(&str, &str); 3] = [
             ("aws", "eu-west-1"),
@@ -144,56 +146,61 @@ impl End<'_> {
             ("aws-iso-e", "eu-isoe-west-1"),
         ];
 
-        let verdict_of = |by: u8| VERDICTS[usize::from(by) % VERDICTS.len()].clone();
+        let outcome_of = |by: u8| OUTCOMES[usize::from(by) % OUTCOMES.len()].clone();
         Some(match self {
-            Self::Done { verdict, name, partition, id, kind, notice } => {
+            Self::Done { outcome, name, partition, id, kind, notice } => {
                 let name = ActionName::parse(name)?;
                 let (partition, region) = PLACES[usize::from(*partition) % PLACES.len()];
-                let place = Place {
+                let location = Location {
                     partition: partition.to_owned(),
                     region: region.to_owned(),
                     account: "123456789012".to_owned(),
                 };
-                // The service's own: an id of 36 characters, a type of 30 at most. What it may send one day has twice that.
+                // The service's id has 36 characters, its type at most 30. It may send twice that one day.
                 let service =
                     |text: String| text.chars().take(72).filter(char::is_ascii_graphic).collect();
                 let action = Action {
-                    arn: place.action_arn(&name),
+                    arn: location.action_arn(&name),
                     name,
                     id: id.as_ref().map(|id| service(id.text())),
-                    kind: kind.map(|kind| service(kind.to_owned())),
+                    action_type: kind.map(|kind| service(kind.to_owned())),
                 };
-                Ok(Outcome {
-                    verdict: verdict_of(*verdict),
+                Ok(Success {
+                    outcome: outcome_of(*outcome),
                     action: Some(action),
                     notice: notice.as_ref().map(Words::text),
                 })
             }
-            Self::Nothing { verdict, notice } => Ok(Outcome {
-                verdict: verdict_of(*verdict),
+            Self::Nothing { outcome, notice } => Ok(Success {
+                outcome: outcome_of(*outcome),
                 action: None,
                 notice: notice.as_ref().map(Words::text),
             }),
             Self::Said { code, text, more } => {
-                let failure = Failure::new(CODES[usize::from(*code) % CODES.len()], text.text());
+                let code = ErrorCode::ALL[usize::from(*code) % ErrorCode::ALL.len()];
+                let failure = Failure::service(code, text.text());
                 Err(match more {
-                    Some(more) => failure.because(&more.text()),
+                    Some(more) => failure.with_context(&more.text()),
                     None => failure,
                 })
             }
             Self::Problems { problems, times } => {
                 let problem = |fault: &Fault<'_>| match &fault.value {
                     Some(value) => {
-                        Problem::illegal(&fault.path.text(), &value.text(), "what is legal")
+                        Problem::invalid(&fault.path.text(), &value.text(), "another value")
                     }
-                    None => Problem::missing(&fault.path.text(), "what is legal"),
+                    None => Problem::missing(&fault.path.text(), "a value"),
                 };
                 let problems: Vec<Problem> = problems.iter().map(problem).collect();
                 let count = problems.len() * usize::from(*times).clamp(1, 40);
                 if problems.is_empty() || count > 60 {
                     return None;
                 }
-                Err(Failure::invalid(problems.into_iter().cycle().take(count).collect()))
+                let mut all = Problems::default();
+                for problem in problems.into_iter().cycle().take(count) {
+                    all.add(|| problem);
+                }
+                Err(Failure::invalid(all))
             }
         })
     }

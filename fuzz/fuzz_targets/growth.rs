@@ -1,0 +1,111 @@
+//! What input costs grows with its size: events of up to a megabyte, made of one piece many times, in
+//! every place where a list, an object or a text may stand.
+
+#![no_main]
+
+use std::time::{Duration, Instant};
+
+use arbitrary::Arbitrary;
+use libfuzzer_sys::{Corpus, fuzz_target};
+use mitigation_action_provider::trigger::{
+    Content, FunctionLocation, Payload, Plan, Trigger,
+    cloudformation::{self, ResponseUrl},
+    eventbridge::Event,
+};
+use rules::bound::peak_of;
+
+#[derive(Arbitrary, Debug)]
+struct Input<'a> {
+    place: u8,
+    shape: Shape,
+    piece: &'a str,
+    thousands: u8,
+}
+
+#[derive(Arbitrary, Debug)]
+enum Shape {
+    List,
+    Object,
+    Text,
+    Nested,
+}
+
+/// Where junk may stand: `@` is replaced by it.
+const PLACES: [&str; 12] = [
+    r#"{"ResponseURL":"https://x","StackId":"S","LogicalResourceId":"L","RequestType":"Create","ResourceProperties":@}"#,
+    r#"{"ResponseURL":"https://x","RequestType":"Update","OldResourceProperties":{"Tags":@},"ResourceProperties":{}}"#,
+    r#"{"ResponseURL":"https://x","RequestType":"Create","ResourceProperties":{"Tags":@,"CheckNames":@}}"#,
+    r#"{"ResponseURL":"https://x","RequestType":"Create","ResourceProperties":{"ActionParams":{"AddThingsToThingGroupParams":{"ThingGroupNames":@}}}}"#,
+    r#"{"ResponseURL":"https://x","RequestType":@,"StackId":@,"PhysicalResourceId":@}"#,
+    r#"{"actionName":"a","actionParams":@,"tags":@}"#,
+    r#"{"actionName":@,"operation":@}"#,
+    r#"{"detail-type":"Mitigation Action Requested","source":@,"id":@,"detail":@}"#,
+    r#"{"Records":@}"#,
+    r#"{"Records":[{"eventSource":"aws:sqs","messageId":@,"body":@,"attributes":@}]}"#,
+    r#"{"Records":[{"EventSource":"aws:sns","Sns":{"Message":@}}]}"#,
+    "@",
+];
+
+fuzz_target!(|input: Input<'_>| -> Corpus {
+    let piece = if input.piece.is_empty() || input.piece.len() > 64 { "{}" } else { input.piece };
+    let is_value = serde_json::from_str::<&serde_json::value::RawValue>(piece).is_ok();
+    let piece = if is_value { piece.to_owned() } else { serde_json::json!(piece).to_string() };
+    let count = usize::from(input.thousands % 16) * 1000;
+    let junk = input.shape.of(&piece, count);
+    let event = PLACES[usize::from(input.place) % PLACES.len()].replace('@', &junk);
+    let Ok(payload) = serde_json::from_str::<Payload>(&event) else { return Corpus::Reject };
+    let began = Instant::now();
+    let ((), peak) = peak_of(|| read(&payload));
+    let took = began.elapsed();
+    let most = 64 * 1024 + 6 * event.len();
+    assert!(peak <= most, "{peak} bytes in use for an event of {} bytes", event.len());
+    let most = Duration::from_millis(300) + Duration::from_micros(3) * event.len() as u32;
+    assert!(took <= most, "{took:?} for an event of {} bytes", event.len());
+    Corpus::Keep
+});
+
+impl Shape {
+    fn of(&self, piece: &str, count: usize) -> String {
+        match self {
+            Self::List => format!("[{}]", vec![piece; count].join(",")),
+            Self::Object => {
+                let members: Vec<String> =
+                    (0..count).map(|index| format!("\"n{index}\":{piece}")).collect();
+                format!("{{{}}}", members.join(","))
+            }
+            Self::Text => serde_json::json!(piece.repeat(count)).to_string(),
+            Self::Nested => format!("{}{piece}{}", "[".repeat(count), "]".repeat(count)),
+        }
+    }
+}
+
+/// Reads an event as far as it goes without a call.
+fn read(payload: &Payload) {
+    match Trigger::recognise(payload) {
+        Ok(Trigger::CloudFormation(request)) => plan(&request),
+        Ok(Trigger::Sns(contents)) => contents.iter().for_each(content),
+        Ok(Trigger::EventBridge(Event::Request(request))) => drop(request.request.task()),
+        Ok(Trigger::EventBridge(Event::OwnResult)) | Err(_) => {}
+        Ok(Trigger::Sqs(batch)) => {
+            batch.chains().iter().flatten().for_each(|message| content(&message.content()));
+        }
+        Ok(Trigger::Direct(request)) => drop(request.task()),
+    }
+}
+
+fn content(read: &Content) {
+    match read {
+        Content::CustomResource(request) => plan(request),
+        Content::Request(request) => drop(request.request.task()),
+        Content::OwnResult | Content::Unrecognized(_) => {}
+    }
+}
+
+fn plan(request: &cloudformation::CustomResourceRequest) {
+    let allowed = ["localhost".to_owned()];
+    let url = ResponseUrl::parse("https://localhost/", "eu-west-1", &allowed).expect("allowed");
+    let plan = cloudformation::plan(request, &url, &FunctionLocation::new("", "eu-west-1"));
+    if let Plan::Respond(result) = plan {
+        assert!(cloudformation::respond(request, &url, &result).len() <= 4096);
+    }
+}
