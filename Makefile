@@ -1,7 +1,7 @@
 # What a newcomer runs. Needs Rust (rustup), a C compiler and, for the tests, Node and Python 3; the rest is pinned and
 # installed by the targets themselves.
 .POSIX:
-.PHONY: help run serve test lint deny tools package local deploy-tests verify-aws bench endure measure guard hello fuzz mutants
+.PHONY: help run serve test lint deny advisories tools package local deploy-tests verify-aws bench endure measure guard hello fuzz mutants
 
 CARGO = cargo
 DENY = 0.20.2
@@ -54,6 +54,9 @@ mutants: ## change the verbs and the protocols in every small way and see that a
 deny: ## check licences, bans and sources of the dependencies
 	@command -v cargo-deny >/dev/null || $(CARGO) install --quiet --locked cargo-deny@$(DENY)
 	$(CARGO) deny --log-level error check licenses bans sources
+
+advisories: ## check the dependencies against known vulnerabilities, where their databases can be reached
+	@$(PYTHON) tools/advisories.py
 
 tools: .tools/.installed examples/cdk/node_modules/.installed tools/node_modules/.installed ## install what the tests need besides Rust, pinned, into this folder
 
