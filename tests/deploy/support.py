@@ -66,7 +66,12 @@ def outcome(result):
     """What a returned document says, in a word."""
     if "batchItemFailures" in result:
         return [failure["itemIdentifier"] for failure in result["batchItemFailures"]]
-    return result.get("errorType") or result.get("outcome") or result.get("Status") or result.get("status")
+    return (
+        result.get("errorType")
+        or result.get("outcome")
+        or result.get("Status")
+        or result.get("status")
+    )
 
 
 def check_story(test, invoke):
@@ -111,8 +116,10 @@ def wait_for_port(port, process, host="127.0.0.1"):
 class Running:
     """A process that ends with the test."""
 
-    def __init__(self, test, arguments, **options):
-        self.process = subprocess.Popen(arguments, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, **options)
+    def __init__(self, test, arguments, stdout=subprocess.DEVNULL, **options):
+        self.process = subprocess.Popen(
+            arguments, stdout=stdout, stderr=subprocess.DEVNULL, **options
+        )
         test.addCleanup(self.stop)
 
     def stop(self):
@@ -132,21 +139,48 @@ def stand_ins(test, hosts=("127.0.0.1",)):
     return port
 
 
+def moto(test):
+    """Starts moto's server; returns its address and a function that makes a client of a service."""
+    import boto3
+
+    port = free_port()
+    server = Running(
+        test, [TOOLS / "aws" / "bin" / "moto_server", "-p", str(port)], env=ENVIRONMENT
+    )
+    wait_for_port(port, server.process)
+    address = f"http://127.0.0.1:{port}"
+    options = {"region_name": "eu-west-1", "aws_access_key_id": "x", "aws_secret_access_key": "x"}
+    return address, lambda service: boto3.client(service, endpoint_url=address, **options)
+
+
 def run(arguments, environment=None, **options):
     """Runs a tool and returns what it printed; what it says of itself is in the error where it fails."""
     environment = {**ENVIRONMENT, **(environment or {})}
-    done = subprocess.run(arguments, env=environment, cwd=ROOT, capture_output=True, text=True, **options)
+    done = subprocess.run(
+        arguments, env=environment, cwd=ROOT, capture_output=True, text=True, **options
+    )
     if done.returncode != 0:
-        raise AssertionError(f"{arguments} has failed with {done.returncode}:\n{done.stdout}\n{done.stderr}")
+        raise AssertionError(
+            f"{arguments} has failed with {done.returncode}:\n{done.stdout}\n{done.stderr}"
+        )
     return done.stdout
 
 
-def emulator(test, variables):
+def emulator(test, variables, stdout=subprocess.DEVNULL):
     """Starts the package under the real runtime interface emulator; returns a function that invokes it."""
     port, runtime = free_port(), free_port()
-    rapid = next((TOOLS / "sam").glob("lib/python3*/site-packages/samcli/local/rapid/aws-lambda-rie-x86_64"))
-    addresses = [f"--runtime-interface-emulator-address=127.0.0.1:{port}", f"--runtime-api-address=127.0.0.1:{runtime}"]
+    rapid = next(
+        (TOOLS / "sam").glob("lib/python3*/site-packages/samcli/local/rapid/aws-lambda-rie-x86_64")
+    )
+    addresses = [
+        f"--runtime-interface-emulator-address=127.0.0.1:{port}",
+        f"--runtime-api-address=127.0.0.1:{runtime}",
+    ]
     rapid.chmod(0o755)
-    running = Running(test, [rapid, *addresses, PACKAGE / "bootstrap"], env={**ENVIRONMENT, **variables})
+    running = Running(
+        test, [rapid, *addresses, PACKAGE / "bootstrap"], stdout, env={**ENVIRONMENT, **variables}
+    )
     wait_for_port(port, running.process)
-    return lambda body: post(f"http://127.0.0.1:{port}/2015-03-31/functions/function/invocations", body)
+    return lambda body: post(
+        f"http://127.0.0.1:{port}/2015-03-31/functions/function/invocations", body
+    )

@@ -340,7 +340,7 @@ print(json.dumps({name: pattern.matches_event(json.load(open(name))) for name in
         text = (ROOT / "template.yaml").read_text()
         readme = (ROOT / "README.md").read_text()
         for name in transformed()["Parameters"]:
-            self.assertRegex(text, rf"(!Ref {name}\b)")
+            self.assertRegex(text, rf"!Ref {name}\b|\$\{{{name}\}}")
             self.assertIn(f"`{name}`", readme)
 
 
