@@ -16,22 +16,24 @@ help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile
 
 run: ## play a stack's life against stand-ins for AWS and print it
-	@$(CARGO) build --bin bootstrap --example local
-	@target/debug/examples/local run target/debug/bootstrap
+	@$(CARGO) build
+	@$(CARGO) build --package stand-ins
+	@target/debug/stand-ins run target/debug/bootstrap
 
 serve: ## leave the function and the stand-ins up for events of your own
-	@$(CARGO) build --bin bootstrap --example local
-	@target/debug/examples/local serve target/debug/bootstrap
+	@$(CARGO) build
+	@$(CARGO) build --package stand-ins
+	@target/debug/stand-ins serve target/debug/bootstrap
 
 test: tools package ## run all tests
-	@RUST_BACKTRACE=0 $(CARGO) test --quiet -- --test-threads 16
+	@RUST_BACKTRACE=0 $(CARGO) test --quiet --workspace -- --test-threads 16
 	@$(MAKE) --no-print-directory deploy-tests
 
 lint: ## check format, lints and documentation
-	$(CARGO) fmt --check
+	$(CARGO) fmt --all --check
 	@for crate in fuzz bench/hello bench/straightforward; do $(CARGO) fmt --check --manifest-path $$crate/Cargo.toml || exit 1; done
-	$(CARGO) clippy --quiet --all-targets -- --deny warnings
-	RUSTDOCFLAGS='--deny warnings' $(CARGO) doc --quiet --no-deps
+	$(CARGO) clippy --quiet --workspace --all-targets -- --deny warnings
+	RUSTDOCFLAGS='--deny warnings' $(CARGO) doc --quiet --workspace --no-deps
 
 # No sanitizer: what is fuzzed is safe Rust, whose overflows and assertions are checked, and one would double the time it takes.
 # One thread and one core for each; what took more than five seconds or a gigabyte is a failure, as a panic is.
@@ -86,29 +88,29 @@ local: package ## answer EVENT=events/....json with sam local invoke, against th
 		sam local invoke Function --region eu-west-1 --event - --skip-pull-image --add-host host.docker.internal:172.17.0.1
 
 deploy-tests: package
-	@$(CARGO) build --quiet --example local
+	@$(CARGO) build --quiet --package stand-ins
 	@cd tests/deploy && ../../.tools/aws/bin/python -m unittest --verbose
 
 bench: package hello bench/node/node_modules/.installed .tools/bench/.installed ## compare the package with others that do the same, as tables (needs valgrind; builds ten minutes the first time, runs six)
 	@$(CARGO) build --quiet --release --manifest-path bench/straightforward/Cargo.toml --target-dir target/bench
-	@$(CARGO) build --quiet --example bench
+	@$(CARGO) build --quiet --package bench
 	@grep -m 1 'model name' /proc/cpuinfo; nproc; . /etc/os-release; echo "$$PRETTY_NAME"; rustc --version; .tools/bench/bin/python --version; node --version; echo
-	@target/debug/examples/bench compare $(PACKAGE) target/bench/release/hello target/bench/release/straightforward \
+	@target/debug/bench compare $(PACKAGE) target/bench/release/hello target/bench/release/straightforward \
 		.tools/bench/bin/python "$$(command -v node)"
 	@echo
-	@target/debug/examples/bench queue $(PACKAGE)
+	@target/debug/bench queue $(PACKAGE)
 
 endure: package ## play 100,000 invocations with faults and look at memory and descriptors (some minutes)
-	@$(CARGO) build --quiet --example bench
-	@target/debug/examples/bench endure $(PACKAGE) 100000
+	@$(CARGO) build --quiet --package bench
+	@target/debug/bench endure $(PACKAGE) 100000
 
 measure: package ## count the instructions and the memory of the package (needs valgrind)
-	@$(CARGO) build --quiet --example bench
-	@target/debug/examples/bench measure $(PACKAGE)
+	@$(CARGO) build --quiet --package bench
+	@target/debug/bench measure $(PACKAGE)
 
 guard: package hello ## fail where the package has grown past its limits (needs valgrind)
-	@$(CARGO) build --quiet --example bench
-	@target/debug/examples/bench guard target/bench/release/hello $(PACKAGE)
+	@$(CARGO) build --quiet --package bench
+	@target/debug/bench guard target/bench/release/hello $(PACKAGE)
 
 hello:
 	@$(CARGO) build --quiet --release --manifest-path bench/hello/Cargo.toml --target-dir target/bench

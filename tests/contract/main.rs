@@ -9,23 +9,38 @@
     reason = "a test that meets the unexpected ends"
 )]
 
-#[path = "../support/mod.rs"]
-mod support;
-
-mod answer;
-mod laws;
+mod deadline;
+mod direct;
+mod eventbridge;
+mod examples;
+mod http;
+mod init;
 mod lifecycle;
+mod location;
+mod logs;
 mod metrics;
 mod model;
-mod samples;
+mod ownership;
+mod properties;
+mod request;
+mod response;
+mod response_url;
+mod result_bus;
 mod schemas;
-mod start;
-mod triggers;
+mod sent;
+mod settings;
+mod sns;
+mod sqs;
+mod unrecognized;
 mod validation;
 
 use std::path::Path;
 
-use support::{Aws, Function, stack::World};
+use serde_json::Value;
+use stand_ins::{
+    Aws, Function,
+    stack::{World, read_event},
+};
 
 /// A world with no settings but those that a local run needs.
 async fn world() -> World {
@@ -39,4 +54,14 @@ async fn world_with(settings: &[(&str, &str)]) -> World {
 /// One more instance of the function.
 fn function(aws: &Aws, settings: &[(&str, &str)]) -> Function {
     Function::start(Path::new(env!("CARGO_BIN_EXE_bootstrap")), aws, settings)
+}
+
+/// An event of `events/`.
+fn sample(name: &str) -> Value {
+    read_event(&Path::new(env!("CARGO_MANIFEST_DIR")).join("events").join(name))
+}
+
+/// A Create of an action without properties to look at.
+fn create_request() -> Value {
+    sample("create-update-device-certificate.json")
 }

@@ -3,15 +3,9 @@
 use std::{path::Path, time::Duration};
 
 use serde_json::{Value, json};
+use stand_ins::{OWNER_TAG, fault::Fault, stack::World};
 
-use crate::{
-    lifecycle::OWNER_TAG,
-    support::{
-        fault::Fault,
-        stack::{World, sample},
-    },
-    world_with,
-};
+use crate::{sample, world_with};
 
 /// The metric lines that the function printed, each checked against the format's specification.
 async fn lines(world: World) -> Vec<Value> {
@@ -47,7 +41,7 @@ async fn invoke(world: &World, name: &str) {
 }
 
 #[tokio::test]
-async fn each_invocation_counts_its_requests_by_door_operation_and_outcome() {
+async fn each_invocation_counts_its_requests_by_trigger_operation_and_outcome() {
     let world = world_with(&[("RESULT_EVENT_BUS", "results")]).await;
     for name in [
         "create-add-things-to-thing-group",
@@ -110,7 +104,7 @@ fn alarms() -> Vec<(String, f64)> {
 
 /// Brings about, in the function itself, what each alarm of the template on its metrics is for; the sums reach the thresholds.
 #[tokio::test]
-async fn every_alarm_on_the_functions_own_metrics_fires_when_its_time_comes() {
+async fn every_alarm_on_the_functions_own_metrics_can_fire() {
     let world = world_with(&[("RESULT_EVENT_BUS", "results")]).await;
     let params = json!({ "updateDeviceCertificateParams": { "action": "DEACTIVATE" } });
     world.aws.iot.plant(
@@ -138,7 +132,7 @@ async fn every_alarm_on_the_functions_own_metrics_fires_when_its_time_comes() {
 }
 
 #[tokio::test]
-async fn a_failure_that_may_pass_is_counted_apart() {
+async fn a_transient_failure_has_a_metric_of_its_own() {
     let world = world_with(&[]).await.with_timeout(Duration::from_secs(3));
     world.aws.iot.faults.set("*", Fault::Hang, 1000);
     invoke(&world, "create-enable-iot-logging.json").await;

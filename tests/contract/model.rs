@@ -29,16 +29,12 @@ use proptest::{
 };
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
-use tokio::runtime::Runtime;
-
-use crate::{
-    lifecycle::OWNER_TAG,
-    support::{
-        Aws,
-        fault::{Fault, Faults},
-        iot::Action,
-    },
+use stand_ins::{
+    Aws, OWNER_TAG,
+    fault::{Fault, Faults},
+    iot::Action,
 };
+use tokio::runtime::Runtime;
 
 /// What plays histories: the stand-ins, instances of the function that serve one history after another, and what must hold.
 trait Model: Sized {
@@ -59,12 +55,12 @@ trait Model: Sized {
 }
 
 #[test]
-fn after_any_history_the_account_holds_exactly_what_the_stacks_say() {
+fn after_any_history_the_account_holds_exactly_the_actions_of_the_stacks() {
     run::<stacks::Stacks>();
 }
 
 #[test]
-fn whatever_a_queue_redelivers_each_message_ends_done_and_reported_and_changes_only_what_it_may() {
+fn whatever_a_queue_redelivers_each_message_is_executed_and_published() {
     run::<queue::Messages>();
 }
 

@@ -7,7 +7,7 @@ use mitigation_action_provider::trigger::api::Call;
 use proptest::{collection::btree_map, prelude::*, sample::select};
 use serde_json::{Value, json};
 
-use crate::support::stack::sample;
+use crate::sample;
 
 fn schema(name: &str) -> Validator {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("schemas").join(format!("{name}.json"));
@@ -37,14 +37,14 @@ fn samples(prefix: &str) -> Vec<(String, Value)> {
 }
 
 #[test]
-fn every_sample_is_valid_by_its_schema_and_every_invalid_one_is_not() {
+fn every_event_matches_its_schema_unless_it_is_named_invalid() {
     let request = schema("request");
     let mut seen = 0;
     for (name, event) in samples("event-") {
         seen += 1;
         match event["detail-type"].as_str().unwrap() {
             "Mitigation Action Requested" => {
-                assert_eq!(request.is_valid(&event["detail"]), !name.contains("invalid"), "{name}")
+                assert_eq!(request.is_valid(&event["detail"]), !name.contains("invalid"), "{name}");
             }
             result => {
                 check_result(result, &event["detail"]);
@@ -178,7 +178,7 @@ fn any_request() -> impl Strategy<Value = Value> {
 }
 
 #[test]
-fn the_code_takes_what_the_schema_takes_and_nothing_else() {
+fn the_code_accepts_exactly_what_the_schema_accepts() {
     let schema = schema("request");
     let mut taken = 0;
     let config = ProptestConfig { cases: 4096, ..ProptestConfig::default() };

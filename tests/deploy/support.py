@@ -5,14 +5,13 @@ import os
 import pathlib
 import socket
 import subprocess
-import time
+import sys
 import urllib.error
 import urllib.request
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
-TOOLS = ROOT / ".tools"
-PACKAGE = ROOT / ".aws-sam" / "build" / "Function"
-LOCAL = ROOT / "target" / "debug" / "examples" / "local"
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "tools"))
+import local_aws
+from local_aws import PACKAGE, ROOT, TOOLS, wait_for_port
 
 # Nothing of this machine's own configuration, and no network: the tools are told what they need.
 ENVIRONMENT = {
@@ -100,41 +99,18 @@ def get(url):
         return json.load(response)
 
 
-def wait_for_port(port, process, host="127.0.0.1"):
-    """Until something listens; ends with an error where the process that is to do so has ended."""
-    for _ in range(600):
-        if process.poll() is not None:
-            raise RuntimeError(f"{process.args} has ended with {process.returncode}")
-        try:
-            socket.create_connection((host, port), timeout=1).close()
-            return
-        except OSError:
-            time.sleep(0.05)
-    raise RuntimeError(f"{process.args} does not listen at {host}:{port}")
-
-
 class Running:
     """A process that ends with the test."""
 
-    def __init__(self, test, arguments, stdout=subprocess.DEVNULL, **options):
-        self.process = subprocess.Popen(
-            arguments, stdout=stdout, stderr=subprocess.DEVNULL, **options
-        )
-        test.addCleanup(self.stop)
-
-    def stop(self):
-        self.process.terminate()
-        try:
-            self.process.wait(10)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
+    def __init__(self, test, arguments, **options):
+        self.process = local_aws.start(arguments, **options)
+        test.addCleanup(local_aws.stop, self.process)
 
 
 def stand_ins(test, hosts=("127.0.0.1",)):
     """Starts the stand-ins for AWS; returns their port."""
     port = free_port()
-    running = Running(test, [LOCAL, "stand-ins", *(f"{host}:{port}" for host in hosts)])
+    running = Running(test, [*local_aws.STAND_INS, *(f"{host}:{port}" for host in hosts)])
     wait_for_port(port, running.process)
     return port
 
@@ -156,9 +132,8 @@ def moto(test):
 def run(arguments, environment=None, **options):
     """Runs a tool and returns what it printed; what it says of itself is in the error where it fails."""
     environment = {**ENVIRONMENT, **(environment or {})}
-    done = subprocess.run(
-        arguments, env=environment, cwd=ROOT, capture_output=True, text=True, **options
-    )
+    options = {"cwd": ROOT, "capture_output": True, "text": True, **options}
+    done = subprocess.run(arguments, env=environment, **options)
     if done.returncode != 0:
         raise AssertionError(
             f"{arguments} has failed with {done.returncode}:\n{done.stdout}\n{done.stderr}"

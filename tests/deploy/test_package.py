@@ -147,65 +147,6 @@ class CommandLine(unittest.TestCase):
         self.assertIn("InvalidRequestException", self.aws(*create[:2], "a b", *create[3:]))
 
 
-class RealBus(unittest.TestCase):
-    """A request put on a bus reaches the queue, through it the function, and its result the result bus (moto's)."""
-
-    def boto(self, service):
-        import boto3
-
-        return boto3.client(service, endpoint_url=self.moto, region_name="eu-west-1", aws_access_key_id="x", aws_secret_access_key="x")
-
-    def queue(self, name):
-        sqs = self.boto("sqs")
-        url = sqs.create_queue(QueueName=name)["QueueUrl"]
-        return url, sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
-
-    def test_there_and_back(self):
-        port, moto_port = stand_ins(self), free_port()
-        self.moto = f"http://127.0.0.1:{moto_port}"
-        server = Running(self, [TOOLS / "aws" / "bin" / "moto_server", "-p", str(moto_port)], env=ENVIRONMENT)
-        wait_for_port(moto_port, server.process)
-        from test_template import transformed
-
-        events, sqs = self.boto("events"), self.boto("sqs")
-        requests, requests_arn = self.queue("requests")
-        results, results_arn = self.queue("results")
-        for bus, pattern, arn in [
-            ("requests", transformed()["Resources"]["Rule"]["Properties"]["EventPattern"], requests_arn),
-            ("results", {"source": ["mitigation-action-provider"]}, results_arn),
-        ]:
-            events.create_event_bus(Name=bus)
-            events.put_rule(Name=bus, EventBusName=bus, EventPattern=json.dumps(pattern))
-            events.put_targets(Rule=bus, EventBusName=bus, Targets=[{"Id": "queue", "Arn": arn}])
-        for name in ["event-create", "event-result"]:
-            event = json.loads(sample(name))
-            entry = {"EventBusName": "requests", "Source": event["source"], "DetailType": event["detail-type"]}
-            events.put_events(Entries=[entry | {"Detail": json.dumps(event["detail"])}])
-        received = sqs.receive_message(QueueUrl=requests, MaxNumberOfMessages=10, AttributeNames=["All"])["Messages"]
-        self.assertEqual(len(received), 1, "the result was refused by the rule")
-
-        variables = {
-            "AWS_ENDPOINT_URL_IOT": f"http://127.0.0.1:{port}",
-            "AWS_ENDPOINT_URL_EVENTBRIDGE": self.moto,
-            "RESULT_EVENT_BUS": "results",
-        }
-        invoke = emulator(self, variables)
-        record = lambda message: {
-            "messageId": message["MessageId"],
-            "body": message["Body"],
-            "attributes": message["Attributes"],
-            "eventSource": "aws:sqs",
-        }
-        batch = {"Records": [record(message) for message in received]}
-        self.assertEqual(invoke(json.dumps(batch)), {"batchItemFailures": []})
-        [result] = sqs.receive_message(QueueUrl=results, MaxNumberOfMessages=10)["Messages"]
-        result = json.loads(result["Body"])
-        self.assertEqual(result["detail-type"], "Mitigation Action Request Succeeded")
-        self.assertEqual(result["detail"]["outcome"], "CREATED")
-        self.assertEqual(result["detail"]["requestId"], json.loads(received[0]["Body"])["id"])
-        self.assertEqual(result["resources"], [result["detail"]["actionArn"]])
-
-
 def docker_runs():
     docker = shutil.which("docker")
     return bool(docker) and subprocess.run([docker, "info"], capture_output=True).returncode == 0

@@ -17,17 +17,15 @@ use super::{
     Definition, Disturbance, Kind, Model, OnConflict, Params, Stranger, Tags, TestCaseResult,
     any_role, any_tags, ensure, is_same, listed, owner_of, role_arn, with, with_owner,
 };
-use crate::{
-    function,
-    support::{
-        Function,
-        bus::Event,
-        iot::{Action, Call, Iot},
-        queue::{Message, Queue},
-        stack::World,
-    },
-    world_with,
+use stand_ins::{
+    Function,
+    bus::Event,
+    iot::{Action, Call, Iot},
+    queue::{Message, Queue},
+    stack::World,
 };
+
+use crate::{function, world_with};
 
 const NAMES: [&str; 3] = ["a", "b", "c"];
 const BUS: [(&str, &str); 1] = [("RESULT_EVENT_BUS", "results")];
@@ -213,7 +211,7 @@ impl Model for Messages {
                 Step::Send(sent) => self.send(sent),
                 Step::SendAgain { turn } => self.send_again(*turn),
                 Step::Deliver { most, beside, again, faults } => {
-                    self.deliver(*most, beside, *again, faults).await?
+                    self.deliver(*most, beside, *again, faults).await?;
                 }
             }
         }

@@ -16,12 +16,10 @@ use super::{
     Definition, Disturbance, Kind, Model, OnConflict, Params, Stranger, Tags, TestCaseResult,
     any_tags, ensure, is_same, listed, owner_of, role_arn, with, with_owner,
 };
-use crate::{
-    lifecycle::OWNER_TAG,
-    support::{
-        iot::{Action, Call, Iot},
-        stack::{Played, World, merged},
-    },
+use stand_ins::{
+    OWNER_TAG,
+    iot::{Action, Call, Iot},
+    stack::{Played, World, merged},
 };
 
 const NAMES: [&str; 3] = ["a", "b", "c"];
@@ -217,10 +215,10 @@ impl Model for Stacks {
                     stranger.appear(&self.world.aws);
                 }
                 Step::Operate { stack, changes, end } => {
-                    self.operate(*stack, changes, *end).await?
+                    self.operate(*stack, changes, *end).await?;
                 }
                 Step::Repeat { stack, resource } => {
-                    self.repeat(&(*stack, resource.clone())).await?
+                    self.repeat(&(*stack, resource.clone())).await?;
                 }
             }
             self.check()?;
@@ -795,7 +793,7 @@ fn check_document(
                     == (&arn, &arn, &json!(id))
                 && (&data["ActionId"], &data["MitigationActionId"]) == (&action_id, &action_id)
                 && data["ActionType"]
-                    == action.map_or("", |action| crate::support::iot::action_type(&action.params))
+                    == action.map_or("", |action| stand_ins::iot::action_type(&action.params))
         }
     };
     let has_reason = is_success

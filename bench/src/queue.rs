@@ -1,0 +1,76 @@
+//! What one warm instance makes of requests that come in numbers, against a service without a limit.
+
+use std::{path::Path, time::Duration};
+
+use serde_json::{Value, json};
+use stand_ins::{
+    Function,
+    lambda::Lambda,
+    queue::{Message, Queue},
+    stack::merged,
+};
+
+use crate::{
+    sample,
+    subject::{Stage, cpu},
+};
+
+/// Requests of which a rate is taken.
+const REQUESTS: usize = 100;
+
+/// Prints the table: of events one by one, which have no pace, and of a queue's batches, which keep to the service's rate.
+pub async fn print(binary: &Path) {
+    println!("| | requests a second | CPU of a request, ms |");
+    println!("|---|--:|--:|");
+    row(binary, "events, one an invocation", None).await;
+    for batch in [1, 10, 100] {
+        row(binary, &format!("messages, {batch} an invocation"), Some(batch)).await;
+    }
+}
+
+async fn row(binary: &Path, name: &str, batch: Option<usize>) {
+    let stage = Stage::set().await;
+    stage.aws.iot.set_limit(usize::MAX);
+    let mut settings: Vec<(&str, &str)> = stage.tls.settings().into();
+    settings.push(("RESULT_EVENT_BUS", "results"));
+    let function = Function::start(binary, &stage.aws, &settings);
+    invoke(&stage, &request(REQUESTS)).await;
+    let (began, had) = (std::time::Instant::now(), cpu(function.id()));
+    let requests: Vec<Value> = (0..REQUESTS).map(request).collect();
+    match batch {
+        None => {
+            for request in &requests {
+                invoke(&stage, request).await;
+            }
+        }
+        Some(batch) => {
+            for requests in requests.chunks(batch) {
+                let messages: Vec<Message> = requests.iter().map(message).collect();
+                let returned = invoke(&stage, &Queue::event(&messages)).await;
+                assert_eq!(returned["batchItemFailures"], json!([]));
+            }
+        }
+    }
+    let took = began.elapsed().as_secs_f64();
+    let count = f64::from(u32::try_from(REQUESTS).unwrap());
+    assert_eq!(stage.aws.iot.actions().len(), REQUESTS + 1);
+    println!("| {name} | {:.1} | {:.2} |", count / took, (cpu(function.id()) - had) / count);
+}
+
+fn request(number: usize) -> Value {
+    let own = json!({ "id": format!("event-{number}"), "detail": { "actionName": format!("action-{number}") } });
+    merged(sample("event-create.json"), &own)
+}
+
+fn message(request: &Value) -> Message {
+    Message { id: request["id"].to_string(), body: request.to_string(), sent: 0, receives: 1 }
+}
+
+async fn invoke(stage: &Stage, event: &Value) -> Value {
+    stage
+        .aws
+        .lambda
+        .invoke(event.to_string().into_bytes(), Duration::from_mins(1), &Lambda::arn())
+        .await
+        .expect("no error")
+}

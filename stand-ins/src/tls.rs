@@ -1,0 +1,98 @@
+//! The stand-ins over TLS, with a certificate that is made for the run.
+
+use std::{
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+use hyper_util::rt::TokioIo;
+use tokio_rustls::{
+    TlsAcceptor,
+    rustls::{ServerConfig, crypto::ring, pki_types::PrivateKeyDer},
+};
+
+use crate::{Aws, server};
+
+/// The stand-ins at two addresses, as the services and the bucket are in AWS.
+pub struct Tls {
+    pub services: Front,
+    pub bucket: Front,
+    /// A PEM file with the root certificate of both.
+    pub roots: PathBuf,
+}
+
+/// An address, and the connections that were made to it.
+pub struct Front {
+    pub url: String,
+    connections: Arc<AtomicUsize>,
+}
+
+impl Tls {
+    /// Serves `aws` over TLS at two free ports.
+    pub async fn serve(aws: &Aws) -> Self {
+        let made =
+            rcgen::generate_simple_self_signed(["127.0.0.1".to_owned(), "localhost".to_owned()])
+                .unwrap();
+        let key = PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
+        let config = ServerConfig::builder_with_provider(ring::default_provider().into())
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![made.cert.der().clone()], key)
+            .unwrap();
+        let config = Arc::new(config);
+        let roots = std::env::temp_dir().join(format!("stand-ins-{:016x}.pem", fastrand::u64(..)));
+        std::fs::write(&roots, made.cert.pem()).unwrap();
+        Self {
+            services: Front::of(aws, &config).await,
+            bucket: Front::of(aws, &config).await,
+            roots,
+        }
+    }
+
+    /// What a function has to be told to reach the services.
+    pub fn settings(&self) -> [(&'static str, &str); 2] {
+        [("AWS_ENDPOINT_URL", &self.services.url), ("SSL_CERT_FILE", self.roots.to_str().unwrap())]
+    }
+}
+
+impl Drop for Tls {
+    fn drop(&mut self) {
+        drop(std::fs::remove_file(&self.roots));
+    }
+}
+
+impl Front {
+    async fn of(aws: &Aws, config: &Arc<ServerConfig>) -> Self {
+        let acceptor = TlsAcceptor::from(config.clone());
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("https://{}", listener.local_addr().unwrap());
+        let connections = Arc::<AtomicUsize>::default();
+        let count = connections.clone();
+        let aws = aws.clone();
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                stream.set_nodelay(true).unwrap();
+                count.fetch_add(1, Ordering::SeqCst);
+                let (acceptor, aws) = (acceptor.clone(), aws.clone());
+                tokio::spawn(async move {
+                    let Ok(stream) = acceptor.accept(stream).await else { return };
+                    let answer = move |seen| {
+                        let aws = aws.clone();
+                        async move { aws.answer(seen).await }
+                    };
+                    server::connection(TokioIo::new(stream), answer).await;
+                });
+            }
+        });
+        Self { url, connections }
+    }
+
+    /// How many connections have been made to it.
+    pub fn connections(&self) -> usize {
+        self.connections.load(Ordering::SeqCst)
+    }
+}

@@ -1,0 +1,181 @@
+//! A Create of a name that is in use: `OnConflict`, and actions that were adopted.
+
+use serde_json::json;
+use stand_ins::{OWNER_TAG, fault::Fault, iot::Iot};
+
+use super::{ADOPTED, NAME, OTHERS, OURS, create, create_with, follow_up};
+use crate::{sample, world};
+
+#[tokio::test]
+async fn a_conflict_names_the_owner_and_changes_nothing() {
+    for (tags, owner) in [
+        (vec![], "no owner tag"),
+        (vec![(OWNER_TAG, OTHERS)], OTHERS),
+        (vec![(OWNER_TAG, "event/com.example/1")], "event/com.example/1"),
+        (
+            vec![(OWNER_TAG, "stack/fleet-security/6f0c2b1e-1d2c-4b7a-9a53-0a1b2c3d4e5f/Other")],
+            "5f/Other",
+        ),
+    ] {
+        let world = world().await;
+        world.plant_identical(NAME, &tags);
+        let actions = world.aws.iot.actions();
+        let played = world.play(&create()).await;
+        played.failed("ResourceAlreadyExistsException");
+        assert!(
+            played.reason().contains(owner) && played.reason().contains(&Iot::arn(NAME)),
+            "{}",
+            played.reason()
+        );
+        assert_eq!(world.aws.iot.actions(), actions);
+        assert_ne!(played.physical_id(), NAME);
+        let deleted = world.play(&follow_up(&create(), played.answer())).await;
+        deleted.succeeded().changed_nothing();
+        assert_eq!(world.aws.iot.actions(), actions);
+    }
+}
+
+#[tokio::test]
+async fn neither_adopt_nor_overwrite_takes_an_action_of_another_owner() {
+    for on_conflict in ["Adopt", "Overwrite"] {
+        for tag in [OTHERS, "adopted/another/0/Quarantine", "who knows"] {
+            let world = world().await;
+            world.plant_identical(NAME, &[(OWNER_TAG, tag)]);
+            let actions = world.aws.iot.actions();
+            let played = world.play(&create_with(&json!({ "OnConflict": on_conflict }))).await;
+            played.failed("ResourceAlreadyExistsException");
+            assert!(
+                played.reason().contains("have its owner delete it")
+                    && !played.reason().contains("OnConflict"),
+                "{}",
+                played.reason()
+            );
+            assert_eq!(world.aws.iot.actions(), actions, "{on_conflict} {tag}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_stack_takes_an_action_of_an_event_only_by_adopt_or_overwrite() {
+    for tag in ["event/a/b", "message/1", "request/1"] {
+        for (on_conflict, owner) in [("Adopt", ADOPTED), ("Overwrite", OURS)] {
+            let world = world().await;
+            world.plant_identical(NAME, &[(OWNER_TAG, tag)]);
+            world
+                .play(&create())
+                .await
+                .failed("ResourceAlreadyExistsException")
+                .changed_nothing_but_the_create();
+            world
+                .play(&sample("update.json"))
+                .await
+                .failed("InvalidRequestException")
+                .changed_nothing();
+            world.play(&sample("delete.json")).await.succeeded().changed_nothing();
+            world.play(&create_with(&json!({ "OnConflict": on_conflict }))).await.succeeded();
+            assert_eq!(world.aws.iot.action(NAME).unwrap().tags[OWNER_TAG], owner);
+        }
+    }
+}
+
+#[tokio::test]
+async fn adopt_tags_an_identical_action_and_a_delete_only_removes_the_tag() {
+    let world = world().await;
+    world.plant_identical(NAME, &[("theirs", "stays")]);
+    let before = world.aws.iot.action(NAME).unwrap();
+    let event = create_with(&json!({ "OnConflict": "Adopt" }));
+    let played = world.play(&event).await;
+    played.succeeded();
+    assert_eq!(played.answer()["Data"]["ActionId"], before.id);
+    let adopted = world.aws.iot.action(NAME).unwrap();
+    assert_eq!(
+        (adopted.tags[OWNER_TAG].as_str(), adopted.tags["team"].as_str()),
+        (ADOPTED, "iot-security")
+    );
+    assert_eq!(adopted.tags["theirs"], "stays");
+
+    let again = world.play(&event).await;
+    assert_eq!(again.succeeded().answer(), played.answer());
+    assert_eq!(world.aws.iot.action(NAME).unwrap(), adopted);
+
+    world.play(&sample("delete.json")).await.succeeded();
+    let left = world.aws.iot.action(NAME).expect("what was adopted stays");
+    assert!(!left.tags.contains_key(OWNER_TAG));
+    assert_eq!(left.params, before.params);
+}
+
+#[tokio::test]
+async fn adopt_ignores_the_order_of_groups_and_takes_an_absent_flag_for_false() {
+    let world = world().await;
+    let params = json!({ "addThingsToThingGroupParams": { "thingGroupNames": ["b", "a"] } });
+    world.aws.iot.plant(NAME, "arn:aws:iam::123456789012:role/quarantine-things", params, &[]);
+    let same = json!({ "AddThingsToThingGroupParams": { "ThingGroupNames": ["a", "b"], "OverrideDynamicGroups": "False" } });
+    world
+        .play(&create_with(&json!({ "OnConflict": "Adopt", "ActionParams": same })))
+        .await
+        .succeeded();
+}
+
+#[tokio::test]
+async fn adopt_rejects_a_different_definition() {
+    let world = world().await;
+    world.plant_different(NAME, &[]);
+    let actions = world.aws.iot.actions();
+    let played = world.play(&create_with(&json!({ "OnConflict": "Adopt" }))).await;
+    played.failed("ResourceAlreadyExistsException").changed_nothing_but_the_create();
+    assert_eq!(world.aws.iot.actions(), actions);
+}
+
+#[tokio::test]
+async fn an_adopted_action_stays_adopted_after_an_update() {
+    let world = world().await;
+    world.plant_identical(NAME, &[]);
+    world.play(&create_with(&json!({ "OnConflict": "Adopt" }))).await.succeeded();
+    world.play(&sample("update.json")).await.succeeded();
+    let action = world.aws.iot.action(NAME).unwrap();
+    assert_eq!(action.tags[OWNER_TAG], ADOPTED);
+    assert_eq!(
+        action.params["addThingsToThingGroupParams"]["thingGroupNames"],
+        json!(["quarantine", "investigate"])
+    );
+    world.play(&sample("delete.json")).await.succeeded();
+    assert!(world.aws.iot.action(NAME).is_some());
+}
+
+#[tokio::test]
+async fn overwrite_updates_before_it_tags_and_a_delete_deletes_the_action() {
+    let world = world().await;
+    world.plant_different(NAME, &[("theirs", "stays")]);
+    let event = create_with(&json!({ "OnConflict": "Overwrite" }));
+    let played = world.play(&event).await;
+    played.succeeded().called(&[
+        "CreateMitigationAction",
+        "ListTagsForResource",
+        "UpdateMitigationAction",
+        "TagResource",
+    ]);
+    let action = world.aws.iot.action(NAME).unwrap();
+    assert_eq!(action.tags[OWNER_TAG], OURS);
+    assert_eq!(action.tags["theirs"], "stays");
+    assert_eq!(world.play(&event).await.succeeded().answer(), played.answer());
+    assert_eq!(world.aws.iot.action(NAME).unwrap(), action);
+    world.play(&sample("delete.json")).await.succeeded();
+    assert_eq!(world.aws.iot.action(NAME), None);
+}
+
+#[tokio::test]
+async fn an_overwrite_that_cannot_update_does_not_become_the_owner() {
+    let world = world().await;
+    world.plant_different(NAME, &[]);
+    let actions = world.aws.iot.actions();
+    world.aws.iot.faults.set(
+        "UpdateMitigationAction",
+        Fault::Refuse(403, "AccessDeniedException"),
+        1,
+    );
+    let event = create_with(&json!({ "OnConflict": "Overwrite" }));
+    let played = world.play(&event).await;
+    played.failed("AccessDeniedException");
+    world.play(&follow_up(&event, played.answer())).await.succeeded();
+    assert_eq!(world.aws.iot.actions(), actions);
+}

@@ -1,0 +1,155 @@
+//! A Create of an action that is absent, or that the same request created.
+
+use serde_json::json;
+use stand_ins::{OWNER_TAG, fault::Fault, iot::Iot, stack::merged};
+
+use super::{NAME, OURS, create};
+use crate::{sample, world};
+
+#[tokio::test]
+async fn a_create_makes_one_call_and_returns_every_attribute() {
+    let world = world().await;
+    let played = world.play(&create()).await;
+    played.succeeded().called(&["CreateMitigationAction"]);
+    let action = world.aws.iot.action(NAME).unwrap();
+    let arn = Iot::arn(NAME);
+    assert_eq!(
+        played.answer()["Data"],
+        json!({
+            "ActionArn": arn, "ActionId": action.id, "MitigationActionArn": arn, "MitigationActionId": action.id,
+            "ActionName": NAME, "ActionType": "ADD_THINGS_TO_THING_GROUP",
+        })
+    );
+    assert_eq!(played.physical_id(), NAME);
+    for echoed in ["StackId", "RequestId", "LogicalResourceId"] {
+        assert_eq!(played.answer()[echoed], create()[echoed]);
+    }
+    assert_eq!(played.returned.as_ref().unwrap(), played.answer());
+    assert_eq!(
+        action.params,
+        json!({ "addThingsToThingGroupParams": { "thingGroupNames": ["quarantine"], "overrideDynamicGroups": true } })
+    );
+    let tags = [(OWNER_TAG, OURS), ("stage", "prod"), ("team", "iot-security")];
+    assert!(
+        action.tags.iter().map(|(key, value)| (key.as_str(), value.as_str())).eq(tags),
+        "{:?}",
+        action.tags
+    );
+}
+
+#[tokio::test]
+async fn every_kind_is_created_and_has_its_action_type() {
+    let world = world().await;
+    for (file, kind) in [
+        ("create-add-things-to-thing-group.json", "ADD_THINGS_TO_THING_GROUP"),
+        ("create-enable-iot-logging.json", "ENABLE_IOT_LOGGING"),
+        ("create-publish-finding-to-sns.json", "PUBLISH_FINDING_TO_SNS"),
+        ("create-replace-default-policy-version.json", "REPLACE_DEFAULT_POLICY_VERSION"),
+        ("create-update-ca-certificate.json", "UPDATE_CA_CERTIFICATE"),
+        ("create-update-device-certificate.json", "UPDATE_DEVICE_CERTIFICATE"),
+    ] {
+        let event = sample(file);
+        let played = world.play(&event).await;
+        played.succeeded().called(&["CreateMitigationAction"]);
+        assert_eq!(played.answer()["Data"]["ActionType"], kind);
+        // A service that takes no replays: what it describes has to be told from what is wanted, for each kind.
+        world.aws.iot.set_takes_replays(false);
+        let again = world.play(&event).await;
+        again.succeeded().changed_nothing_but_the_create();
+        assert_eq!(again.answer(), played.answer());
+        world.aws.iot.set_takes_replays(true);
+    }
+}
+
+#[tokio::test]
+async fn an_action_without_a_name_is_named_after_the_stack_and_the_logical_id() {
+    let world = world().await;
+    let played = world.play(&sample("create-without-name.json")).await;
+    let name = played.succeeded().physical_id().to_owned();
+    let suffix = name.strip_prefix("fleet-security-Nameless-").expect("stack name and logical id");
+    assert!(suffix.len() == 12 && suffix.chars().all(|c| c.is_ascii_alphanumeric()), "{suffix}");
+    assert!(world.aws.iot.action(&name).is_some());
+    let empty = merged(
+        sample("create-without-name.json"),
+        &json!({ "ResourceProperties": { "ActionName": "" } }),
+    );
+    assert_eq!(world.play(&empty).await.succeeded().physical_id(), name, "an empty name is absent");
+}
+
+#[tokio::test]
+async fn a_redelivered_create_gets_the_same_response_and_changes_nothing() {
+    for takes_replays in [true, false] {
+        let world = world().await;
+        let first = world.play(&create()).await;
+        let actions = world.aws.iot.actions();
+        world.aws.iot.set_takes_replays(takes_replays);
+        let second = world.play(&create()).await;
+        assert_eq!(first.answer(), second.succeeded().answer());
+        assert_eq!(world.aws.iot.actions(), actions);
+    }
+}
+
+#[tokio::test]
+async fn a_create_updates_an_action_of_its_own_to_the_requested_definition() {
+    let world = world().await;
+    world.plant_different(NAME, &[(OWNER_TAG, OURS), ("stage", "old"), ("others", "stay")]);
+    world.play(&create()).await.succeeded();
+    let action = world.aws.iot.action(NAME).unwrap();
+    assert_eq!(action.role_arn, "arn:aws:iam::123456789012:role/quarantine-things");
+    assert_eq!(action.tags["stage"], "prod");
+    assert_eq!(action.tags["team"], "iot-security");
+    assert_eq!(action.tags["others"], "stay");
+    assert_eq!(action.tags[OWNER_TAG], OURS);
+}
+
+#[tokio::test]
+async fn a_create_at_the_limit_of_the_account_fails_without_a_retry() {
+    let world = world().await;
+    world.aws.iot.set_limit(0);
+    let played = world.play(&create()).await;
+    // The second call looks whether it is an earlier delivery's action that fills the account.
+    played
+        .failed("LimitExceededException")
+        .called(&["CreateMitigationAction", "ListTagsForResource"]);
+}
+
+#[tokio::test]
+async fn a_redelivered_create_at_the_limit_of_the_account_finds_its_action() {
+    let world = world().await;
+    let first = world.play(&create()).await;
+    world.aws.iot.faults.set(
+        "CreateMitigationAction",
+        Fault::Refuse(410, "LimitExceededException"),
+        1,
+    );
+    assert_eq!(world.play(&create()).await.succeeded().answer(), first.answer());
+}
+
+#[tokio::test]
+async fn a_create_whose_conflict_disappears_creates_the_action() {
+    let world = world().await;
+    world.aws.iot.faults.set(
+        "CreateMitigationAction",
+        Fault::Refuse(409, "ResourceAlreadyExistsException"),
+        1,
+    );
+    world.play(&create()).await.succeeded().called(&[
+        "CreateMitigationAction",
+        "ListTagsForResource",
+        "CreateMitigationAction",
+    ]);
+}
+
+#[tokio::test]
+async fn a_conflict_with_an_absent_action_is_transient_after_five_attempts() {
+    let world = world().await;
+    world.aws.iot.faults.set(
+        "CreateMitigationAction",
+        Fault::Refuse(409, "ResourceAlreadyExistsException"),
+        100,
+    );
+    let played = world.play(&create()).await;
+    played
+        .failed("InternalFailureException")
+        .called(&["CreateMitigationAction", "ListTagsForResource"].repeat(5));
+}

@@ -1,0 +1,145 @@
+//! A Delete: which action it finds, and when it deletes nothing.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use stand_ins::{OWNER_TAG, fault::Fault, stack::merged};
+
+use super::{ADOPTED, NAME, OTHERS, OURS, create, follow_up};
+use crate::{sample, world};
+
+#[tokio::test]
+async fn a_delete_makes_two_calls_and_a_redelivered_one_changes_nothing() {
+    let world = world().await;
+    world
+        .play(&merged(create(), &json!({ "ResourceProperties": { "Tags": [] } })))
+        .await
+        .succeeded();
+    let played = world.play(&sample("delete.json")).await;
+    played.succeeded().called(&["ListTagsForResource", "DeleteMitigationAction"]);
+    assert_eq!(played.physical_id(), NAME);
+    assert!(world.aws.iot.actions().is_empty());
+    world.play(&sample("delete.json")).await.succeeded().changed_nothing();
+}
+
+#[tokio::test]
+async fn a_delete_of_an_action_of_another_owner_succeeds_and_changes_nothing() {
+    for tags in [vec![], vec![(OWNER_TAG, OTHERS)], vec![(OWNER_TAG, "event/a/b")]] {
+        let world = world().await;
+        world.plant_identical(NAME, &tags);
+        let actions = world.aws.iot.actions();
+        world.play(&sample("delete.json")).await.succeeded().changed_nothing();
+        assert_eq!(world.aws.iot.actions(), actions);
+        let output = world.function.end().await;
+        assert!(output.contains("is not deleted by this request"), "{output}");
+    }
+}
+
+#[tokio::test]
+async fn a_delete_of_an_adopted_or_absent_action_logs_why_it_deletes_nothing() {
+    for (adopts, why) in [(true, "was adopted, not made"), (false, "there is no such action")] {
+        let world = world().await;
+        if adopts {
+            world.plant_identical(NAME, &[(OWNER_TAG, ADOPTED)]);
+        }
+        world.play(&sample("delete.json")).await.succeeded();
+        let output = world.function.end().await;
+        assert!(output.contains(why), "{output}");
+    }
+}
+
+#[tokio::test]
+async fn a_delete_succeeds_with_invalid_properties() {
+    let world = world().await;
+    world.play(&create()).await.succeeded();
+    for properties in [
+        json!({ "ActionName": NAME, "RoleArn": 7, "Nonsense": {} }),
+        json!("nonsense"),
+        Value::Null,
+    ] {
+        let mut event = sample("delete.json");
+        event["ResourceProperties"] = properties;
+        world.play(&event).await.succeeded();
+        assert_eq!(world.aws.iot.action(NAME), None);
+        world.play(&create()).await.succeeded();
+    }
+}
+
+#[tokio::test]
+async fn a_delete_by_an_id_without_an_action_finds_the_given_or_the_generated_name() {
+    for (file, id) in [
+        ("create-add-things-to-thing-group.json", "fleet-security-Quarantine-1ABCDEFGHIJK"),
+        ("create-add-things-to-thing-group.json", "not-created:whatever"),
+        ("create-without-name.json", "2026/11/22/[$LATEST]0123456789abcdef"),
+        ("create-without-name.json", ""),
+    ] {
+        let world = world().await;
+        world.play(&sample(file)).await.succeeded();
+        let event =
+            merged(sample(file), &json!({ "RequestType": "Delete", "PhysicalResourceId": id }));
+        world.play(&event).await.succeeded();
+        assert!(world.aws.iot.actions().is_empty(), "{file} {id}");
+    }
+}
+
+#[tokio::test]
+async fn a_delete_takes_an_empty_or_null_name_for_an_absent_one() {
+    for name in [json!(""), Value::Null] {
+        let world = world().await;
+        world.play(&sample("create-without-name.json")).await.succeeded();
+        let mut event = merged(
+            sample("create-without-name.json"),
+            &json!({ "RequestType": "Delete", "PhysicalResourceId": "not-created:x" }),
+        );
+        event["ResourceProperties"]["ActionName"] = name;
+        world.play(&event).await.succeeded();
+        assert!(world.aws.iot.actions().is_empty());
+    }
+}
+
+#[tokio::test]
+async fn a_delete_with_a_given_name_does_not_look_up_the_generated_one() {
+    let world = world().await;
+    world.play(&sample("create-without-name.json")).await.succeeded();
+    let patch = json!({ "RequestType": "Delete", "PhysicalResourceId": "not-created:x", "ResourceProperties": { "ActionName": "another" } });
+    world.play(&merged(sample("create-without-name.json"), &patch)).await.succeeded();
+    assert_eq!(world.aws.iot.actions().len(), 1);
+}
+
+#[tokio::test]
+async fn a_create_whose_call_got_no_response_is_removed_by_the_delete_that_follows() {
+    let world = world().await.with_timeout(Duration::from_secs(3));
+    world.aws.iot.faults.set("CreateMitigationAction", Fault::HangAfter, 100);
+    let played = world.play(&create()).await;
+    played.failed("InternalFailureException");
+    assert_eq!(world.aws.iot.actions().len(), 1, "the create had been applied");
+    world.aws.iot.faults.clear();
+    world.play(&follow_up(&create(), played.answer())).await.succeeded();
+    assert!(world.aws.iot.actions().is_empty());
+}
+
+#[tokio::test]
+async fn a_delete_of_an_action_that_disappears_meanwhile_succeeds() {
+    for (owner, operation) in [(OURS, "DeleteMitigationAction"), (ADOPTED, "UntagResource")] {
+        let world = world().await;
+        world.plant_identical(NAME, &[(OWNER_TAG, owner)]);
+        world.aws.iot.faults.set(operation, Fault::Refuse(404, "ResourceNotFoundException"), 1);
+        world.play(&sample("delete.json")).await.succeeded();
+    }
+}
+
+#[tokio::test]
+async fn a_delete_that_is_denied_fails() {
+    for (owner, operation) in [
+        (OURS, "ListTagsForResource"),
+        (OURS, "DeleteMitigationAction"),
+        (ADOPTED, "ListTagsForResource"),
+        (ADOPTED, "UntagResource"),
+    ] {
+        let world = world().await;
+        world.plant_identical(NAME, &[(OWNER_TAG, owner)]);
+        world.aws.iot.faults.set(operation, Fault::Refuse(403, "AccessDeniedException"), 1);
+        let played = world.play(&sample("delete.json")).await;
+        assert_eq!(played.failed("AccessDeniedException").physical_id(), NAME);
+    }
+}

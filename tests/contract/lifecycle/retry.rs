@@ -1,0 +1,129 @@
+//! Which errors of the service are retried, and for how long.
+
+use std::time::Duration;
+
+use stand_ins::fault::Fault;
+
+use super::{NAME, create};
+use crate::{sample, world, world_with};
+
+#[tokio::test]
+async fn transient_errors_and_lost_responses_are_retried() {
+    for fault in [
+        Fault::Throttle,
+        Fault::Refuse(500, "InternalFailureException"),
+        Fault::Refuse(503, "ServiceUnavailableException"),
+        Fault::Refuse(429, "TooManyRequestsException"),
+        Fault::LoseBefore,
+        Fault::LoseAfter,
+        Fault::FailAfter,
+        Fault::Hang,
+        Fault::HangAfter,
+        Fault::Garbage,
+    ] {
+        for takes_replays in [true, false] {
+            let world = world().await.with_timeout(Duration::from_secs(6));
+            world.aws.iot.set_takes_replays(takes_replays);
+            world.aws.iot.faults.set("CreateMitigationAction", fault.clone(), 1);
+            let played = world.play(&create()).await;
+            played.succeeded();
+            assert_eq!(
+                played.answer()["Data"]["ActionId"],
+                world.aws.iot.action(NAME).unwrap().id,
+                "{fault:?}"
+            );
+            assert_eq!(world.aws.iot.actions().len(), 1);
+        }
+    }
+}
+
+#[tokio::test]
+async fn every_call_is_retried_after_a_lost_response() {
+    for operation in [
+        "ListTagsForResource",
+        "UpdateMitigationAction",
+        "UntagResource",
+        "TagResource",
+        "DeleteMitigationAction",
+    ] {
+        let world = world().await;
+        world.play(&create()).await.succeeded();
+        world.aws.iot.faults.set(operation, Fault::LoseAfter, 1);
+        world.play(&sample("update.json")).await.succeeded();
+        let tags = world.aws.iot.action(NAME).unwrap().tags;
+        assert_eq!(
+            (tags.get("owner").map(String::as_str), tags.get("stage")),
+            (Some("on-call"), None),
+            "{operation}"
+        );
+        world.play(&sample("delete.json")).await.succeeded();
+        assert!(world.aws.iot.actions().is_empty(), "{operation}");
+    }
+}
+
+#[tokio::test]
+async fn permanent_errors_are_not_retried_without_a_wait_for_role_propagation() {
+    for (status, code, reason) in [
+        (410, "LimitExceededException", "LimitExceededException"),
+        (403, "AccessDeniedException", "AccessDeniedException"),
+        (403, "UnrecognizedClientException", "AccessDeniedException"),
+        (401, "", "AccessDeniedException"),
+        (400, "InvalidRequestException", "InvalidRequestException"),
+        (400, "SerializationException", "InvalidRequestException"),
+    ] {
+        let world = world().await;
+        world.aws.iot.faults.set("CreateMitigationAction", Fault::Refuse(status, code), 100);
+        let played = world.play(&create()).await;
+        let creates = played
+            .failed(reason)
+            .operations()
+            .iter()
+            .filter(|operation| **operation == "CreateMitigationAction")
+            .count();
+        assert_eq!(creates, 1, "{code}");
+    }
+}
+
+#[tokio::test]
+async fn the_wait_for_role_propagation_ends_before_the_deadline_and_the_reason_says_so() {
+    let world = world_with(&[("ROLE_PROPAGATION_SECONDS", "20")])
+        .await
+        .with_timeout(Duration::from_secs(6));
+    world.aws.iot.faults.set(
+        "CreateMitigationAction",
+        Fault::Refuse(403, "AccessDeniedException"),
+        100,
+    );
+    let played = world.play(&create()).await;
+    assert!(
+        played.failed("AccessDeniedException").reason().contains("s of retries"),
+        "{}",
+        played.reason()
+    );
+    assert!(played.calls.len() >= 4, "{:?}", played.calls);
+    assert!(played.answered_after.unwrap().as_secs_f64() > 3.0, "{:?}", played.answered_after);
+}
+
+#[tokio::test]
+async fn role_propagation_is_waited_for_and_the_reason_says_how_long() {
+    for (status, code) in [(400, "InvalidRequestException"), (403, "AccessDeniedException")] {
+        let world = world_with(&[("ROLE_PROPAGATION_SECONDS", "3")]).await;
+        world.aws.iot.faults.set("CreateMitigationAction", Fault::Refuse(status, code), 2);
+        world.play(&create()).await.succeeded().called(&["CreateMitigationAction"; 3]);
+        world.aws.iot.faults.set("UpdateMitigationAction", Fault::Refuse(status, code), 100);
+        let played = world.play(&sample("update.json")).await;
+        played.failed(code);
+        assert!(played.reason().contains("3 s"), "{}", played.reason());
+        assert_eq!(
+            played
+                .operations()
+                .iter()
+                .filter(|operation| **operation == "UpdateMitigationAction")
+                .count(),
+            3
+        );
+        world.aws.iot.faults.clear();
+        world.aws.iot.faults.set("ListTagsForResource", Fault::Refuse(status, code), 100);
+        world.play(&sample("delete.json")).await.failed(code).called(&["ListTagsForResource"]);
+    }
+}

@@ -1,0 +1,243 @@
+//! An Update in place, and one that renames.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use stand_ins::{OWNER_TAG, fault::Fault, iot::Iot, stack::merged};
+
+use super::{NAME, OTHERS, OURS, create, follow_up};
+use crate::{sample, world};
+
+#[tokio::test]
+async fn an_update_with_the_same_tags_changes_no_tag() {
+    let world = world().await;
+    let created = world.play(&create()).await;
+    let tags = create()["ResourceProperties"]["Tags"].clone();
+    let played = world
+        .play(&merged(sample("update.json"), &json!({ "ResourceProperties": { "Tags": tags } })))
+        .await;
+    played.succeeded().called(&[
+        "ListTagsForResource",
+        "ListTagsForResource",
+        "UpdateMitigationAction",
+    ]);
+    assert_eq!(played.answer()["Data"], created.answer()["Data"]);
+    assert_eq!(played.physical_id(), NAME);
+    let params = world.aws.iot.action(NAME).unwrap().params;
+    assert_eq!(params["addThingsToThingGroupParams"]["overrideDynamicGroups"], false);
+}
+
+#[tokio::test]
+async fn an_update_of_an_action_with_one_page_of_tags_makes_two_calls() {
+    let world = world().await;
+    let create = merged(create(), &json!({ "ResourceProperties": { "Tags": [] } }));
+    world.play(&create).await.succeeded();
+    let update =
+        json!({ "ResourceProperties": { "Tags": [] }, "OldResourceProperties": { "Tags": [] } });
+    world
+        .play(&merged(sample("update.json"), &update))
+        .await
+        .called(&["ListTagsForResource", "UpdateMitigationAction"]);
+}
+
+#[tokio::test]
+async fn an_update_removes_the_previous_tags_and_keeps_those_of_others() {
+    let world = world().await;
+    world.play(&create()).await.succeeded();
+    world.aws.iot.tamper(NAME, |action| {
+        action.as_mut().unwrap().tags.insert("others".to_owned(), "stay".to_owned());
+    });
+    let played = world.play(&sample("update.json")).await;
+    assert_eq!(
+        played.succeeded().operations()[2..],
+        ["UpdateMitigationAction", "UntagResource", "TagResource"]
+    );
+    let tags = world.aws.iot.action(NAME).unwrap().tags;
+    let expected =
+        [(OWNER_TAG, OURS), ("others", "stay"), ("owner", "on-call"), ("team", "iot-security")];
+    assert!(
+        tags.iter().map(|(key, value)| (key.as_str(), value.as_str())).eq(expected),
+        "{tags:?}"
+    );
+    let again = world.play(&sample("update.json")).await;
+    assert_eq!(again.succeeded().answer(), played.answer());
+    assert_eq!(again.operations()[2..], ["UpdateMitigationAction"]);
+}
+
+#[tokio::test]
+async fn an_update_of_an_action_of_another_owner_fails_and_changes_nothing() {
+    for on_conflict in ["Fail", "Adopt", "Overwrite"] {
+        let world = world().await;
+        world.plant_different(NAME, &[(OWNER_TAG, OTHERS)]);
+        let actions = world.aws.iot.actions();
+        let played = world
+            .play(&merged(
+                sample("update.json"),
+                &json!({ "ResourceProperties": { "OnConflict": on_conflict } }),
+            ))
+            .await;
+        played.failed("InvalidRequestException").changed_nothing();
+        assert!(played.reason().contains(OTHERS));
+        assert_eq!(played.physical_id(), NAME);
+        assert_eq!(world.aws.iot.actions(), actions);
+    }
+}
+
+#[tokio::test]
+async fn an_update_restores_a_lost_owner_tag_and_warns() {
+    let world = world().await;
+    world.plant_identical(NAME, &[]);
+    world.play(&sample("update.json")).await.succeeded();
+    assert_eq!(world.aws.iot.action(NAME).unwrap().tags[OWNER_TAG], OURS);
+    let output = world.function.end().await;
+    assert!(output.contains("WARN") && output.contains("lost its owner tag"), "{output}");
+}
+
+#[tokio::test]
+async fn an_update_recreates_an_absent_action_and_warns() {
+    let world = world().await;
+    let played = world.play(&sample("update.json")).await;
+    played.succeeded().called(&["ListTagsForResource", "CreateMitigationAction"]);
+    assert_eq!(played.physical_id(), NAME);
+    assert_eq!(played.answer()["Data"]["ActionId"], world.aws.iot.action(NAME).unwrap().id);
+    let output = world.function.end().await;
+    assert!(
+        output.contains("WARN") && output.contains("was gone and has been made again"),
+        "{output}"
+    );
+}
+
+#[tokio::test]
+async fn a_rename_creates_the_new_action_and_leaves_the_old_one_to_cloudformation() {
+    let world = world().await;
+    world.play(&create()).await.succeeded();
+    let renamed = world.play(&sample("rename.json")).await;
+    renamed.succeeded().called(&["CreateMitigationAction"]);
+    assert_eq!(renamed.physical_id(), "fleet-isolate");
+    assert!(world.aws.iot.action(NAME).is_some());
+    world.play(&sample("delete.json")).await.succeeded();
+    let left: Vec<String> = world.aws.iot.actions().into_keys().collect();
+    assert_eq!(left, ["fleet-isolate"]);
+}
+
+#[tokio::test]
+async fn a_rename_that_is_rolled_back_leaves_only_the_old_action() {
+    let world = world().await;
+    world.play(&create()).await.succeeded();
+    let rename = merged(
+        sample("rename.json"),
+        &json!({ "OldResourceProperties": create()["ResourceProperties"] }),
+    );
+    world.play(&rename).await.succeeded();
+    let back =
+        merged(follow_up(&rename, &json!({})), &json!({ "PhysicalResourceId": "fleet-isolate" }));
+    let played = world.play(&back).await;
+    assert_eq!(played.succeeded().physical_id(), NAME);
+    let cleanup = json!({ "PhysicalResourceId": "fleet-isolate", "ResourceProperties": { "ActionName": "fleet-isolate" } });
+    world.play(&merged(sample("delete.json"), &cleanup)).await.succeeded();
+    assert_eq!(world.aws.iot.actions().into_keys().collect::<Vec<_>>(), [NAME]);
+}
+
+#[tokio::test]
+async fn a_failed_rename_keeps_the_old_id_and_its_rollback_removes_the_new_action() {
+    let world = world().await;
+    world.play(&create()).await.succeeded();
+    let rename = merged(
+        sample("rename.json"),
+        &json!({ "OldResourceProperties": create()["ResourceProperties"] }),
+    );
+    // Applied, but the answer is lost, and so is every later one until the time runs out.
+    world.aws.iot.faults.set("CreateMitigationAction", Fault::HangAfter, 100);
+    let world = world.with_timeout(Duration::from_secs(3));
+    let played = world.play(&rename).await;
+    played.failed("InternalFailureException");
+    assert_eq!(played.physical_id(), NAME);
+    assert!(world.aws.iot.action("fleet-isolate").is_some(), "the create had been applied");
+    world.aws.iot.faults.clear();
+    world.play(&follow_up(&rename, played.answer())).await.succeeded();
+    assert_eq!(world.aws.iot.actions().into_keys().collect::<Vec<_>>(), [NAME]);
+}
+
+#[tokio::test]
+async fn a_failed_rename_removes_the_action_it_created_if_time_remains() {
+    let world = world().await;
+    world.play(&create()).await.succeeded();
+    world.aws.iot.faults.set("CreateMitigationAction", Fault::LoseAfter, 1);
+    world.aws.iot.faults.set(
+        "CreateMitigationAction",
+        Fault::Refuse(403, "AccessDeniedException"),
+        1,
+    );
+    let played = world.play(&sample("rename.json")).await;
+    played.failed("AccessDeniedException");
+    assert_eq!(world.aws.iot.actions().into_keys().collect::<Vec<_>>(), [NAME]);
+}
+
+#[tokio::test]
+async fn a_failed_rename_whose_creates_all_got_a_response_removes_nothing() {
+    let world = world().await;
+    world.play(&create()).await.succeeded();
+    // Another delivery of the same request makes the action; this one is refused.
+    world.plant_identical("fleet-isolate", &[(OWNER_TAG, OURS)]);
+    world.aws.iot.tamper("fleet-isolate", |action| action.as_mut().unwrap().created += 60.0);
+    world.aws.iot.faults.set(
+        "CreateMitigationAction",
+        Fault::Refuse(403, "AccessDeniedException"),
+        1,
+    );
+    world
+        .play(&sample("rename.json"))
+        .await
+        .failed("AccessDeniedException")
+        .called(&["CreateMitigationAction"]);
+    assert!(world.aws.iot.action("fleet-isolate").is_some());
+}
+
+#[tokio::test]
+async fn a_failed_rename_keeps_an_action_that_existed_before() {
+    let world = world().await;
+    world.play(&create()).await.succeeded();
+    world.play(&sample("rename.json")).await.succeeded();
+    world.aws.iot.tamper("fleet-isolate", |action| action.as_mut().unwrap().created -= 60.0);
+    // The same request again, which fails: what the first delivery made is the stack's.
+    world.aws.iot.faults.set("CreateMitigationAction", Fault::LoseBefore, 1);
+    world.aws.iot.faults.set(
+        "CreateMitigationAction",
+        Fault::Refuse(403, "AccessDeniedException"),
+        1,
+    );
+    world.play(&sample("rename.json")).await.failed("AccessDeniedException");
+    assert!(world.aws.iot.action("fleet-isolate").is_some());
+}
+
+#[tokio::test]
+async fn invalid_old_properties_never_fail_an_update() {
+    let world = world().await;
+    world.play(&create()).await.succeeded();
+    for old in [
+        json!({ "ActionName": 7, "Tags": "none", "RoleArn": [] }),
+        json!([1, 2]),
+        Value::Null,
+        json!({ "ActionName": "a b", "Tags": [3] }),
+    ] {
+        let mut event = sample("update.json");
+        event["OldResourceProperties"] = old;
+        world.play(&event).await.succeeded();
+    }
+}
+
+#[tokio::test]
+async fn an_update_with_invalid_old_properties_looks_up_no_other_action() {
+    let world = world().await;
+    world.play(&create()).await.succeeded();
+    for old in [json!([1, 2]), Value::Null, json!({ "ActionName": "a b" })] {
+        let mut event = sample("update.json");
+        event["OldResourceProperties"] = old;
+        let played = world.play(&event).await;
+        assert!(
+            played.calls.iter().all(|call| call.target == NAME || call.target == Iot::arn(NAME)),
+            "{:?}",
+            played.calls
+        );
+    }
+}

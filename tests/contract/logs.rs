@@ -1,0 +1,106 @@
+//! What the log contains, and what it never contains.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use stand_ins::{
+    fault::Fault,
+    function::{ACCESS_KEY, SECRET_KEY, SESSION_TOKEN},
+    stack::merged,
+};
+
+use crate::{
+    create_request,
+    sent::{NAME, create_event, send},
+    world, world_with,
+};
+
+#[tokio::test]
+async fn a_request_logs_one_line_with_its_outcome_and_its_figures() {
+    let world = world_with(&[("AWS_LAMBDA_LOG_FORMAT", "JSON")]).await;
+    world.play(&create_request()).await.succeeded();
+    let output = world.function.end().await;
+    let lines: Vec<Value> =
+        output.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let [line, metrics] = lines.as_slice() else { panic!("{output}") };
+    assert!(metrics["_aws"].is_object());
+    assert_eq!(
+        (&line["level"], &line["outcome"], &line["operation"]),
+        (&json!("INFO"), &json!("CREATED"), &json!("Create"))
+    );
+    assert_eq!(
+        (&line["action"], &line["calls"]),
+        (&json!("fleet-deactivate-certificate"), &json!(1))
+    );
+    assert_eq!(
+        (&line["subject"], &line["id"]),
+        (&create_request()["LogicalResourceId"], &create_request()["RequestId"])
+    );
+    assert!(line["timestamp"].is_string() && line["milliseconds"].is_number(), "{line}");
+}
+
+#[tokio::test]
+async fn the_log_line_of_an_event_has_its_action_and_its_id() {
+    let world = world_with(&[("AWS_LAMBDA_LOG_FORMAT", "JSON")]).await;
+    send(&world, &create_event()).await.succeeded("CREATED");
+    let output = world.function.end().await;
+    let line: Value =
+        serde_json::from_str(output.lines().find(|line| line.contains("request done")).unwrap())
+            .unwrap();
+    assert_eq!((&line["subject"], &line["id"]), (&json!(NAME), &create_event()["id"]));
+}
+
+#[tokio::test]
+async fn no_log_and_no_response_contains_the_url_a_credential_or_the_payload() {
+    for format in ["JSON", "TEXT"] {
+        let settings = [
+            (
+                "RUST_LOG",
+                "trace,hyper=trace,aws_smithy_runtime=trace,lambda_runtime=trace,mitigation_action_provider=trace",
+            ),
+            ("AWS_LAMBDA_LOG_FORMAT", format),
+        ];
+        let world = world_with(&settings).await.with_timeout(Duration::from_secs(3));
+        let secret = merged(
+            create_request(),
+            &json!({ "ResourceProperties": { "Tags": [{ "Key": "k", "Value": "PAYLOADvalue" }] } }),
+        );
+        let mut said = vec![world.play(&secret).await];
+        world.aws.iot.faults.set("*", Fault::LoseBefore, 1);
+        world.aws.bucket.faults.set("PUT", Fault::LoseBefore, 1);
+        said.push(world.play(&secret).await);
+        world.aws.bucket.faults.set("PUT", Fault::Refuse(403, "SignatureDoesNotMatch"), 1);
+        said.push(world.play(&secret).await);
+        said.push(
+            world
+                .play_to(
+                    "none",
+                    merged(
+                        secret.clone(),
+                        &json!({ "ResponseURL": "https://evil.example/5ec4e75167a7u4e" }),
+                    ),
+                )
+                .await,
+        );
+        said.push(world.play(&merged(secret, &json!({ "RequestType": "Nonsense" }))).await);
+        let output = world.function.end().await;
+        assert!(output.contains("request done"), "{output}");
+        let everything = format!("{output}\n{said:?}");
+        for secret in ["5ec4e75167a7u4e", ACCESS_KEY, SECRET_KEY, SESSION_TOKEN] {
+            assert!(!everything.contains(secret), "{secret} is in {everything}");
+        }
+        assert!(!output.contains("PAYLOADvalue"), "{output}");
+    }
+}
+
+#[tokio::test]
+async fn a_rejected_signature_does_not_repeat_the_credentials() {
+    let world = world().await;
+    world.aws.iot.echo_headers(true);
+    let played = world.play(&create_request()).await;
+    let reason = played.failed("AccessDeniedException").reason();
+    assert!(reason.contains("Canonical"), "{reason}");
+    for secret in [ACCESS_KEY, SESSION_TOKEN] {
+        assert!(!reason.contains(secret), "{reason}");
+    }
+}

@@ -1,0 +1,135 @@
+//! What holds for any input.
+
+use std::collections::BTreeMap;
+
+use mitigation_action_provider::mitigation::{
+    Action, ActionName, Code, Failure, Outcome, Owner, Problem, StackId, Standing, Tags, Text,
+    Verdict,
+};
+use proptest::{collection::vec, prelude::*};
+use serde_json::{Value, json};
+
+use crate::request::envelope;
+
+fn stack(name: &str, uuid: &str) -> StackId {
+    StackId::parse(&format!("arn:aws:cloudformation:eu-west-1:123456789012:stack/{name}/{uuid}"))
+        .unwrap()
+}
+
+fn any_failure() -> impl Strategy<Value = Failure> {
+    let text =
+        any::<String>().prop_map(|text| Failure::new(Code::InternalFailure, text.repeat(40)));
+    let problem = (any::<String>(), any::<String>())
+        .prop_map(|(path, value)| Problem::illegal(&path, &value, "legal"));
+    prop_oneof![text, vec(problem, 1..200).prop_map(Failure::invalid)]
+}
+
+fn few_tags() -> impl Strategy<Value = Tags> {
+    vec(("[a-f]", "[x-z]"), 0..6).prop_map(|tags| tags.into_iter().collect())
+}
+
+proptest! {
+    #[test]
+    fn a_generated_name_is_valid_and_reproducible(name in "[a-zA-Z][-a-zA-Z0-9]{0,127}", uuid in "[0-9a-f-]{36}", logical in ".{1,255}") {
+        let stack = stack(&name, &uuid);
+        let generated = ActionName::generated(&stack, &logical);
+        prop_assert_eq!(ActionName::parse(generated.as_str()), Some(generated.clone()));
+        prop_assert_eq!(&ActionName::generated(&stack, &logical), &generated);
+        prop_assert!(name.chars().zip(generated.as_str().chars()).take(115).all(|(given, kept)| given == kept));
+        let other = StackId { text: format!("{}0", stack.text), ..stack };
+        prop_assert_ne!(ActionName::generated(&other, &logical), generated);
+    }
+
+    #[test]
+    fn any_response_is_json_within_the_size_limit_and_keeps_its_code(
+        failure in any_failure(), ids in vec(".{0,1500}", 4), kind in "Create|Update|Delete|.{0,20}",
+    ) {
+        let [physical, logical, request, stack_id] = ids.as_slice() else { unreachable!() };
+        let envelope = envelope(&json!({
+            "ResponseURL": "https://x", "RequestType": kind, "StackId": stack_id, "RequestId": request,
+            "LogicalResourceId": logical, "PhysicalResourceId": physical,
+        }));
+        let answer = envelope.answer(&Err(failure.clone()));
+        prop_assert!(answer.len() <= 4096, "{} bytes", answer.len());
+        let document: Value = serde_json::from_str(&answer).unwrap();
+        prop_assert!(document["Reason"].as_str().unwrap().starts_with(failure.code.as_str()));
+        prop_assert_ne!(&document["PhysicalResourceId"], "");
+    }
+
+    #[test]
+    fn a_success_keeps_its_arn_whatever_its_notice(notice in any::<String>(), name in "[a-zA-Z0-9_-]{1,128}") {
+        let envelope = envelope(&json!({
+            "ResponseURL": "https://x", "RequestType": "Create", "RequestId": "r".repeat(36), "LogicalResourceId": "L".repeat(255),
+            "StackId": format!("arn:aws:cloudformation:eu-west-1:123456789012:stack/{}/u", "s".repeat(128)),
+        }));
+        let name = ActionName::parse(&name).unwrap();
+        let arn = format!("arn:aws-us-gov:iot:us-gov-west-1:123456789012:mitigationaction/{name}");
+        let action = Action { name, arn: arn.clone(), id: Some("i".repeat(36)), kind: Some("REPLACE_DEFAULT_POLICY_VERSION".to_owned()) };
+        let outcome = Outcome { verdict: Verdict::Created, action: Some(action), notice: Some(notice.repeat(100)) };
+        let answer = envelope.answer(&Ok(outcome));
+        prop_assert!(answer.len() <= 4096);
+        let document: Value = serde_json::from_str(&answer).unwrap();
+        prop_assert_eq!(&document["Data"]["ActionArn"], &arn);
+    }
+
+    #[test]
+    fn a_message_fits_any_size_limit(failure in any_failure(), room in 0_usize..5000) {
+        let message = failure.message(room);
+        prop_assert!(serde_json::to_string(&message).unwrap().len() - 2 <= room, "{} in {}", message, room);
+    }
+
+    #[test]
+    fn tag_changes_give_the_requested_tags_and_keep_those_of_others(
+        current in few_tags(), desired in few_tags(), forgotten in vec("[a-f]", 0..6),
+    ) {
+        let change = current.change_to(&desired, &forgotten);
+        let mut tags: BTreeMap<&str, &str> = current.iter().collect();
+        for key in &change.remove {
+            prop_assert!(tags.remove(key.as_str()).is_some(), "{} is removed and not there", key);
+        }
+        for (key, value) in change.set.iter() {
+            prop_assert_ne!(tags.insert(key, value), Some(value), "{} is set to what it is", key);
+        }
+        for (key, value) in desired.iter() {
+            prop_assert_eq!(tags.get(key), Some(&value));
+        }
+        for (key, value) in current.iter() {
+            let is_desired = desired.iter().any(|(other, _)| other == key);
+            let is_forgotten = forgotten.iter().any(|other| other == key);
+            prop_assert!(is_desired || tags.get(key).copied() == (!is_forgotten).then_some(value));
+        }
+    }
+
+    #[test]
+    fn an_owner_tag_is_valid_and_matches_its_owner_alone(parts in vec(".{0,300}", 6)) {
+        let [name, uuid, logical, other_logical, source, id] = parts.as_slice() else { unreachable!() };
+        let stack = StackId { name: name.clone(), uuid: uuid.clone(), ..stack("a", "b") };
+        let owners = [Owner::stack(&stack, logical), Owner::event(source, id), Owner::message(id), Owner::request(id)];
+        for owner in &owners {
+            let tag = owner.made();
+            prop_assert!(tag.len() <= 256 && tag.bytes().all(|b| b.is_ascii_alphanumeric() || b"_.-=/".contains(&b)), "{}", tag);
+            prop_assert_eq!(owner.standing(Some(tag)), Standing::Made);
+            prop_assert_eq!(owner.standing(None), Standing::Unowned);
+        }
+        let [stack_owner, event, message, request] = &owners;
+        if logical != other_logical {
+            let other = Owner::stack(&stack, other_logical);
+            prop_assert_eq!(stack_owner.standing(Some(other.made())), Standing::Foreign(other.made().to_owned()));
+            prop_assert!(matches!(stack_owner.standing(other.adopted()), Standing::Foreign(_)));
+        }
+        prop_assert_eq!(stack_owner.standing(stack_owner.adopted()), Standing::Adopted);
+        for other in [event, message, request] {
+            prop_assert_eq!(stack_owner.standing(Some(other.made())), Standing::Loose(other.made().to_owned()));
+            prop_assert!(matches!(other.standing(Some(stack_owner.made())), Standing::Foreign(_)));
+            prop_assert!(matches!(other.standing(stack_owner.adopted()), Standing::Foreign(_)));
+        }
+        prop_assert_eq!(event.standing(Some(message.made())), Standing::Shared);
+    }
+}
+
+#[test]
+fn the_parts_of_an_owner_tag_are_unambiguous() {
+    let tags = [Owner::event("a/b", "c"), Owner::event("a", "b/c"), Owner::event("a=2Fb", "c")]
+        .map(|owner| owner.made().to_owned());
+    assert_eq!(tags, ["event/a=2Fb/c", "event/a/b=2Fc", "event/a=3D2Fb/c"]);
+}

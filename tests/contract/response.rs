@@ -1,0 +1,122 @@
+//! The response to a CloudFormation request: how it is sent, and what fits into it.
+
+use std::time::Duration;
+
+use mitigation_action_provider::mitigation::{Code, Failure, Outcome, Verdict};
+use serde_json::{Value, json};
+use stand_ins::{fault::Fault, stack::merged};
+
+use crate::{create_request, request::envelope, sample, world};
+
+#[tokio::test]
+async fn a_response_is_retried_after_transient_errors_until_it_is_accepted() {
+    for fault in [
+        Fault::Refuse(500, "InternalError"),
+        Fault::Refuse(503, "SlowDown"),
+        Fault::Refuse(429, "TooManyRequests"),
+        Fault::Refuse(408, "RequestTimeout"),
+        Fault::LoseBefore,
+        Fault::LoseAfter,
+        Fault::Hang,
+    ] {
+        let world = world().await.with_timeout(Duration::from_secs(8));
+        world.aws.bucket.faults.set("PUT", fault.clone(), 2);
+        let played = world.play(&create_request()).await;
+        assert_eq!(played.succeeded().puts, 3, "{fault:?}");
+        assert_eq!(played.returned.as_ref().unwrap(), played.answer());
+    }
+}
+
+#[tokio::test]
+async fn a_response_that_is_rejected_or_redirected_is_a_function_error() {
+    for status in [400, 403, 404, 411, 307, 301] {
+        let world = world().await;
+        world.aws.bucket.faults.set("PUT", Fault::Refuse(status, "Refused"), 100);
+        let played = world.play(&create_request()).await;
+        let error = played.returned.as_ref().unwrap_err();
+        assert_eq!(error["errorType"], "UndeliverableResponse");
+        assert!(error["errorMessage"].as_str().unwrap().contains(&status.to_string()), "{error}");
+        assert_eq!(played.puts, 1);
+    }
+}
+
+#[tokio::test]
+async fn a_response_that_is_never_accepted_is_a_function_error_before_the_deadline() {
+    for fault in [Fault::Refuse(503, "SlowDown"), Fault::Hang] {
+        let world = world().await.with_timeout(Duration::from_secs(3));
+        world.aws.bucket.faults.set("PUT", fault, 1000);
+        let played = world.play(&create_request()).await;
+        assert_eq!(played.returned.as_ref().unwrap_err()["errorType"], "UndeliverableResponse");
+        assert!(played.puts > 1);
+    }
+}
+
+#[tokio::test]
+async fn a_response_with_an_accepting_status_is_sent_once_even_if_the_body_never_ends() {
+    let world = world().await.with_timeout(Duration::from_secs(8));
+    world.aws.bucket.faults.set("PUT", Fault::Garbage, 100);
+    assert_eq!(world.play(&create_request()).await.succeeded().puts, 1);
+    world.play(&create_request()).await.succeeded();
+}
+
+#[tokio::test]
+async fn a_long_id_is_echoed_unabridged_if_it_fits() {
+    let world = world().await;
+    let id = "L".repeat(700);
+    let played = world.play(&merged(create_request(), &json!({ "LogicalResourceId": id }))).await;
+    assert_eq!(played.succeeded().answer()["LogicalResourceId"], id);
+}
+
+#[test]
+fn an_id_is_echoed_unabridged_up_to_the_size_limit() {
+    const LONGEST: usize = 4096;
+    const LEAST_REASON: usize = 128;
+    const CODE: Code = Code::InternalFailure;
+
+    let answer = |result: &Result<Outcome, Failure>, length: usize| {
+        let event =
+            merged(sample("delete.json"), &json!({ "PhysicalResourceId": "p".repeat(length) }));
+        envelope(&event).answer(result)
+    };
+    let success = Ok(Outcome { verdict: Verdict::Absent, action: None, notice: None });
+    let least = answer(&success, 1).len() - 1;
+    let wordless =
+        answer(&Err(Failure::new(CODE, "")), 1).len() - 1 - format!("{}: ", CODE.as_str()).len();
+    let failure = Err(Failure::new(CODE, "why ".repeat(2000)));
+    for (result, least) in [(success, least), (failure, wordless + LEAST_REASON)] {
+        for length in LONGEST - least - 200..LONGEST - least + 200 {
+            let text = answer(&result, length);
+            assert!(text.len() <= LONGEST, "{} bytes", text.len());
+            let document: Value = serde_json::from_str(&text).unwrap();
+            let is_whole = document["PhysicalResourceId"].as_str().unwrap().len() == length;
+            assert_eq!(is_whole, least + length <= LONGEST, "{length} of {result:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_success_has_no_reason() {
+    let world = world().await;
+    for event in
+        [create_request(), sample("update.json"), sample("delete.json"), sample("delete.json")]
+    {
+        assert!(world.play(&event).await.succeeded().answer()["Reason"].is_null());
+    }
+}
+
+#[tokio::test]
+async fn a_reason_that_is_too_long_is_shortened_and_says_by_how_much() {
+    let world = world().await;
+    let many: serde_json::Map<String, Value> =
+        (0..300).map(|n| (format!("Property\"{n}\u{1f512}"), json!("\u{1}\u{1}x"))).collect();
+    let played = world
+        .play(&merged(
+            create_request(),
+            &json!({ "ResourceProperties": many, "LogicalResourceId": "L".repeat(255) }),
+        ))
+        .await;
+    let reason = played.failed("InvalidRequestException").reason();
+    assert!(reason.contains("; and ") && reason.ends_with(" more"), "{reason}");
+    let message = json!({ "PhysicalResourceId": "\u{1}".repeat(3000), "RequestType": "\u{1f512}".repeat(3000), "RequestId": "r".repeat(9000) });
+    world.play(&merged(create_request(), &message)).await.failed("InvalidRequestException");
+}

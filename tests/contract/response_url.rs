@@ -1,0 +1,217 @@
+//! Whose `ResponseURL` gets a response, and until when.
+
+use std::time::SystemTime;
+
+use mitigation_action_provider::trigger::cloudformation::ResponseUrl;
+use serde_json::json;
+use stand_ins::stack::merged;
+
+use crate::{create_request, world};
+
+/// A presigned URL's date, `seconds` from now.
+pub fn amz_date(seconds: i64) -> String {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
+    let then = now.checked_add_signed(seconds).unwrap();
+    let (days, second) = (then / 86_400, then % 86_400);
+    let mut year = 1970;
+    let mut day = days;
+    let length = |year: u64| {
+        if year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400)) {
+            366
+        } else {
+            365
+        }
+    };
+    while day >= length(year) {
+        day -= length(year);
+        year += 1;
+    }
+    let february = if length(year) == 366 { 29 } else { 28 };
+    let mut month = 0;
+    let months = [31, february, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
+    while day >= months[month] {
+        day -= months[month];
+        month += 1;
+    }
+    format!(
+        "{year:04}{:02}{:02}T{:02}{:02}{:02}Z",
+        month + 1,
+        day + 1,
+        second / 3600,
+        second / 60 % 60,
+        second % 60
+    )
+}
+
+#[test]
+fn response_urls_of_cloudformation_are_accepted() {
+    for host in [
+        "cloudformation-custom-resource-response-useast1.s3.amazonaws.com",
+        "cloudformation-custom-resource-response-apsoutheast2.s3-ap-southeast-2.amazonaws.com",
+        "cloudformation-custom-resource-response-euwest1.s3.eu-west-1.amazonaws.com",
+        "cloudformation-custom-resource-response-euwest1.s3.dualstack.eu-west-1.amazonaws.com",
+        "cloudformation-custom-resource-response-cnnorth1.s3.cn-north-1.amazonaws.com.cn",
+        "cloudformation-custom-resource-response-usgovwest1.s3-us-gov-west-1.amazonaws.com",
+        "cloudformation-custom-resource-response-x.s3.us-iso-east-1.c2s.ic.gov",
+        "cloudformation-custom-resource-response-x.s3.us-isob-east-1.sc2s.sgov.gov",
+        "cloudformation-custom-resource-response-x.s3.eusc-de-east-1.amazonaws.eu",
+        "CloudFormation-Custom-Resource-Response-USEast1.s3.amazonaws.com",
+        "cloudformation-custom-resource-response-a-b-1.s3.amazonaws.com:443",
+    ] {
+        assert!(
+            ResponseUrl::parse(&format!("https://{host}/arn%3Aaws?X-Amz-Date=1"), &[]).is_ok(),
+            "{host}"
+        );
+    }
+}
+
+#[test]
+fn response_urls_of_anybody_else_are_rejected() {
+    let good = "cloudformation-custom-resource-response-useast1.s3.amazonaws.com";
+    for url in [
+        format!("http://{good}/x"),
+        format!("https://{good}:8443/x"),
+        format!("https://{good}:/x"),
+        format!("https://user@{good}/x"),
+        format!("https://user:password@{good}/x"),
+        format!("https://{good}@evil.example/x"),
+        format!("https://{good}.evil.example/x"),
+        format!("https://{good}./x"),
+        format!("https://evil.example/{good}"),
+        format!("https://evil.example#{good}"),
+        format!("https://evil.example?{good}"),
+        format!("ftp://{good}/x"),
+        format!("{good}/x"),
+        format!("//{good}/x"),
+        "https://s3.amazonaws.com/cloudformation-custom-resource-response-useast1/x".to_owned(),
+        "https://cloudformation-custom-resource-response-.s3.amazonaws.com/x".to_owned(),
+        "https://cloudformation-custom-resource-response-useast1.s3.amazonaws.com.evil.example/x"
+            .to_owned(),
+        "https://cloudformation-custom-resource-response-a.b.s3.amazonaws.com/x".to_owned(),
+        "https://cloudformation-custom-resource-response-a_b.s3.amazonaws.com/x".to_owned(),
+        "https://cloudformation-custom-resource-response-a.evil.amazonaws.com/x".to_owned(),
+        "https://cloudformation-custom-resource-response-a.s3.evil.amazonaws.com/x".to_owned(),
+        "https://cloudformation-custom-resource-response-a.s3-website-us-east-1.amazonaws.com/x"
+            .to_owned(),
+        "https://cloudformation-custom-resource-response-a.s3-accelerate.amazonaws.com/x"
+            .to_owned(),
+        "https://cloudformation-custom-resource-response-a.s3.us-g0v-west-1.amazonaws.com/x"
+            .to_owned(),
+        "https://cloudformation-custom-resource-response-a.s3.us--1.amazonaws.com/x".to_owned(),
+        "https://cloudformation-custom-resource-response-a.s3.us-east-1.evil.com/x".to_owned(),
+        "https://cloudformation-custom-resource-response-a.s3amazonaws.com/x".to_owned(),
+        "https://xcloudformation-custom-resource-response-a.s3.amazonaws.com/x".to_owned(),
+        "https://other-bucket.s3.amazonaws.com/x".to_owned(),
+        "https://127.0.0.1/x".to_owned(),
+        "https://[::1]/x".to_owned(),
+        "https:///x".to_owned(),
+        format!("https://{good}:+443/x"),
+        format!("https://{good}:/x"),
+        format!("https://[{good}]/x"),
+        String::new(),
+    ] {
+        assert!(ResponseUrl::parse(&url, &[]).is_err(), "{url}");
+    }
+}
+
+#[test]
+fn allowed_hosts_are_accepted_on_any_port_and_over_http() {
+    let allowed = ["localhost".to_owned(), "127.0.0.1".to_owned(), "::1".to_owned()];
+    for url in [
+        "http://localhost:9010/x",
+        "https://LOCALHOST/x",
+        "http://127.0.0.1:1/x?y",
+        "http://[::1]:8080/x",
+    ] {
+        assert!(ResponseUrl::parse(url, &allowed).is_ok(), "{url}");
+    }
+    for url in [
+        "http://localhost.evil.example/",
+        "ftp://localhost/",
+        "http://user@localhost/",
+        "http://127.0.0.2/",
+        "http://localhost:99999/",
+        "http://localhost:+1/",
+        "http://[localhost]/",
+        "http://[127.0.0.1]/",
+    ] {
+        assert!(ResponseUrl::parse(url, &allowed).is_err(), "{url}");
+    }
+}
+
+#[test]
+fn the_date_of_a_response_url_is_parsed_as_aws_writes_it() {
+    let at = |date: &str| {
+        let url = format!("http://h/x?X-Amz-Date={date}");
+        let signed = ResponseUrl::parse(&url, &["h".to_owned()]).unwrap().signed_at();
+        signed.map(|at| at.duration_since(std::time::UNIX_EPOCH).unwrap().as_secs())
+    };
+    assert_eq!(at("19700101T000000Z"), Some(0));
+    assert_eq!(at("20000229T235959Z"), Some(951_868_799));
+    assert_eq!(at("20261122T101112Z"), Some(1_795_342_272));
+    assert_eq!(at("20161231T235960Z"), Some(1_483_228_800), "a leap second");
+    assert_eq!(at("99991231T235959Z"), Some(253_402_300_799));
+    for date in [
+        "",
+        "20261122",
+        "20261122T101112",
+        "20261122T101112z",
+        "20261122T101112ZZ",
+        "2026112aT101112Z",
+        "20261122X101112Z",
+        "19691231T235959Z",
+        "20260022T101112Z",
+        "20261322T101112Z",
+        "20261100T101112Z",
+        "20261132T101112Z",
+        "20261122T241112Z",
+        "20261122T106012Z",
+        "20261122T101161Z",
+    ] {
+        assert_eq!(at(date), None, "{date}");
+    }
+}
+
+#[tokio::test]
+async fn a_response_url_of_another_host_gets_no_response_and_no_call_is_made() {
+    let world = world().await;
+    for url in
+        ["https://example.com/x", "http://localhost:1/x", "", "no url", "https://user@127.0.0.1/x"]
+    {
+        let played =
+            world.play_to("none", merged(create_request(), &json!({ "ResponseURL": url }))).await;
+        assert_eq!(
+            played.returned.as_ref().unwrap_err()["errorType"],
+            "ForbiddenResponseUrl",
+            "{url}"
+        );
+        assert!(played.calls.is_empty());
+    }
+}
+
+#[tokio::test]
+async fn an_expired_response_url_makes_no_call_and_returns_expired() {
+    let world = world().await;
+    for parameters in [
+        format!("X-Amz-Date={}&X-Amz-Expires=7200", amz_date(-7201)),
+        format!("X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Expires=60&X-Amz-Date={}", amz_date(-3600)),
+        "AWSAccessKeyId=AKIA&Expires=1700000000&Signature=x".to_owned(),
+    ] {
+        let (key, url) = world.response_url(&parameters);
+        let played =
+            world.play_to(&key, merged(create_request(), &json!({ "ResponseURL": url }))).await;
+        assert_eq!(played.returned, Ok(json!({ "status": "EXPIRED" })));
+        assert_eq!((played.puts, played.calls.len()), (0, 0));
+    }
+    for parameters in [
+        format!("X-Amz-Date={}&X-Amz-Expires=7200", amz_date(-7000)),
+        "Expires=99999999999".to_owned(),
+        "Expires=x".to_owned(),
+    ] {
+        let (key, url) = world.response_url(&parameters);
+        world
+            .play_to(&key, merged(create_request(), &json!({ "ResponseURL": url })))
+            .await
+            .succeeded();
+    }
+}

@@ -1,0 +1,81 @@
+//! What is published on the result bus, and what is a function error instead.
+
+use std::time::Duration;
+
+use stand_ins::fault::Fault;
+
+use crate::{
+    sample,
+    sent::{create_event, send, world_with_bus},
+    world,
+};
+
+#[tokio::test]
+async fn without_a_result_bus_the_result_is_only_returned() {
+    let world = world().await;
+    let sent = send(&world, &create_event()).await;
+    sent.succeeded("CREATED");
+    assert_eq!(world.aws.bus.calls(), 0);
+}
+
+#[tokio::test]
+async fn a_permanent_failure_is_published_and_without_a_bus_is_a_function_error() {
+    let world = world_with_bus().await;
+    let said = send(&world, &sample("event-invalid.json"))
+        .await
+        .reported("InvalidRequestException")
+        .to_owned();
+    for part in [
+        "detail.actionName: \"fleet quarantine\"",
+        "detail.roleArn: missing",
+        "detail.actionParams.updateCaCertificateParams: unknown property",
+        "updateCACertificateParams",
+        "detail.onConflicts: unknown property",
+        "onConflict",
+    ] {
+        assert!(said.contains(part), "{said} lacks {part}");
+    }
+    let world = crate::world().await;
+    send(&world, &sample("event-invalid.json")).await.errored("InvalidRequestException");
+    world.aws.iot.set_limit(0);
+    send(&world, &create_event()).await.errored("LimitExceededException");
+}
+
+#[tokio::test]
+async fn a_transient_failure_is_a_function_error_and_is_not_published() {
+    for (fault, kind) in [
+        (Fault::Throttle, "ThrottlingException"),
+        (Fault::Refuse(500, "x"), "InternalFailureException"),
+        (Fault::Hang, "InternalFailureException"),
+    ] {
+        let world = world_with_bus().await.with_timeout(Duration::from_secs(2));
+        world.aws.iot.faults.set("*", fault, 1000);
+        let sent = send(&world, &create_event()).await;
+        sent.errored(kind);
+        assert!(sent.events.is_empty());
+        world.aws.iot.faults.clear();
+        send(&world, &create_event()).await.succeeded("CREATED");
+    }
+}
+
+#[tokio::test]
+async fn an_unpublished_result_is_a_function_error_and_the_retry_publishes_it() {
+    for (call, fault, times) in [
+        ("entry", Fault::Refuse(0, "InternalFailure"), 1),
+        ("PutEvents", Fault::Refuse(500, "InternalException"), 100),
+        ("PutEvents", Fault::LoseBefore, 100),
+        ("PutEvents", Fault::Hang, 100),
+        ("PutEvents", Fault::Refuse(400, "AccessDeniedException"), 1),
+    ] {
+        let world = world_with_bus().await.with_timeout(Duration::from_secs(4));
+        world.aws.bus.faults.set(call, fault, times);
+        let sent = send(&world, &create_event()).await;
+        sent.errored("UndeliverableResult");
+        assert_eq!(world.aws.iot.actions().len(), 1, "the work is done");
+        world.aws.bus.faults.clear();
+        let again = send(&world, &create_event()).await;
+        again.succeeded("CREATED");
+        assert_eq!(again.only_event().detail["outcome"], "CREATED");
+        assert_eq!(world.aws.iot.actions().len(), 1);
+    }
+}

@@ -1,0 +1,75 @@
+//! The environment variables that configure the function.
+
+use crate::{
+    create_request, sample,
+    sent::{create_event, send},
+    world_with,
+};
+
+#[tokio::test]
+async fn an_invalid_setting_fails_a_request_by_its_name_and_no_call_is_made() {
+    for (name, value) in [
+        ("ROLE_PROPAGATION_SECONDS", "soon"),
+        ("ROLE_PROPAGATION_SECONDS", "-1"),
+        ("RESPONSE_URL_ALLOWED_HOSTS", "127.0.0.1:80"),
+        ("AWS_ENDPOINT_URL_IOT", "iot.local"),
+        ("SSL_CERT_FILE", "/nowhere/roots.pem"),
+        ("SSL_CERT_FILE", "/dev/null"),
+        ("RESPONSE_URL_ALLOWED_HOSTS", "127.0.0.1,https://example.com/"),
+    ] {
+        let world = world_with(&[(name, value)]).await;
+        for event in [create_request(), sample("update.json"), sample("delete.json")] {
+            let played = world.play(&event).await;
+            let reason = played.failed("InvalidSetting").called(&[]).reason();
+            assert!(
+                reason.contains(name) && reason.contains(value) && reason.contains("legal is"),
+                "{reason}"
+            );
+        }
+        let output = world.function.end().await;
+        assert!(output.contains("ERROR") && output.contains(name), "{output}");
+    }
+    let world =
+        world_with(&[("AWS_ACCESS_KEY_ID", "no key"), ("AWS_SESSION_TOKEN", "a\nsecret")]).await;
+    let played = world.play(&create_request()).await;
+    let reason = played.failed("InvalidSetting").reason();
+    assert!(
+        reason.contains("AWS_ACCESS_KEY_ID")
+            && reason.contains("AWS_SESSION_TOKEN")
+            && !reason.contains("secret\""),
+        "{reason}"
+    );
+    let world = world_with(&[("AWS_REGION", ""), ("AWS_SECRET_ACCESS_KEY", "")]).await;
+    let played = world.play(&create_request()).await;
+    let reason = played.failed("InvalidSetting").reason();
+    assert!(reason.contains("AWS_REGION") && reason.contains("AWS_SECRET_ACCESS_KEY"), "{reason}");
+}
+
+#[tokio::test]
+async fn an_invalid_setting_is_an_error_for_every_trigger_and_no_call_is_made() {
+    let world = world_with(&[("RESULT_EVENT_BUS", "no bus")]).await;
+    let said = send(&world, &create_event()).await.errored("InvalidSetting").to_owned();
+    assert!(said.contains("RESULT_EVENT_BUS") && said.contains("no bus"), "{said}");
+    send(&world, &sample("direct-create.json")).await.errored("InvalidSetting");
+    let sent = send(&world, &sample("batch.json")).await;
+    assert_eq!(sent.returned.unwrap()["batchItemFailures"].as_array().unwrap().len(), 4);
+    assert!(world.aws.iot.actions().is_empty());
+    for bus in ["default", "a/b.c-d_e", "arn:aws:events:eu-west-1:123456789012:event-bus/results"] {
+        send(&world_with(&[("RESULT_EVENT_BUS", bus)]).await, &create_event())
+            .await
+            .succeeded("CREATED");
+    }
+}
+
+#[tokio::test]
+async fn an_empty_setting_is_the_same_as_an_absent_one() {
+    let empty = [
+        "ROLE_PROPAGATION_SECONDS",
+        "AWS_ENDPOINT_URL_IOT",
+        "SSL_CERT_FILE",
+        "AWS_SESSION_TOKEN",
+        "RUST_LOG",
+    ]
+    .map(|name| (name, ""));
+    world_with(&empty).await.play(&create_request()).await.succeeded();
+}

@@ -1,0 +1,210 @@
+//! Messages from the request queue.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use serde_json::{Value, json};
+use stand_ins::{
+    OWNER_TAG,
+    fault::Fault,
+    queue::{Message, Queue},
+    stack::merged,
+};
+
+use crate::{
+    sample,
+    sent::{BUS, NAME, Sent, create_event, event_with, send, with_id, world_with_bus},
+    world,
+};
+
+#[tokio::test]
+async fn a_batch_is_executed_and_its_unrecognized_message_is_redelivered() {
+    let world = world_with_bus().await;
+    let sent = send(&world, &sample("batch.json")).await;
+    assert_eq!(
+        sent.returned,
+        Ok(
+            json!({ "batchItemFailures": [{ "itemIdentifier": "19dd0b57-b21e-4ac1-bd88-01bbb068cb74" }] })
+        )
+    );
+    assert_eq!(world.aws.bus.calls(), 1, "results are published ten to a call");
+    let ids: BTreeSet<&str> =
+        sent.events.iter().map(|event| event.detail["requestId"].as_str().unwrap()).collect();
+    let event_id = "7bf73129-1428-4cd3-a780-95db273d1608";
+    assert_eq!(
+        ids,
+        BTreeSet::from([
+            "19dd0b57-b21e-4ac1-bd88-01bbb068cb72",
+            "19dd0b57-b21e-4ac1-bd88-01bbb068cb73",
+            event_id
+        ])
+    );
+    for event in &sent.events {
+        let source =
+            if event.detail["requestId"] == event_id { "com.example.fleet" } else { "aws:sqs" };
+        assert_eq!(event.detail["requestSource"], source);
+    }
+    let tags = world.aws.iot.action("ca-deactivate").unwrap().tags;
+    assert_eq!(tags[OWNER_TAG], "message/19dd0b57-b21e-4ac1-bd88-01bbb068cb72");
+    assert_eq!(tags["team"], "iot-security", "the update came after the create");
+    assert_eq!(
+        world.aws.iot.action("device-isolate").unwrap().tags[OWNER_TAG],
+        format!("event/com.example.fleet/{event_id}")
+    );
+}
+
+#[tokio::test]
+async fn messages_about_one_action_are_executed_in_the_order_they_were_sent() {
+    let world = world_with_bus().await;
+    let update = |n: u64| json!({ "operation": "UpdateMitigationAction", "actionName": NAME, "tags": [{ "Key": "n", "Value": n.to_string() }] });
+    let message = |id: &str, sent: u64, body: &Value| Message {
+        id: id.to_owned(),
+        body: body.to_string(),
+        sent,
+        receives: 1,
+    };
+    let mut messages = vec![message("c", 10, &create_event())];
+    messages.extend((0..4).map(|n| message(&format!("u{n}"), 11 + n, &update(n))));
+    messages.reverse();
+    let sent = send(&world, &Queue::event(&messages)).await;
+    assert_eq!(sent.returned, Ok(json!({ "batchItemFailures": [] })));
+    assert_eq!(world.aws.iot.action(NAME).unwrap().tags["n"], "3");
+    assert!(
+        sent.events.iter().all(|event| event.detail["status"] == "SUCCEEDED"),
+        "{:?}",
+        sent.events
+    );
+}
+
+#[tokio::test]
+async fn messages_about_different_actions_do_not_wait_for_each_other() {
+    let world = world_with_bus().await.with_timeout(Duration::from_secs(8));
+    // The first create to arrive is not answered, and is tried again after a second or more.
+    world.aws.iot.faults.set("CreateMitigationAction", Fault::Hang, 1);
+    let body = |name: &str| with_id(name, event_with(&json!({ "actionName": name }))).to_string();
+    let message =
+        |name: &str| Message { id: name.to_owned(), body: body(name), sent: 1, receives: 1 };
+    let sent = send(&world, &Queue::event(&[message("one"), message("two")])).await;
+    assert_eq!(sent.returned, Ok(json!({ "batchItemFailures": [] })));
+    let creates: Vec<&str> = sent.calls.iter().map(|call| call.target.as_str()).collect();
+    assert_ne!(creates[0], creates[1], "the other action's create came next");
+}
+
+#[tokio::test]
+async fn malformed_records_do_not_fail_the_rest_of_the_batch() {
+    let world = world_with_bus().await;
+    let mut batch = sample("batch.json");
+    let records = batch["Records"].as_array_mut().unwrap();
+    records.push(json!({ "messageId": "no-body", "eventSource": "aws:sqs" }));
+    records.push(json!({ "messageId": "odd", "body": 7, "attributes": [] }));
+    records.push(json!({ "messageId": "own", "body": sample("event-result.json").to_string() }));
+    records.push(json!({ "messageId": "other", "body": merged(create_event(), &json!({ "detail-type": "Other" })).to_string() }));
+    records.push(json!({ "messageId": "array", "body": "[1]" }));
+    records.push(json!({ "messageId": "neither", "body": "{\"roleArn\":\"x\"}" }));
+    records.push(
+        json!({ "messageId": "nameless", "body": "{\"operation\":\"DeleteMitigationAction\"}" }),
+    );
+    records
+        .push(json!({ "messageId": "invalid", "body": sample("event-invalid.json").to_string() }));
+    let sent = send(&world, &batch).await;
+    let failed: BTreeSet<String> = sent.returned.as_ref().unwrap()["batchItemFailures"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|failure| failure["itemIdentifier"].as_str().unwrap().to_owned())
+        .collect();
+    let expected =
+        ["19dd0b57-b21e-4ac1-bd88-01bbb068cb74", "no-body", "odd", "other", "array", "neither"]
+            .map(str::to_owned);
+    assert_eq!(failed, BTreeSet::from(expected));
+    assert_eq!(sent.events.len(), 5);
+}
+
+#[tokio::test]
+async fn transient_failures_and_unpublished_results_go_back_to_the_queue() {
+    let world = world_with_bus().await.with_timeout(Duration::from_secs(5));
+    world.aws.iot.faults.set("CreateMitigationAction", Fault::Hang, 1000);
+    let sent = send(&world, &sample("batch.json")).await;
+    let failures = |sent: &Sent| {
+        sent.returned.as_ref().unwrap()["batchItemFailures"].as_array().unwrap().len()
+    };
+    assert!(failures(&sent) >= 3, "{:?}", sent.returned);
+    world.aws.iot.faults.clear();
+    world.aws.bus.faults.set("entry", Fault::Refuse(0, "InternalFailure"), 2);
+    assert_eq!(failures(&send(&world, &sample("batch.json")).await), 3);
+    assert_eq!(failures(&send(&world, &sample("batch.json")).await), 1);
+}
+
+#[tokio::test]
+async fn without_a_result_bus_permanent_failures_go_back_to_the_queue() {
+    let world = world().await;
+    let message = Message {
+        id: "bad".to_owned(),
+        body: sample("event-invalid.json").to_string(),
+        sent: 1,
+        receives: 1,
+    };
+    let sent = send(&world, &Queue::event(&[message])).await;
+    assert_eq!(sent.returned, Ok(json!({ "batchItemFailures": [{ "itemIdentifier": "bad" }] })));
+}
+
+#[tokio::test]
+async fn a_burst_with_redeliveries_creates_every_action_once_at_the_services_rate() {
+    const ACTIONS: u32 = 500;
+    const RATE: f64 = 10.0;
+
+    let world = world_with_bus().await;
+    let second = crate::function(&world.aws, &[("RESULT_EVENT_BUS", BUS)]);
+    world.aws.iot.set_limit(ACTIONS as usize);
+    world.aws.iot.set_rate(RATE);
+    let queue = Queue::default();
+    for n in 0..ACTIONS {
+        let body = with_id(
+            &format!("id-{n}"),
+            event_with(&json!({ "actionName": format!("action-{n}") })),
+        );
+        queue.send(&format!("message-{n}"), &body);
+    }
+    let began = std::time::Instant::now();
+    let redeliveries = std::cell::Cell::new(0_u32);
+    let every_tenth = || {
+        redeliveries.set(redeliveries.get() + 1);
+        redeliveries.get().is_multiple_of(10)
+    };
+    queue.drain(&world.aws, 2, Duration::from_secs(30), &every_tenth).await;
+    let took = began.elapsed().as_secs_f64();
+    let calls = world.aws.iot.take_calls();
+    let least = (f64::from(ACTIONS) - RATE) / RATE;
+    let figures =
+        format!("{} calls in {took:.1} s; the least is {ACTIONS} in {least:.1} s", calls.len());
+    assert_eq!(world.aws.iot.actions().len(), ACTIONS as usize);
+    assert!(queue.is_empty() && queue.dead().is_empty());
+    assert!(calls.len() < 2 * ACTIONS as usize, "{figures}");
+    assert!(took < 1.5 * least, "{figures}");
+    let reported: BTreeSet<String> =
+        world.aws.bus.take().iter().map(|event| event.detail["requestId"].to_string()).collect();
+    assert_eq!(reported.len(), ACTIONS as usize, "every result came back");
+    drop(second);
+}
+
+#[tokio::test]
+async fn throttling_also_slows_down_messages_that_already_wait() {
+    let world = world_with_bus().await.with_timeout(Duration::from_mins(1));
+    world.aws.iot.set_rate(2.0);
+    let message = |n: u32| Message {
+        id: format!("m{n}"),
+        body: with_id(
+            &format!("id-{n}"),
+            event_with(&json!({ "actionName": format!("action-{n}") })),
+        )
+        .to_string(),
+        sent: n.into(),
+        receives: 1,
+    };
+    let messages: Vec<Message> = (0..30).map(message).collect();
+    let began = std::time::Instant::now();
+    let sent = send(&world, &Queue::event(&messages)).await;
+    assert_eq!(sent.returned, Ok(json!({ "batchItemFailures": [] })));
+    let throttled = sent.calls.iter().filter(|call| call.status == 400).count();
+    assert!(throttled <= 15, "{throttled} of {} calls were throttled", sent.calls.len());
+    assert!(began.elapsed() < Duration::from_secs(30), "{:?}", began.elapsed());
+}

@@ -1,0 +1,63 @@
+//! Payloads that are no request of any trigger.
+
+use std::time::Duration;
+
+use serde_json::json;
+use stand_ins::stack::merged;
+
+use crate::{
+    create_request,
+    sent::{create_event, send, world_with_bus},
+    world,
+};
+
+#[tokio::test]
+async fn an_unrecognized_payload_is_an_error_and_the_next_request_succeeds() {
+    let mut world = world().await;
+    for payload in [
+        "{}",
+        "[]",
+        "7",
+        "null",
+        "\"text\"",
+        "{\"RequestType\":\"Create\"}",
+        "{\"ResponseURL\":null}",
+        "not json",
+        "",
+        "{\"a\":",
+        "\u{feff}{}",
+    ] {
+        let returned =
+            world.aws.lambda.invoke(payload.into(), Duration::from_secs(5), &world.arn).await;
+        assert_eq!(returned.unwrap_err()["errorType"], "UnrecognizedEvent", "{payload}");
+    }
+    let returned =
+        world.aws.lambda.invoke(vec![0xff, 0xfe, b'{'], Duration::from_secs(5), &world.arn).await;
+    assert_eq!(returned.unwrap_err()["errorType"], "UnrecognizedEvent");
+    let deep = "[".repeat(100_000);
+    let returned =
+        world.aws.lambda.invoke(deep.into_bytes(), Duration::from_secs(5), &world.arn).await;
+    assert_eq!(returned.unwrap_err()["errorType"], "UnrecognizedEvent");
+    world.play(&create_request()).await.succeeded();
+    assert!(world.function.is_running());
+}
+
+#[tokio::test]
+async fn an_event_of_another_type_is_unrecognized() {
+    let world = world_with_bus().await;
+    let sent = send(
+        &world,
+        &merged(
+            create_event(),
+            &json!({ "detail-type": "EC2 Instance State-change Notification" }),
+        ),
+    )
+    .await;
+    assert!(sent.errored("UnrecognizedEvent").contains("Mitigation Action Requested"));
+    send(&world, &json!({ "Records": [] })).await.errored("UnrecognizedEvent");
+    let others = send(&world, &json!({ "Records": [{ "eventSource": "aws:s3" }] })).await;
+    assert!(others.errored("UnrecognizedEvent").contains("Records of aws:sns or aws:sqs"));
+    send(&world, &merged(create_event(), &json!({ "source": null })))
+        .await
+        .errored("UnrecognizedEvent");
+}
