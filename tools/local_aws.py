@@ -5,8 +5,9 @@ so AWS IoT is the stand-in of this project.
 
 Where MiniStack differs from AWS (tests/deploy/test_ministack.py checks what a test can check):
 
-- It refuses AWS::Logs::QueryDefinition, so `template` leaves the saved queries out, and
-  AWS::IoT::MitigationAction.
+- It refuses AWS::Logs::QueryDefinition and alarms with metric math, so `template` leaves them out,
+  and AWS::IoT::MitigationAction.
+- It knows neither Fn::Sub nor Fn::Split in Conditions, so a bus in `ResultBus` is none of its own.
 - It invokes a custom resource synchronously and once, where CloudFormation invokes it
   asynchronously and Lambda retries.
 - It sends no Delete after a failed Create. After a rename that is rolled back because a later
@@ -41,7 +42,7 @@ STAND_INS = [ROOT / "target" / "debug" / "stand-ins", "listen"]
 ACCOUNT = "123456789012"
 REGION = "eu-west-1"
 STACK = "mitigation-action-provider"
-RESULTS = "results"  # the name of the result bus, of its rule and of the queue that the rule feeds
+RESULTS = "results"  # the name of a queue that gets every result event, and of its rule
 
 
 def load(path):
@@ -60,9 +61,15 @@ def template(iot_endpoint, eventbridge_endpoint):
     variables["AWS_ENDPOINT_URL_IOT"] = iot_endpoint
     variables["AWS_ENDPOINT_URL_EVENTBRIDGE"] = eventbridge_endpoint
     for name, resource in list(resources.items()):
-        if resource["Type"] == "AWS::Logs::QueryDefinition":
+        if is_refused(resource):
             del resources[name]
     return changed
+
+
+def is_refused(resource):
+    """Whether MiniStack refuses a resource: a saved query, or an alarm with metric math."""
+    saved_query = resource["Type"] == "AWS::Logs::QueryDefinition"
+    return saved_query or "Metrics" in resource.get("Properties", {})
 
 
 def start(arguments, **options):
@@ -165,12 +172,10 @@ class LocalAws:
 
     def deploy_provider(self):
         """Deploys the provider with `sam deploy`; its result events go to the queue `RESULTS`."""
-        bus = self._make_result_queue()
         path = self.folder / "template.json"
         path.write_text(json.dumps(template(self.iot_url, self.url)))
         parameters = [
             f"ActionRoleArns=arn:aws:iam::{ACCOUNT}:role/mitigation-actions/*",
-            f"ResultBus={bus}",
             "CreateTopic=true",
             "RolePropagationSeconds=0",
             "ResponseUrlAllowedHosts=127.0.0.1",
@@ -183,14 +188,13 @@ class LocalAws:
         )
         if done.returncode != 0:
             raise RuntimeError(f"sam deploy failed:\n{done.stdout}\n{done.stderr}")
+        self._make_result_queue(f"{STACK}-results")
 
-    def _make_result_queue(self):
+    def _make_result_queue(self, bus):
         sqs, events = self.client("sqs"), self.client("events")
         queue = sqs.create_queue(QueueName=RESULTS)["QueueUrl"]
         attributes = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])
         target = {"Id": "queue", "Arn": attributes["Attributes"]["QueueArn"]}
-        bus = events.create_event_bus(Name=RESULTS)["EventBusArn"]
         pattern = json.dumps({"source": ["mitigation-action-provider"]})
-        events.put_rule(Name=RESULTS, EventBusName=RESULTS, EventPattern=pattern)
-        events.put_targets(Rule=RESULTS, EventBusName=RESULTS, Targets=[target])
-        return bus
+        events.put_rule(Name=RESULTS, EventBusName=bus, EventPattern=pattern)
+        events.put_targets(Rule=RESULTS, EventBusName=bus, Targets=[target])
