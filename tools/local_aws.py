@@ -177,6 +177,7 @@ class LocalAws:
         parameters = [
             f"ActionRoleArns=arn:aws:iam::{ACCOUNT}:role/mitigation-actions/*",
             "CreateTopic=true",
+            f"BreakGlassPrincipalArns=arn:aws:iam::{ACCOUNT}:root",
             "RolePropagationSeconds=0",
             "ResponseUrlAllowedHosts=127.0.0.1",
         ]
