@@ -124,4 +124,5 @@ bench/node/node_modules/.installed: bench/node/package-lock.json
 
 verify-aws: package ## prove the assumptions against a real account: REGION=... ROLE=ARN-of-a-role-for-actions
 	@test -n "$(REGION)" && test -n "$(ROLE)" || { echo 'usage: make verify-aws REGION=eu-west-1 ROLE=arn:aws:iam::...'; exit 1; }
-	@PATH="$$PWD/.tools/sam/bin:$$PATH" .tools/aws/bin/python tools/verify_aws.py --region $(REGION) --role $(ROLE)
+	@PATH="$$PWD/.tools/sam/bin:$$PATH" .tools/aws/bin/python tools/verify_aws.py --region $(REGION) --role $(ROLE) \
+		$(if $(FILL_QUOTA),--fill-quota)

@@ -153,7 +153,7 @@ def emulator(test, variables, stdout=subprocess.DEVNULL):
     ]
     rapid.chmod(0o755)
     running = Running(
-        test, [rapid, *addresses, PACKAGE / "bootstrap"], stdout, env={**ENVIRONMENT, **variables}
+        test, [rapid, *addresses, PACKAGE / "bootstrap"], stdout=stdout, env={**ENVIRONMENT, **variables}
     )
     wait_for_port(port, running.process)
     return lambda body: post(

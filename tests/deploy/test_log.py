@@ -138,6 +138,35 @@ class Levels(unittest.TestCase):
                 self.assertEqual(metrics["FunctionName"], "a")
 
 
+class Platform(unittest.TestCase):
+    # As Lambda's documentation has it.
+    REPORT = {
+        "time": "2026-11-22T10:00:00.000Z",
+        "type": "platform.report",
+        "record": {
+            "requestId": "6d67e385-053d-4622-a56f-b25bcef23083",
+            "metrics": {
+                "durationMs": 48.2,
+                "billedDurationMs": 49,
+                "memorySizeMB": 128,
+                "maxMemoryUsedMB": 17,
+                "initDurationMs": 21.4,
+            },
+            "status": "success",
+        },
+    }
+
+    def test_reports_are_logged_and_the_saved_query_reads_them(self):
+        resources = transformed()["Resources"]
+        logging = resources["Function"]["Properties"]["LoggingConfig"]
+        self.assertEqual((logging["SystemLogLevel"], logging["LogFormat"]), ("INFO", "JSON"))
+        query = resources["InvocationsQuery"]["Properties"]["QueryString"]
+        self.assertIn(f'filter type = "{self.REPORT["type"]}"', query)
+        metrics = set(re.findall(r"record\.metrics\.(\w+)", query))
+        self.assertLessEqual({"initDurationMs", "maxMemoryUsedMB", "durationMs"}, metrics)
+        self.assertLessEqual(metrics, self.REPORT["record"]["metrics"].keys())
+
+
 class Lines(unittest.TestCase):
     OUTCOME = [
         "trigger",

@@ -3,6 +3,7 @@
 import json
 import pathlib
 import re
+import subprocess
 import sys
 import tempfile
 import unittest
@@ -518,21 +519,32 @@ class VerifyAws(unittest.TestCase):
 
     def test_each_holds_here_and_nothing_is_left(self):
         stack, verification = self.verification()
+        verification.CHECKS = [*verification.CHECKS, verification.FILLING]
         rows = verification.all()
-        self.assertEqual([row for row in rows if row[1] != "holds"], [])
-        self.assertEqual(len(rows), len(verify_aws.Verification.CHECKS))
+        failed = [row for row in rows if row[1].startswith("does not hold")]
+        self.assertEqual(failed, [])
+        self.assertEqual(len(rows), len(verification.CHECKS))
+        measured = dict(rows)
+        self.assertRegex(measured["how far tags lag"], r"^create \d+ ms, tagging \d+ ms at most$")
+        self.assertIn(measured[verification.FILLING[0]], ["the limit", "the name"])
         self.assertEqual(stack.iot.list_mitigation_actions()["actionIdentifiers"], [])
 
     def test_what_does_not_hold_is_said_and_what_was_made_is_removed(self):
         stack, verification = self.verification()
         verification.invoke = lambda event: None  # a function that does nothing
         results = dict(verification.all())
-        self.assertTrue(
-            results["Adopt takes what is the same, and Delete leaves it"].startswith(
-                "does not hold"
-            )
-        )
+        adopting = results["Adopt takes what is the same, and Delete leaves it"]
+        self.assertTrue(adopting.startswith("does not hold"))
         self.assertEqual(stack.iot.list_mitigation_actions()["actionIdentifiers"], [])
+
+    def test_missing_credentials_are_said_in_a_line(self):
+        environment = {name: v for name, v in ENVIRONMENT.items() if "KEY" not in name}
+        environment |= {"AWS_CONFIG_FILE": "/dev/null", "AWS_SHARED_CREDENTIALS_FILE": "/dev/null"}
+        command = [TOOLS / "aws" / "bin" / "python", ROOT / "tools" / "verify_aws.py"]
+        command += ["--region", "eu-west-1", "--role", "arn:aws:iam::123456789012:role/a"]
+        done = subprocess.run(command, env=environment, check=False, capture_output=True, text=True)
+        self.assertEqual((done.returncode, done.stdout), (1, ""))
+        self.assertRegex(done.stderr, r"\Amissing: expected credentials of an AWS account .*\n\Z")
 
 
 if __name__ == "__main__":

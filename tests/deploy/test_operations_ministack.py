@@ -7,6 +7,7 @@ import re
 import subprocess
 import tempfile
 import unittest
+from types import SimpleNamespace
 
 from ministack import (
     DEACTIVATE,
@@ -22,7 +23,9 @@ from ministack import (
     tags,
     wait_until,
 )
-from support import ROOT, TOOLS, local_aws
+from support import ROOT, TOOLS, local_aws  # tools/ is on the path by it
+
+import verify_aws
 
 GUIDE = (ROOT / "docs" / "operating.md").read_text()
 # Commands that are not run, and why.
@@ -30,7 +33,7 @@ NOT_RUN = {
     "git checkout v0.1.0": "there is no release yet",
     "sam build": "the tests have the package built",
     "sam deploy": "the deployment that all these tests use is made by it",
-    "--deployment-mode REVERT_DRIFT": "MiniStack takes it for a change set without changes",
+    "change-set-create-complete": "it waits for changes, and MiniStack finds no drift",
     "execute-change-set": "the change set before it is empty",
     "cancel-update-stack": "an update of MiniStack's is over before it could be cancelled",
 }
@@ -109,6 +112,17 @@ class Commands(unittest.TestCase):
 
     def test_drift_is_looked_for(self):
         self.assertIn("StackDriftDetectionId", guide(self, "detect-stack-drift --stack-name"))
+        guide(self, "parameters=$(aws cloudformation", "--deployment-mode REVERT_DRIFT")
+        cloudformation = aws().client("cloudformation")
+        options = {"StackName": local_aws.STACK, "ChangeSetName": "set-back"}
+
+        def ended():
+            found = cloudformation.describe_change_set(**options)
+            return found if found["Status"] == "FAILED" else None
+
+        reason = wait_until(ended, "the change set")["StatusReason"]
+        self.assertIn("didn't contain changes", reason)
+        cloudformation.delete_change_set(**options)
 
 
 class Stuck(unittest.TestCase):
@@ -159,6 +173,19 @@ class Stuck(unittest.TestCase):
         # By its ARN, which holds no provider, and not by an import, which does.
         arn = f"arn:aws:lambda:{local_aws.REGION}:{local_aws.ACCOUNT}:function:{provider.name}"
         return action("fleet-quarantine", ServiceToken=arn, **properties)
+
+
+class Removed(unittest.TestCase):
+    def test_the_log_and_the_dead_letters_stay_when_the_provider_goes(self):
+        provider = provider_stack(self, "provider-that-goes")
+        self.assertEqual(provider.delete(), "DELETE_COMPLETE")
+        sqs, logs = aws().client("sqs"), aws().client("logs")
+        urls = sqs.list_queues(QueueNamePrefix=provider.name)["QueueUrls"]
+        for url in urls:
+            self.addCleanup(sqs.delete_queue, QueueUrl=url)
+        kept = {re.search(rf"{provider.name}-(\w+)-", url)[1] for url in urls}
+        self.assertEqual(kept, {"RequestDeadLetters", "RuleDeadLetters", "InvocationDeadLetters"})
+        self.assertIn(provider.name, json.dumps(logs.describe_log_groups()["logGroups"]))
 
 
 class DeadLetters(unittest.TestCase):
@@ -234,6 +261,43 @@ class FailedResults(unittest.TestCase):
         queue = Queue(f"::::{url.rsplit('/', 1)[1]}")
         result = json.loads(queue.receive(lambda body: sent["EventId"] in body))
         self.assertEqual(result["detail"]["error"]["code"], "InvalidRequestException")
+
+
+class VerifyAws(unittest.TestCase):
+    """The checks of `make verify-aws` on a deployment."""
+
+    PLACE = {"partition": "aws", "region": local_aws.REGION, "account": local_aws.ACCOUNT}
+
+    def setUp(self):
+        verify_aws.PAUSE = 0.05
+
+    def test_each_holds_here_and_nothing_is_left(self):
+        verification = verify_aws.Deployment(aws().client, local_aws.STACK, self.PLACE, ROLE)
+        rows = verification.all()
+        self.assertEqual([row for row in rows if row[1].startswith("does not hold")], [])
+        self.assertEqual(len(rows), len(verification.CHECKS))
+        self.assertEqual(verification.own_actions(), set())
+        queues = aws().client("sqs").list_queues().get("QueueUrls", [])
+        self.assertEqual([url for url in queues if "verify-" in url], [])
+
+    def test_what_the_template_retains_is_removed_too(self):
+        session = SimpleNamespace(client=lambda service, config=None: aws().client(service))
+        provider = verify_aws.Provider(session, self.PLACE, ROLE)
+        provider.s3.create_bucket(
+            Bucket=provider.bucket,
+            CreateBucketConfiguration={"LocationConstraint": local_aws.REGION},
+        )
+        provider_stack(self, provider.stack)
+        sqs, logs = aws().client("sqs"), aws().client("logs")
+        everything = lambda: json.dumps([sqs.list_queues(), logs.describe_log_groups()])
+        self.assertIn(provider.stack, everything())
+        provider.remove()
+        self.assertNotIn(provider.stack, everything())
+        provider.s3.create_bucket(
+            Bucket=provider.bucket,
+            CreateBucketConfiguration={"LocationConstraint": local_aws.REGION},
+        )
+        provider.remove()  # as where the deployment failed before there was a stack
 
 
 class StateMachine(unittest.TestCase):
