@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Draws the layout of the template's dashboard, from its JSON, as docs/dashboard.svg: what stands where, under which title."""
+"""Draws the layout of the template's dashboard as docs/dashboard.svg: what stands where."""
 
 import html
 import json
@@ -21,7 +21,7 @@ def body():
 
 
 def metrics(widget):
-    """Each metric of a widget, its shorthands written out: namespace, name, dimensions; and its label."""
+    """Each metric of a widget, its shorthands written out, and its label."""
     last = []
     for metric in widget["properties"].get("metrics", []):
         names = [part for part in metric if isinstance(part, str)]
@@ -44,26 +44,28 @@ def lines_of(widget):
     ]
 
 
+def text(x, y, words, attributes):
+    return f'<text x="{x}" y="{y}" {attributes}>{html.escape(words)}</text>'
+
+
 def picture():
     widgets = body()["widgets"]
     width = max(w["x"] + w["width"] for w in widgets) * UNIT
     height = max(w["y"] + w["height"] for w in widgets) * UNIT // 2
+    size = f'width="{width}" height="{height}"'
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" font-family="sans-serif">'
+        f'<svg xmlns="http://www.w3.org/2000/svg" {size} font-family="sans-serif">',
+        f'<rect {size} fill="#f2f3f3"/>',
     ]
-    parts.append(f'<rect width="{width}" height="{height}" fill="#f2f3f3"/>')
     for w in widgets:
         x, y = w["x"] * UNIT + 6, w["y"] * UNIT // 2 + 6
-        parts.append(
-            f'<rect x="{x}" y="{y}" width="{w["width"] * UNIT - 12}" height="{w["height"] * UNIT // 2 - 12}" fill="#fff" stroke="#aab7b8"/>'
-        )
-        parts.append(
-            f'<text x="{x + 10}" y="{y + 20}" font-size="13" font-weight="bold">{html.escape(w["properties"]["title"])}</text>'
-        )
+        size = f'width="{w["width"] * UNIT - 12}" height="{w["height"] * UNIT // 2 - 12}"'
+        parts.append(f'<rect x="{x}" y="{y}" {size} fill="#fff" stroke="#aab7b8"/>')
+        title = w["properties"]["title"]
+        parts.append(text(x + 10, y + 20, title, 'font-size="13" font-weight="bold"'))
         for number, line in enumerate(lines_of(w)[:8]):
-            parts.append(
-                f'<text x="{x + 14}" y="{y + 36 + number * 11}" font-size="10" fill="#545b64">{html.escape(line[:52])}</text>'
-            )
+            small = 'font-size="10" fill="#545b64"'
+            parts.append(text(x + 14, y + 36 + number * 11, line[:52], small))
     return "\n".join([*parts, "</svg>", ""])
 
 

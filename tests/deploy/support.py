@@ -142,7 +142,7 @@ def run(arguments, environment=None, **options):
 
 
 def emulator(test, variables, stdout=subprocess.DEVNULL):
-    """Starts the package under the real runtime interface emulator; returns a function that invokes it."""
+    """Starts the package under the runtime interface emulator; returns a function that invokes it."""
     port, runtime = free_port(), free_port()
     rapid = next(
         (TOOLS / "sam").glob("lib/python3*/site-packages/samcli/local/rapid/aws-lambda-rie-x86_64")

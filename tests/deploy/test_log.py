@@ -1,4 +1,4 @@
-"""The log: what Lambda's filter lets through, and what the saved queries and the guide find in it."""
+"""The log: what passes Lambda's filter, and what the saved queries and the guide find in it."""
 
 import json
 import re

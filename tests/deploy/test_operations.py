@@ -1,4 +1,4 @@
-"""What a person who runs this relies on: examples, alarms, the dashboard, the tables of the documents, the verification."""
+"""What a person who runs this relies on: examples, alarms, dashboard, documents, verification."""
 
 import json
 import pathlib
@@ -171,7 +171,7 @@ class Examples(unittest.TestCase):
             properties = resolved(custom["Properties"], second)
             answer = stack.play("Create", "FleetQuarantine", properties)
             self.assertEqual(answer["Status"], "SUCCESS", answer)
-            # Then CloudFormation takes the native resource out, and deletes its action, unless it is retained.
+            # Then CloudFormation deletes the native resource's action, unless it is retained.
             self.assertEqual(native["DeletionPolicy"], "Retain")
             if not retains:
                 stack.iot.delete_mitigation_action(actionName=declared["ActionName"])

@@ -58,15 +58,16 @@ def environment(test):
     wrapper = pathlib.Path(folder.name) / "aws"
     real = TOOLS / "aws" / "bin" / "aws"
     wrapper.write_text(
-        f'#!/bin/sh\n[ "$1" != sqs ] || set -- --endpoint-url "$AWS_ENDPOINT_URL" "$@"\nexec {real} "$@"\n'
+        '#!/bin/sh\n[ "$1" != sqs ] || set -- --endpoint-url "$AWS_ENDPOINT_URL" "$@"\n'
+        f'exec {real} "$@"\n'
     )
     wrapper.chmod(0o755)
     inherited = aws().environment()
     return inherited | {"PATH": os.pathsep.join([folder.name, inherited["PATH"]])}
 
 
-def guide(test, *fragments, fails=False):
-    """Runs those commands of the guide that hold the fragments, in one shell; returns the output."""
+def guide(test, *fragments):
+    """Runs the commands of the guide that hold the fragments, in one shell; returns the output."""
     known, script = commands(), []
     for fragment in fragments:
         found = [command for command in known if fragment in command]
@@ -76,8 +77,7 @@ def guide(test, *fragments, fails=False):
     done = subprocess.run(
         shell, env=environment(test), cwd=ROOT, check=False, capture_output=True, text=True
     )
-    if not fails:
-        test.assertEqual(done.returncode, 0, f"{script}: {done.stderr}")
+    test.assertEqual(done.returncode, 0, f"{script}: {done.stderr}")
     return done.stdout + done.stderr
 
 
@@ -289,7 +289,10 @@ class VerifyAws(unittest.TestCase):
         )
         provider_stack(self, provider.stack)
         sqs, logs = aws().client("sqs"), aws().client("logs")
-        everything = lambda: json.dumps([sqs.list_queues(), logs.describe_log_groups()])
+
+        def everything():
+            return json.dumps([sqs.list_queues(), logs.describe_log_groups()])
+
         self.assertIn(provider.stack, everything())
         provider.remove()
         self.assertNotIn(provider.stack, everything())

