@@ -162,14 +162,20 @@ class Queue:
         self.url = self.sqs.get_queue_url(QueueName=arn.split(":")[-1])["QueueUrl"]
 
     def receive(self, expected=lambda body: True):
-        """Returns the first message as expected; others go back to the queue at once."""
-        end = time.monotonic() + 60
-        while time.monotonic() < end:
-            received = self.sqs.receive_message(QueueUrl=self.url, WaitTimeSeconds=20)
+        """Returns the first message as expected; the others go back to the queue."""
+        end, found, others = time.monotonic() + 60, None, []
+        options = {"QueueUrl": self.url, "MaxNumberOfMessages": 10, "VisibilityTimeout": 90}
+        while found is None and time.monotonic() < end:
+            received = self.sqs.receive_message(WaitTimeSeconds=20, **options)
             for message in received.get("Messages", []):
                 handle = {"QueueUrl": self.url, "ReceiptHandle": message["ReceiptHandle"]}
-                if expected(message["Body"]):
+                if found is None and expected(message["Body"]):
+                    found = message["Body"]
                     self.sqs.delete_message(**handle)
-                    return message["Body"]
-                self.sqs.change_message_visibility(VisibilityTimeout=0, **handle)
-        raise AssertionError(f"no such message has come to {self.url} within 60 seconds")
+                else:
+                    others.append(handle)
+        for handle in others:
+            self.sqs.change_message_visibility(VisibilityTimeout=0, **handle)
+        if found is None:
+            raise AssertionError(f"no such message has come to {self.url} within 60 seconds")
+        return found

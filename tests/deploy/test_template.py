@@ -114,14 +114,15 @@ class Template(unittest.TestCase):
         self.assertEqual([command.split()[1] for command in commands], ["build", "deploy"])
 
     def test_the_role_grants_the_calls_that_the_code_makes_and_no_other(self):
-        source = (ROOT / "src" / "iot.rs").read_text()
-        called = {f"iot:{name}" for name in re.findall(r'self\.call\("(\w+)"', source)}
-        self.assertEqual(len(called), 7)
-        self.assertIn("put_events()", (ROOT / "src" / "bus.rs").read_text())
-        called |= {"events:PutEvents"}
-        called |= {
-            "iam:PassRole"
-        }  # of Create and Update: https://docs.aws.amazon.com/iot/latest/developerguide/
+        source = "".join(path.read_text() for path in (ROOT / "src").rglob("*.rs"))
+        calls = {"iot": r"iot\.client\.(\w+)\(\)", "events": r"self\.client\(\)\.(\w+)\(\)"}
+        called = {
+            f"{service}:{method.title().replace('_', '')}"
+            for service, pattern in calls.items()
+            for method in re.findall(pattern, source)
+        }
+        self.assertEqual(len(called), 8)
+        called |= {"iam:PassRole"}  # of Create and Update
         lambdas = {
             "logs:CreateLogStream",
             "logs:PutLogEvents",
