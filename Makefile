@@ -1,8 +1,8 @@
-# What a newcomer runs. Needs Rust (rustup), a C compiler and, for the tests, Node and Python 3; the rest is pinned and
-# installed by the targets themselves.
+# What a newcomer runs. Needs Rust (rustup), a C compiler, Python 3 and, for the tests, Node; the
+# targets install the rest, pinned. `make doctor` says what is missing.
 .POSIX:
-.PHONY: help doctor run serve test lint deny tools deploy-tools package local deploy-tests \
-	verify-aws bench endure measure guard hello fuzz mutants check-build check-serve check-local
+.PHONY: help doctor run serve test lint deny tools deploy-tools serve-tools test-tools package local \
+	deploy-tests verify-aws bench endure measure guard hello fuzz mutants check-build check-serve check-local
 
 CARGO = cargo
 DENY = 0.20.2
@@ -11,7 +11,8 @@ CARGO_MUTANTS = 27.1.0
 FUZZ_SECONDS = 60
 PYTHON = python3
 PACKAGE = .aws-sam/build/Function/bootstrap
-LOCAL_CREDENTIALS = AWS_ACCESS_KEY_ID=local AWS_SECRET_ACCESS_KEY=local AWS_EC2_METADATA_DISABLED=true SAM_CLI_TELEMETRY=0
+LOCAL_CREDENTIALS = AWS_ACCESS_KEY_ID=local AWS_SECRET_ACCESS_KEY=local \
+	AWS_EC2_METADATA_DISABLED=true SAM_CLI_TELEMETRY=0
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile
@@ -24,7 +25,7 @@ run: check-build ## play a stack's life against stand-ins for AWS and print it
 	@$(CARGO) build --package stand-ins
 	@target/debug/stand-ins run target/debug/bootstrap
 
-serve: check-serve package .tools/aws/.installed .tools/ministack/.installed ## leave an AWS up on this machine, with the provider deployed to it by sam deploy
+serve: check-serve package serve-tools ## leave an AWS up on this machine, the provider deployed to it
 	@$(CARGO) build --package stand-ins
 	@.tools/aws/bin/python tools/serve.py
 
@@ -59,10 +60,14 @@ deny: ## check licences, bans and sources of the dependencies
 	@command -v cargo-deny >/dev/null || $(CARGO) install --quiet --locked cargo-deny@$(DENY)
 	$(CARGO) deny --log-level error check licenses bans sources
 
-tools: .tools/sam/.installed .tools/aws/.installed .tools/checkov/.installed .tools/ministack/.installed \
-	examples/cdk/node_modules/.installed tools/node_modules/.installed ## install what the tests need besides Rust, pinned, into this folder
+tools: deploy-tools serve-tools test-tools ## install all tools, pinned, into this folder
 
-deploy-tools: .tools/sam/.installed ## install what a deployer needs, pinned, into .tools/sam: the SAM CLI and cargo-lambda
+deploy-tools: .tools/sam/.installed ## install what a deployer needs: the SAM CLI and cargo-lambda
+
+serve-tools: .tools/aws/.installed .tools/ministack/.installed
+
+test-tools: .tools/checkov/.installed examples/cdk/node_modules/.installed \
+	tools/node_modules/.installed
 
 # Each set of Python packages has a virtual environment of its own, as they pin different versions.
 INSTALL = name=$$(basename "$$(dirname $@)") && echo "installing tools/$$name.txt into .tools/$$name" && \
@@ -94,10 +99,12 @@ package: check-build .tools/sam/.installed ## build the package as it is deploye
 		echo 'sam build' && sam build --region eu-west-1; \
 	fi
 
-local: check-local package ## answer EVENT=events/....json with sam local invoke, against the stand-ins that make serve leaves up
+local: check-local package ## play EVENT=events/....json with sam local invoke, while make serve is up
 	@tools/base-image
-	@sed 's/127\.0\.0\.1/host.docker.internal/' $(EVENT) | PATH="$$PWD/.tools/sam/bin:$$PATH" $(LOCAL_CREDENTIALS) \
-		sam local invoke Function --region eu-west-1 --event - --skip-pull-image --add-host host.docker.internal:172.17.0.1
+	@sed 's/127\.0\.0\.1/host.docker.internal/' $(EVENT) | \
+		PATH="$$PWD/.tools/sam/bin:$$PATH" $(LOCAL_CREDENTIALS) \
+		sam local invoke Function --region eu-west-1 --event - --skip-pull-image \
+		--add-host host.docker.internal:172.17.0.1 && echo
 
 check-build:
 	@$(PYTHON) tools/doctor.py rust compiler python

@@ -146,9 +146,7 @@ class LocalAws:
     def environment(self):
         """Returns what the tools need to find this AWS; settings of the machine play no part."""
         return {
-            "PATH": os.pathsep.join(
-                [f"{TOOLS}/sam/bin", f"{TOOLS}/aws/bin", os.environ["PATH"]]
-            ),
+            "PATH": os.pathsep.join([f"{TOOLS}/sam/bin", f"{TOOLS}/aws/bin", os.environ["PATH"]]),
             "HOME": os.environ.get("HOME", "/root"),
             "AWS_ENDPOINT_URL": self.url,
             "AWS_ENDPOINT_URL_IOT": self.iot_url,

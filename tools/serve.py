@@ -13,10 +13,11 @@ import doctor
 from local_aws import ACCOUNT, PACKAGE, REGION, RESULTS, STACK, STAND_INS, TOOLS, LocalAws
 
 NEXT = """
-The provider is deployed to MiniStack at {url} (stack {stack}), with a stand-in for AWS IoT
-at {iot_url}. Nothing is kept: Ctrl-C ends all of it. In another terminal, in this folder:
+MiniStack is up at {url}, and a stand-in for AWS IoT at {iot_url}.
+The provider is deployed as the stack {stack}. Its result events go to the
+queue {results_name}. Nothing is kept: Ctrl-C ends all of it. In another terminal, in this folder:
 
-# Once: where the tools are, and which AWS they shall use
+# First, where the tools are and which AWS they use
 export PATH="$PATH:$PWD/.tools/sam/bin:$PWD/.tools/aws/bin" SAM_CLI_TELEMETRY=0
 export AWS_ENDPOINT_URL={url} AWS_ENDPOINT_URL_IOT={iot_url}
 export AWS_ACCESS_KEY_ID=local AWS_SECRET_ACCESS_KEY=local AWS_DEFAULT_REGION={region}
@@ -31,8 +32,9 @@ aws iot describe-mitigation-action --action-name fleet-quarantine
 
 # Put an event, and read its result
 examples/send-event.sh {bus}
-aws sqs receive-message --endpoint-url {url} --queue-url {results} \\
-  --wait-time-seconds 10 --query 'Messages[0].Body' --output text
+aws sqs receive-message --endpoint-url {url} \\
+  --queue-url {results} --wait-time-seconds 10 \\
+  --query 'Messages[0].Body' --output text
 
 # Call the function directly
 aws lambda invoke --function-name {function} \\
@@ -74,8 +76,9 @@ def announce(aws):
             stack=STACK,
             bus=outputs["RequestBusName"],
             log=aws.log_group(),
+            results_name=RESULTS,
             results=f"{aws.url}/{ACCOUNT}/{RESULTS}",
-            function=outputs["ServiceToken"],
+            function=outputs["ServiceToken"].split(":")[-1],
         ),
         flush=True,
     )
@@ -96,7 +99,8 @@ def main():
         if problem := doctor.in_use(port):
             print(problem)
             return 1
-    signal.signal(signal.SIGTERM, interrupt)
+    for name in [signal.SIGINT, signal.SIGTERM]:
+        signal.signal(name, interrupt)
     hosts = ["127.0.0.1", *bridge()]
     aws = None
     try:

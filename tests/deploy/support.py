@@ -1,4 +1,5 @@
-"""What the tests of the deployment share: where things are, the stand-ins, and every sample in an order that tells a story."""
+"""What the tests of the deployment share: where things are, the stand-ins, and every sample in an
+order that makes sense."""
 
 import json
 import os
@@ -25,7 +26,7 @@ ENVIRONMENT = {
     "SAM_CLI_TELEMETRY": "0",
 }
 
-# Each sample with what comes of it: CloudFormation's Status, or what the function returns, or the error it throws.
+# Each sample with its outcome: CloudFormation's Status, what the function returns, or its error.
 STORY = [
     ("create-add-things-to-thing-group", "SUCCESS"),
     ("update", "SUCCESS"),
@@ -65,11 +66,16 @@ def outcome(result):
     """What a returned document says, in a word."""
     if "batchItemFailures" in result:
         return [failure["itemIdentifier"] for failure in result["batchItemFailures"]]
-    return result.get("errorType") or result.get("outcome") or result.get("Status") or result.get("status")
+    return (
+        result.get("errorType")
+        or result.get("outcome")
+        or result.get("Status")
+        or result.get("status")
+    )
 
 
 def check_story(test, invoke):
-    """Plays every sample through `invoke`, which takes its name and returns what the function returned."""
+    """Plays every sample through `invoke`, which takes a name and returns the function's result."""
     names = {path.stem for path in (ROOT / "events").glob("*.json")}
     test.assertEqual(names, {name for name, _ in STORY}, "every sample is played")
     for name, expected in STORY:
@@ -111,21 +117,32 @@ def stand_ins(test, hosts=("127.0.0.1",)):
 
 
 def run(arguments, environment=None, **options):
-    """Runs a tool and returns what it printed; what it says of itself is in the error where it fails."""
+    """Runs a tool and returns what it printed; if it fails, that is in the error."""
     environment = {**ENVIRONMENT, **(environment or {})}
     options = {"cwd": ROOT, "capture_output": True, "text": True, **options}
     done = subprocess.run(arguments, env=environment, **options)
     if done.returncode != 0:
-        raise AssertionError(f"{arguments} has failed with {done.returncode}:\n{done.stdout}\n{done.stderr}")
+        raise AssertionError(
+            f"{arguments} has failed with {done.returncode}:\n{done.stdout}\n{done.stderr}"
+        )
     return done.stdout
 
 
 def emulator(test, variables):
-    """Starts the package under the real runtime interface emulator; returns a function that invokes it."""
+    """Starts the package under Lambda's own emulator; returns a function that invokes it."""
     port, runtime = free_port(), free_port()
-    rapid = next((TOOLS / "sam").glob("lib/python3*/site-packages/samcli/local/rapid/aws-lambda-rie-x86_64"))
-    addresses = [f"--runtime-interface-emulator-address=127.0.0.1:{port}", f"--runtime-api-address=127.0.0.1:{runtime}"]
+    rapid = next(
+        (TOOLS / "sam").glob("lib/python3*/site-packages/samcli/local/rapid/aws-lambda-rie-x86_64")
+    )
+    addresses = [
+        f"--runtime-interface-emulator-address=127.0.0.1:{port}",
+        f"--runtime-api-address=127.0.0.1:{runtime}",
+    ]
     rapid.chmod(0o755)
-    running = Running(test, [rapid, *addresses, PACKAGE / "bootstrap"], env={**ENVIRONMENT, **variables})
+    running = Running(
+        test, [rapid, *addresses, PACKAGE / "bootstrap"], env={**ENVIRONMENT, **variables}
+    )
     wait_for_port(port, running.process)
-    return lambda body: post(f"http://127.0.0.1:{port}/2015-03-31/functions/function/invocations", body)
+    return lambda body: post(
+        f"http://127.0.0.1:{port}/2015-03-31/functions/function/invocations", body
+    )

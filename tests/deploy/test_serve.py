@@ -1,7 +1,5 @@
 """`make serve`: what it prints works as pasted, and it leaves nothing behind."""
 
-import json
-import re
 import signal
 import subprocess
 import unittest
@@ -22,7 +20,7 @@ class Serve(unittest.TestCase):
         )
         self.addCleanup(process.stdout.close)
         self.addCleanup(process.wait)
-        self.addCleanup(process.kill)
+        self.addCleanup(process.terminate)
         printed = ""
         for line in process.stdout:
             printed += line
@@ -33,7 +31,7 @@ class Serve(unittest.TestCase):
     def test_the_commands_that_it_prints_work_as_pasted_and_ctrl_c_ends_all_of_it(self):
         ports = free_port(), free_port()
         process, printed = self.start(*ports)
-        commands = printed[printed.index("# Once") :]
+        commands = printed[printed.index("# First") :]
         pasted = subprocess.run(
             ["sh", "-e"],
             input=commands,
@@ -45,7 +43,7 @@ class Serve(unittest.TestCase):
         self.assertEqual(pasted.returncode, 0, pasted.stdout + pasted.stderr)
         for expected in [
             r"Successfully created/updated stack - fleet",
-            r'"OutputValue": "arn:aws:iot:eu-west-1:123456789012:mitigationaction/fleet-quarantine"',
+            r'"OutputValue": "arn:aws:iot:[^"]+:mitigationaction/fleet-quarantine"',
             r'"actionType": "ADD_THINGS_TO_THING_GROUP"',
             r'"detail-type": ?"Mitigation Action Request Succeeded"',
             r'"outcome": ?"CREATED"',
@@ -86,7 +84,9 @@ class Doctor(unittest.TestCase):
 
     def test_without_names_it_makes_every_check(self):
         names = [line.split(":")[0] for line in self.doctor().stdout.splitlines()]
-        self.assertEqual(names, ["rust", "compiler", "python", "node", "docker", "busybox", "serve"])
+        self.assertEqual(
+            names, ["rust", "compiler", "python", "node", "docker", "busybox", "serve"]
+        )
 
 
 class Make(unittest.TestCase):
