@@ -1,7 +1,7 @@
-//! The one HTTP stack: HTTP/1.1 over rustls with ring, for the AWS SDK's clients and for the response PUT alike.
+//! The one HTTP stack: HTTP/1.1 over rustls with ring, for the AWS SDK's clients and the response PUT.
 //!
-//! One pool of connections and one TLS configuration, built without a look at the system's certificates: reading those
-//! takes longer than all the rest of the start. Redirects are not followed.
+//! One pool of connections and one TLS configuration, without the system's certificates: reading those
+//! takes longer than the rest of the start. Redirects are not followed.
 
 use std::{
     fmt,
@@ -22,9 +22,10 @@ use aws_smithy_runtime_api::client::{
     runtime_components::RuntimeComponents,
 };
 use aws_smithy_types::body::SdkBody;
-use http_body_util::{BodyExt as _, Limited};
+use http_body_util::{BodyExt as _, Collected, Limited};
 use hyper::{
-    Request, Uri,
+    Request, StatusCode, Uri,
+    body::Bytes,
     rt::{Read as _, ReadBuf},
 };
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder, MaybeHttpsStream};
@@ -36,12 +37,12 @@ use rustls::{ClientConfig, RootCertStore, crypto::ring};
 use tokio::net::TcpStream;
 use tower_service::Service;
 
-/// How long a TCP connection may take to be made, and how long what was sent may stay unacknowledged: a connection that
-/// died while the function was frozen is found out, and there is time for another.
+/// How long a TCP connection may take to open, and how long what was sent may stay unacknowledged: so
+/// a connection that died while the function was frozen is noticed in time for another one.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// How long a connection that was made ahead may wait for its first request: its peer may have forgotten it after that.
-const AHEAD_FOR: Duration = Duration::from_mins(1);
+/// How long a preconnected connection may wait for its first request: its peer may drop it after that.
+const PRECONNECTED_FOR: Duration = Duration::from_mins(1);
 
 /// The HTTP client. Clones share its connections.
 #[derive(Clone)]
@@ -73,53 +74,59 @@ impl Http {
             .https_or_http()
             .enable_http1()
             .wrap_connector(tcp);
-        let connections = Connections { connector, ahead: Arc::default() };
+        let connections = Connections { connector, preconnected: Arc::default() };
         let client = Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
             .build(connections.clone());
         Ok(Self { client, connections })
     }
 
-    /// Makes a connection for the first request that goes where `uri` leads.
-    pub async fn connect(&self, uri: Uri) {
-        if let Ok(made) = self.connections.connector.clone().call(uri.clone()).await {
-            *self.connections.ahead() = Some((uri, Instant::now(), made));
+    /// Opens a connection for the first request to the host of `uri`.
+    pub async fn preconnect(&self, uri: Uri) {
+        if let Ok(opened) = self.connections.connector.clone().call(uri.clone()).await {
+            *self.connections.preconnected() = Some((uri, Instant::now(), opened));
         }
     }
 
-    /// PUTs `body` with no `Content-Type`, as the signature of CloudFormation's URL calls for, and returns the status.
+    /// PUTs `body` with no `Content-Type`, over which CloudFormation's URL is signed; returns the status
+    /// and the beginning of the response's body.
     ///
     /// # Errors
-    /// Where there is no answer: which step failed, never the URL.
-    pub async fn put(&self, uri: Uri, body: String) -> Result<hyper::StatusCode, NoAnswer> {
+    /// Where there is no response: which step failed, never the URL.
+    pub async fn put(&self, uri: Uri, body: String) -> Result<(StatusCode, Bytes), NoResponse> {
         let request = Request::put(uri)
             .body(SdkBody::from(body))
-            .map_err(|_| NoAnswer("the request could not be built"))?;
+            .map_err(|_| NoResponse("the request could not be built"))?;
         let response =
-            self.client.request(request).await.map_err(|error| NoAnswer::from(&error))?;
+            self.client.request(request).await.map_err(|error| NoResponse::from(&error))?;
         let status = response.status();
-        // Read to its end, so that the connection can be used again, but not waited for: the status says all.
-        let rest = Limited::new(response.into_body(), 64 * 1024).collect();
-        drop(tokio::time::timeout(Duration::from_millis(100), rest).await);
-        Ok(status)
+        // The status says all but for a 400. Otherwise the body is read so that the connection can be
+        // used again, and not waited for.
+        let wait =
+            Duration::from_millis(if status == StatusCode::BAD_REQUEST { 1000 } else { 100 });
+        let body = Limited::new(response.into_body(), 64 * 1024).collect();
+        let body = tokio::time::timeout(wait, body).await.ok().and_then(Result::ok);
+        Ok((status, body.map(Collected::to_bytes).unwrap_or_default()))
     }
 }
 
-/// Why an HTTP request had no answer.
+/// Why an HTTP request had no response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct NoAnswer(pub &'static str);
+pub struct NoResponse(pub &'static str);
 
-impl From<&hyper_util::client::legacy::Error> for NoAnswer {
+impl From<&hyper_util::client::legacy::Error> for NoResponse {
     fn from(error: &hyper_util::client::legacy::Error) -> Self {
         Self(if error.is_connect() {
-            "no connection could be made"
+            "no connection could be opened"
         } else {
             "the connection was lost"
         })
     }
 }
 
-impl fmt::Display for NoAnswer {
+impl std::error::Error for NoResponse {}
+
+impl fmt::Display for NoResponse {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.0)
     }
@@ -137,12 +144,12 @@ impl HttpClient for Http {
         settings: &HttpConnectorSettings,
         _: &RuntimeComponents,
     ) -> SharedHttpConnector {
-        // Making the connection is part of waiting for the answer, and bounded by the connector's own time-out besides.
-        let patience = match (settings.connect_timeout(), settings.read_timeout()) {
+        // Connecting is part of waiting for the response, and has the connector's own time-out besides.
+        let limit = match (settings.connect_timeout(), settings.read_timeout()) {
             (connect, Some(read)) => Some(read + connect.unwrap_or_default()),
             (_, None) => None,
         };
-        SharedHttpConnector::new(Connector { http: self.clone(), patience })
+        SharedHttpConnector::new(Connector { http: self.clone(), limit })
     }
 }
 
@@ -150,25 +157,25 @@ impl HttpClient for Http {
 #[derive(Debug)]
 struct Connector {
     http: Http,
-    patience: Option<Duration>,
+    limit: Option<Duration>,
 }
 
 impl SdkConnector for Connector {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
         let client = self.http.client.clone();
-        let patience = self.patience;
+        let limit = self.limit;
         HttpConnectorFuture::new(async move {
             let request =
                 request.try_into_http1x().map_err(|error| ConnectorError::user(error.into()))?;
-            let answer = client.request(request);
-            let answer = match patience {
-                None => answer.await,
-                Some(patience) => tokio::time::timeout(patience, answer)
+            let response = client.request(request);
+            let response = match limit {
+                None => response.await,
+                Some(limit) => tokio::time::timeout(limit, response)
                     .await
                     .map_err(|error| ConnectorError::timeout(error.into()))?,
             };
             let response =
-                answer.map_err(|error| ConnectorError::io(NoAnswer::from(&error).0.into()))?;
+                response.map_err(|error| ConnectorError::io(NoResponse::from(&error).0.into()))?;
             HttpResponse::try_from(response.map(SdkBody::from_body_1_x))
                 .map_err(|error| ConnectorError::other(error.into(), None))
         })
@@ -177,16 +184,16 @@ impl SdkConnector for Connector {
 
 type Connection = MaybeHttpsStream<TokioIo<TcpStream>>;
 
-/// Makes connections; one may have been made ahead.
+/// Opens connections; one may have been opened during init.
 #[derive(Clone)]
 struct Connections {
     connector: HttpsConnector<HttpConnector>,
-    ahead: Arc<Mutex<Option<(Uri, Instant, Connection)>>>,
+    preconnected: Arc<Mutex<Option<(Uri, Instant, Connection)>>>,
 }
 
 impl Connections {
-    fn ahead(&self) -> MutexGuard<'_, Option<(Uri, Instant, Connection)>> {
-        self.ahead.lock().unwrap_or_else(PoisonError::into_inner)
+    fn preconnected(&self) -> MutexGuard<'_, Option<(Uri, Instant, Connection)>> {
+        self.preconnected.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -200,16 +207,16 @@ impl Service<Uri> for Connections {
     }
 
     fn call(&mut self, uri: Uri) -> Self::Future {
-        let ahead = self
-            .ahead()
+        let preconnected = self
+            .preconnected()
             .take_if(|(to, ..)| (to.scheme(), to.authority()) == (uri.scheme(), uri.authority()));
         let connecting = self.connector.call(uri);
         Box::pin(async move {
-            if let Some((_, since, mut made)) = ahead
-                && since.elapsed() < AHEAD_FOR
-                && is_open(&mut made).await
+            if let Some((_, since, mut opened)) = preconnected
+                && since.elapsed() < PRECONNECTED_FOR
+                && is_open(&mut opened).await
             {
-                return Ok(made);
+                return Ok(opened);
             }
             connecting.await
         })

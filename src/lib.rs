@@ -1,23 +1,30 @@
 //! An AWS Lambda function that makes AWS IoT Device Defender mitigation actions out of events.
 //!
 //! ```text
-//! event -> Trigger -> Request -> (life cycle over IoT) -> Outcome -> Report
+//! event -> trigger -> plan -> life cycle, with calls of AWS IoT -> outcome -> response or result
 //! ```
 //!
-//! Imports run one way: `main -> handler -> trigger -> mitigation`, and `handler -> lifecycle -> iot -> mitigation`.
+//! [`trigger`] recognises who called; it has a file for each protocol and does no I/O. [`mitigation`]
+//! is the domain, pure. [`lifecycle`] creates, updates, deletes and describes an action, and decides
+//! who may do what. [`iot`] calls AWS IoT, [`result_bus`] EventBridge; both over [`http`]. [`handler`]
+//! is one invocation from start to finish, with a file for how each trigger is served.
 //!
-//! [`trigger`] recognises who called and holds a protocol a file; [`mitigation`] the nouns and their rules, pure; [`lifecycle`] the
-//! verbs and who may do what; [`iot`] and [`bus`] the two services that are called, over [`sdk`] and [`http`]; [`handler`] one
-//! invocation from start to finish.
+//! Imports run one way: `main -> handler -> trigger -> mitigation`, and
+//! `handler -> lifecycle -> iot -> mitigation`. Public is what `main.rs`, the tests, the benchmarks and
+//! the fuzzer use.
 
-pub mod bus;
+#[macro_use]
+mod words;
+
 pub mod handler;
 pub mod http;
-pub mod iot;
-pub mod lifecycle;
+mod iot;
+mod lifecycle;
+pub mod logs;
+pub mod metrics;
 pub mod mitigation;
-pub mod retry;
-pub mod sdk;
+mod result_bus;
+mod retry;
+mod sdk;
 pub mod settings;
-pub mod telemetry;
 pub mod trigger;

@@ -1,385 +1,229 @@
-//! The verbs: make, change, delete and read an action, whoever asks, and touch only what is theirs.
+//! The life cycle: creates, updates, deletes and describes an action, whoever asks, and changes only
+//! what is theirs.
 //!
-//! Ownership is the owner tag, put in with the create call and proven before every change. No verb remembers anything:
-//! each reads from the service what an earlier delivery of the same request may have done, so that a replay is free.
+//! Ownership is the owner tag, put in with the create call and proven before every change. Nothing is
+//! remembered: each operation reads from the service what an earlier delivery of the same request may
+//! have done, so that a replay is free. An operation on a stack's action reads and writes its request
+//! tag besides: [`role_wait`] and [`orphan`] say what for.
 
-use std::time::SystemTime;
+mod create;
+mod delete;
+mod orphan;
+mod role_wait;
+mod update;
+
+use std::{cell::Cell, time::SystemTime};
 
 use crate::{
     iot::Session,
     mitigation::{
-        Action, ActionName, Change, Code, Create, Definition, Delete, Described, Failure, Foreign,
-        OWNER_TAG, OnConflict, Outcome, Owner, Place, Replay, Request, Standing, Tags, Task,
-        Update, Verdict,
+        Action, ActionName, Definition, Description, ErrorCode, Failure, Outcome, REQUEST_TAG,
+        Request, RequestDigest, RequestTag, Success, TagChange, Tags, Task,
     },
 };
 
-/// Carries out `request` with the calls of `iot`.
+/// Executes `request` with the calls of `iot`.
 ///
 /// # Errors
-/// Where the request cannot be carried out: by the service's word, or because it would change what is not its owner's.
-pub async fn carry_out(request: &Request, iot: &Session<'_>) -> Result<Outcome, Failure> {
-    let life = Lifecycle { iot, owner: &request.owner, place: request.place.as_ref() };
-    if let Some(leftover) = &request.leftover {
-        life.release(leftover, false).await?;
+/// Where the request cannot be executed: the service refuses, or it would change what is not its
+/// owner's.
+pub async fn execute(request: &Request, iot: &Session<'_>) -> Result<Success, Failure> {
+    let lifecycle = Lifecycle::new(request, iot);
+    if let Some(orphan) = &request.orphan {
+        lifecycle.remove_orphan(orphan).await?;
     }
     match &request.task {
-        Task::Create(create) => life.create(create).await,
-        Task::Update(update) => life.update(update).await,
-        Task::Delete(delete) => life.delete(delete).await,
-        Task::Describe(name) => life.describe(name).await,
+        Task::Create(create) => {
+            lifecycle.with_role_wait(async || lifecycle.create(create).await).await
+        }
+        Task::Update(update) => {
+            lifecycle.with_role_wait(async || lifecycle.update(update).await).await
+        }
+        Task::Delete(delete) => lifecycle.delete(delete).await,
+        Task::Describe(name) => lifecycle.describe(name).await,
     }
 }
 
+/// One request being executed.
 struct Lifecycle<'r> {
     iot: &'r Session<'r>,
-    owner: &'r Owner,
-    place: Option<&'r Place>,
+    request: &'r Request,
+    /// When the request began, as its request tag says: milliseconds since 1970.
+    began: u64,
+    /// Whether the request waits for its role under a mark, and still holds it.
+    mark: Cell<Mark>,
 }
 
-/// What [`Lifecycle::release`] found under a name, and what it left there.
-enum Released {
-    Deleted(Action),
-    Disowned(Action),
-    Foreign(Action, String),
-    Absent,
+/// The mark of a request that waits for its role.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Mark {
+    /// The request does not wait, or has nothing to mark.
+    None,
+    /// The current action carries the mark.
+    Held,
+    /// A later request of the resource has taken the mark off.
+    Lost,
 }
 
-impl Lifecycle<'_> {
-    async fn create(&self, wanted: &Create) -> Result<Outcome, Failure> {
-        let began = SystemTime::now();
-        let result = self.make(wanted).await;
-        if result.is_err() && wanted.undo && self.iot.tally().lost_creates.get() > 0 {
-            self.undo(&wanted.name, began).await;
-        }
-        result
+/// An action that was looked up.
+struct Found {
+    action: Action,
+    tags: Tags,
+}
+
+impl<'r> Lifecycle<'r> {
+    fn new(request: &'r Request, iot: &'r Session<'r>) -> Self {
+        Self { iot, request, began: now(), mark: Cell::new(Mark::None) }
     }
 
-    /// One create call; whatever else is only where the name is taken. An action that goes away in between is made again.
-    async fn make(&self, wanted: &Create) -> Result<Outcome, Failure> {
-        const ROUNDS: u32 = 5;
-
-        let tags = wanted.tags.owned_by(self.owner.made());
-        let mut round = 1;
-        loop {
-            match self.iot.create(&wanted.name, &wanted.definition, &tags).await {
-                Err(failure) if failure.code == Code::ResourceAlreadyExists => {}
-                // The limit may be met by the very action that an earlier delivery made.
-                Err(failure) if failure.code == Code::LimitExceeded => {
-                    return self.met_at_limit(wanted).await.unwrap_or(Err(failure));
-                }
-                made => return made.map(|action| Outcome::of(Verdict::Created, action)),
-            }
-            match self.meet(wanted).await {
-                Err(failure) if failure.code == Code::ResourceNotFound && round < ROUNDS => {
-                    self.iot.pause(round).await
-                }
-                Err(failure) if failure.code == Code::ResourceNotFound => {
-                    let text = format!(
-                        "the name {} is taken, and there is no such action: AWS IoT contradicts itself",
-                        wanted.name
-                    );
-                    return Err(Failure::new(Code::InternalFailure, text));
-                }
-                met => return met,
-            }
-            round += 1;
-        }
+    async fn describe(&self, name: &ActionName) -> Result<Success, Failure> {
+        let (action, description) = self.iot.describe(name).await?;
+        let tags = self.iot.tags(&action.arn).await?;
+        let description = Box::new(Description { tags, ..description });
+        Ok(Success::new(Outcome::Described(description), action))
     }
 
-    /// A create that met the account's limit, where its owner's own action has the name.
-    async fn met_at_limit(&self, wanted: &Create) -> Option<Result<Outcome, Failure>> {
-        let (arn, tags) = match self.tags(&wanted.name).await {
-            Ok(found) => found,
-            Err(failure) if failure.code.is_retryable() => return Some(Err(failure)),
-            Err(_) => return None,
-        };
-        let is_ours =
-            matches!(self.owner.standing(tags.owner()), Standing::Made | Standing::Adopted);
-        if is_ours { Some(self.again(wanted, &arn, &tags).await) } else { None }
-    }
-
-    /// A create whose name is taken.
-    async fn meet(&self, wanted: &Create) -> Result<Outcome, Failure> {
-        let (arn, tags) = self.tags(&wanted.name).await?;
-        let (take, standing) = match self.owner.standing(tags.owner()) {
-            Standing::Made | Standing::Adopted => return self.again(wanted, &arn, &tags).await,
-            standing @ (Standing::Unowned | Standing::Loose(_) | Standing::Shared) => {
-                (wanted.on_conflict, standing)
-            }
-            standing @ Standing::Foreign(_) => (OnConflict::Fail, standing),
-        };
-        match take {
-            OnConflict::Fail => Err(self.taken(wanted, &arn, &tags, &standing)),
-            OnConflict::Adopt => self.adopt(wanted, &arn, &tags, &standing).await,
-            OnConflict::Overwrite => self.overwrite(wanted, &arn, &tags, &standing).await,
-        }
-    }
-
-    /// A create that meets its owner's own action: an earlier delivery made it, or a rename is rolled back.
-    async fn again(&self, wanted: &Create, arn: &str, tags: &Tags) -> Result<Outcome, Failure> {
-        let (found, described) = self.iot.describe(&wanted.name).await?;
-        if wanted.replay == Replay::Keep {
-            return Ok(Outcome::of(Verdict::Created, found));
-        }
-        let action = if is_defined_as(&described, &wanted.definition) {
-            found
-        } else {
-            let Definition { role_arn, params } = &wanted.definition;
-            self.iot.update(&wanted.name, Some(role_arn), Some(params)).await?
-        };
-        self.retag(arn, tags, &wanted.tags, &[]).await?;
-        Ok(Outcome::of(Verdict::Created, action))
-    }
-
-    async fn adopt(
-        &self,
-        wanted: &Create,
-        arn: &str,
-        tags: &Tags,
-        standing: &Standing,
-    ) -> Result<Outcome, Failure> {
-        let (action, described) = self.iot.describe(&wanted.name).await?;
-        if !is_defined_as(&described, &wanted.definition) {
-            let failure = self.taken(wanted, arn, tags, standing);
-            return Err(failure.because(
-                "its role or its parameters are not the same, so that it cannot be adopted",
-            ));
-        }
-        let marked = match (standing, self.owner.adopted()) {
-            (Standing::Unowned | Standing::Loose(_), Some(mark)) => wanted.tags.owned_by(mark),
-            _ => wanted.tags.clone(),
-        };
-        self.retag(arn, tags, &marked, &[]).await?;
-        Ok(Outcome::of(Verdict::Adopted, action))
-    }
-
-    /// The definition first, the owner's tag last: what could not be changed is not taken either.
-    async fn overwrite(
-        &self,
-        wanted: &Create,
-        arn: &str,
-        tags: &Tags,
-        standing: &Standing,
-    ) -> Result<Outcome, Failure> {
-        let Definition { role_arn, params } = &wanted.definition;
-        let action = self.iot.update(&wanted.name, Some(role_arn), Some(params)).await?;
-        let marked = match standing {
-            Standing::Unowned | Standing::Loose(_) => wanted.tags.owned_by(self.owner.made()),
-            _ => wanted.tags.clone(),
-        };
-        self.retag(arn, tags, &marked, &[]).await?;
-        Ok(Outcome::of(Verdict::Updated, action))
-    }
-
-    async fn update(&self, wanted: &Update) -> Result<Outcome, Failure> {
-        match (self.change(wanted).await, &wanted.change) {
-            (Err(failure), Change::Whole(definition)) if failure.code == Code::ResourceNotFound => {
-                let tags = wanted.tags.clone();
-                let (on_conflict, replay) = (OnConflict::Fail, Replay::Converge);
-                let create = Create {
-                    name: wanted.name.clone(),
-                    definition: definition.clone(),
-                    tags,
-                    on_conflict,
-                    replay,
-                    undo: false,
-                };
-                let outcome = self.create(&create).await?;
-                Ok(Outcome {
-                    notice: Some("the action was gone and has been made again".to_owned()),
-                    ..outcome
-                })
-            }
-            (changed, _) => changed,
-        }
-    }
-
-    /// Proves the owner, changes the definition, then the tags that differ.
-    async fn change(&self, wanted: &Update) -> Result<Outcome, Failure> {
-        let (arn, tags) = self.tags(&wanted.name).await?;
-        let (role_arn, params, is_whole) = match &wanted.change {
-            Change::Whole(Definition { role_arn, params }) => (Some(role_arn), Some(params), true),
-            Change::Parts { role_arn, params } => (role_arn.as_ref(), params.as_ref(), false),
-        };
-        let (desired, notice) = match self.owner.standing(tags.owner()) {
-            Standing::Made | Standing::Adopted | Standing::Shared => (wanted.tags.clone(), None),
-            Standing::Unowned if is_whole => {
-                let notice =
-                    "the action had lost its owner tag and has been tagged again".to_owned();
-                (wanted.tags.owned_by(self.owner.made()), Some(notice))
-            }
-            Standing::Unowned | Standing::Loose(_) | Standing::Foreign(_) => {
-                return Err(not_ours(&wanted.name, &arn, tags.owner(), "changed"));
-            }
-        };
-        let updated = match (role_arn, params) {
-            (None, None) => None,
-            (role_arn, params) => Some(self.iot.update(&wanted.name, role_arn, params).await?),
-        };
-        self.retag(&arn, &tags, &desired, &wanted.forgotten).await?;
-        let action = match updated {
-            Some(action @ Action { kind: Some(_), .. }) => action,
-            _ => self.iot.describe(&wanted.name).await?.0,
-        };
-        Ok(Outcome { notice, ..Outcome::of(Verdict::Updated, action) })
-    }
-
-    async fn delete(&self, wanted: &Delete) -> Result<Outcome, Failure> {
-        let mut foreign = None;
-        for name in &wanted.names {
-            match self.release(name, wanted.tell).await? {
-                Released::Deleted(action) => return Ok(Outcome::of(Verdict::Deleted, action)),
-                Released::Disowned(action) => {
-                    let notice = format!(
-                        "the action {name} was adopted, not made: it has lost the owner tag and stays"
-                    );
-                    return Ok(Outcome {
-                        notice: Some(notice),
-                        ..Outcome::of(Verdict::Left, action)
-                    });
-                }
-                Released::Foreign(action, failure) => foreign = foreign.or(Some((action, failure))),
-                Released::Absent => {}
-            }
-        }
-        match foreign {
-            None => Ok(Outcome {
-                verdict: Verdict::Absent,
-                action: None,
-                notice: Some("there is no such action".to_owned()),
-            }),
-            Some((action, why)) if wanted.foreign == Foreign::Leave => {
-                Ok(Outcome { notice: Some(why), ..Outcome::of(Verdict::Left, action) })
-            }
-            Some((_, why)) => Err(Failure::new(Code::InvalidRequest, why)),
-        }
-    }
-
-    /// Deletes the action of that name if the owner made it, takes the owner's tag off if it was adopted, else leaves it.
-    async fn release(&self, name: &ActionName, tell: bool) -> Result<Released, Failure> {
-        let (action, tags) = match self.found(name, tell).await {
-            Err(failure) if failure.code == Code::ResourceNotFound => return Ok(Released::Absent),
-            found => found?,
-        };
-        match self.owner.standing(tags.owner()) {
-            // The service does not fail on what is not there; whoever else answers so means that it is gone.
-            Standing::Made | Standing::Shared => match self.iot.delete(name).await {
-                Err(failure) if failure.code != Code::ResourceNotFound => Err(failure),
-                _ => Ok(Released::Deleted(action)),
+    /// Looks up the tags of the action of that name: one call where its ARN is known beforehand.
+    ///
+    /// # Errors
+    /// [`ErrorCode::ResourceNotFound`] where there is no such action, or its tags lag behind.
+    async fn find(&self, name: &ActionName) -> Result<Found, Failure> {
+        let action = match &self.request.location {
+            Some(location) => Action {
+                name: name.clone(),
+                arn: location.action_arn(name),
+                id: None,
+                action_type: None,
             },
-            Standing::Adopted => {
-                match self.iot.untag(&action.arn, vec![OWNER_TAG.to_owned()]).await {
-                    Err(failure) if failure.code == Code::ResourceNotFound => Ok(Released::Absent),
-                    untagged => untagged.map(|()| Released::Disowned(action)),
-                }
+            None => self.iot.describe(name).await?.0,
+        };
+        let tags = self.iot.tags(&action.arn).await?;
+        Ok(Found { action, tags })
+    }
+
+    /// As [`Self::find`]; absence is believed only after `DescribeMitigationAction` says so too, as
+    /// tags may lag behind.
+    async fn find_consistently(&self, name: &ActionName) -> Result<Option<Found>, Failure> {
+        let mut attempts = 0;
+        loop {
+            if let Some(found) = unless_absent(self.find(name).await)? {
+                return Ok(Some(found));
             }
-            Standing::Unowned | Standing::Loose(_) | Standing::Foreign(_) => {
-                let why = not_ours(name, &action.arn, tags.owner(), "deleted").message(usize::MAX);
-                Ok(Released::Foreign(action, why))
+            if unless_absent(self.iot.describe(name).await)?.is_none() {
+                return Ok(None);
             }
+            attempts += 1;
+            self.iot.back_off(attempts).await?;
         }
     }
 
-    async fn describe(&self, name: &ActionName) -> Result<Outcome, Failure> {
-        let (action, described) = self.iot.describe(name).await?;
-        let tags = self.iot.tags(&action.arn).await?;
-        Ok(Outcome::of(Verdict::Described(Box::new(Described { tags, ..described })), action))
+    /// What the owner tag of `tags` allows the owner of this request.
+    fn ownership(&self, tags: &Tags) -> crate::mitigation::Ownership {
+        self.request.owner.ownership(tags.owner())
     }
 
-    /// The ARN and the tags of the action of that name: one call where its ARN is known beforehand.
-    async fn tags(&self, name: &ActionName) -> Result<(String, Tags), Failure> {
-        let (action, tags) = self.found(name, false).await?;
-        Ok((action.arn, tags))
-    }
-
-    /// The action of that name and its tags; its id and type where they are to be told, or where its ARN has to be asked for.
-    async fn found(&self, name: &ActionName, tell: bool) -> Result<(Action, Tags), Failure> {
-        let action = match self.place {
-            Some(place) if !tell => {
-                Action { name: name.clone(), arn: place.action_arn(name), id: None, kind: None }
-            }
-            _ => self.iot.describe(name).await?.0,
-        };
-        let tags = self.iot.tags(&action.arn).await?;
-        Ok((action, tags))
-    }
-
-    /// Changes the tags that differ: first what goes, then what comes, so that the limit on their number is kept.
-    async fn retag(
-        &self,
-        arn: &str,
-        tags: &Tags,
-        desired: &Tags,
-        forgotten: &[String],
-    ) -> Result<(), Failure> {
-        let change = tags.change_to(desired, forgotten);
+    /// Changes tags: removes first, so that the limit on their number is kept.
+    async fn apply(&self, arn: &str, change: TagChange) -> Result<(), Failure> {
         if !change.remove.is_empty() {
+            self.check_mark().await?;
             self.iot.untag(arn, change.remove).await?;
         }
         if !change.set.is_empty() {
+            self.check_mark().await?;
             self.iot.tag(arn, &change.set).await?;
         }
         Ok(())
     }
 
-    /// The failure of a create whose name is another's: whose, where, and the way out, in the words of who asks.
-    fn taken(&self, wanted: &Create, arn: &str, tags: &Tags, standing: &Standing) -> Failure {
-        let owner = owner_in_words(tags.owner());
-        let [set, adopt, overwrite] = match self.owner.adopted() {
-            Some(_) => ["OnConflict", "Adopt", "Overwrite"],
-            None => ["onConflict", "adopt", "overwrite"],
-        };
-        let way_out = match (standing, wanted.on_conflict) {
-            (Standing::Foreign(_), _) => {
-                "choose another name, or have its owner delete it first".to_owned()
-            }
-            (_, OnConflict::Fail) => {
-                format!(
-                    "choose another name, or set {set} to {adopt} (take it as it is, if it is the same) or to {overwrite}"
-                )
-            }
-            _ => format!(
-                "choose another name, make the definition the same, or set {set} to {overwrite}"
-            ),
-        };
-        let text =
-            format!("the name {} is taken by {arn}, owned by {owner}: {way_out}", wanted.name);
-        Failure::new(Code::ResourceAlreadyExists, text)
+    /// Updates the definition of an action.
+    async fn redefine(&self, name: &ActionName, wanted: &Definition) -> Result<Action, Failure> {
+        self.check_mark().await?;
+        self.iot.update(name, Some(&wanted.role_arn), Some(&wanted.params)).await
     }
 
-    /// Takes away what a failed create made although its answer was lost: an action of the owner's that is no older than
-    /// the request. Where that cannot be told, whatever follows the failure finds it.
-    async fn undo(&self, name: &ActionName, began: SystemTime) {
-        let Ok((_, described)) = self.iot.describe(name).await else { return };
-        let began = began
-            .duration_since(SystemTime::UNIX_EPOCH)
-            .map_or(u128::MAX, |since| since.as_millis());
-        let began = i64::try_from(began).unwrap_or(i64::MAX);
-        let is_new = described.created.is_some_and(|created| created.milliseconds >= began);
-        if is_new && let Err(failure) = self.release(name, false).await {
-            tracing::warn!(action = %name, %failure, "what the failed request made could not be taken away");
+    /// `tags` with the request tag of this request, where it has one.
+    fn with_request_tag(&self, tags: Tags, milliseconds: u64) -> Tags {
+        match &self.request.digest {
+            None => tags,
+            Some(digest) => {
+                let tag = RequestTag { milliseconds, request: digest.clone(), mark: None };
+                tags.with(REQUEST_TAG, tag.to_string())
+            }
         }
+    }
+
+    /// Whether this request, in this delivery or another, made or last took over what has `tags`.
+    fn is_of_this_request(&self, tags: &Tags) -> bool {
+        let made_by = tags.request().map(|tag| tag.request);
+        self.request.digest.is_some() && made_by == self.request.digest
+    }
+
+    /// Takes the mark of another request off, which then changes nothing more.
+    async fn clear_mark(&self, found: &Found) -> Result<(), Failure> {
+        let Some(tag) = found.tags.request() else { return Ok(()) };
+        if tag.mark.is_none() || tag.mark == self.request.digest {
+            return Ok(());
+        }
+        self.set_mark(found, tag, None).await
+    }
+
+    async fn set_mark(
+        &self,
+        found: &Found,
+        tag: RequestTag,
+        mark: Option<RequestDigest>,
+    ) -> Result<(), Failure> {
+        let tags = Tags::default().with(REQUEST_TAG, tag.marked(mark).to_string());
+        self.iot.tag(&found.action.arn, &tags).await
     }
 }
 
-fn is_defined_as(found: &Described, wanted: &Definition) -> bool {
+fn now() -> u64 {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// `None` where the failure is that there is no such action.
+fn unless_absent<T>(result: Result<T, Failure>) -> Result<Option<T>, Failure> {
+    match result {
+        Ok(value) => Ok(Some(value)),
+        Err(failure) if failure.code == ErrorCode::ResourceNotFound => Ok(None),
+        Err(failure) => Err(failure),
+    }
+}
+
+fn is_defined_as(found: &Description, wanted: &Definition) -> bool {
     found.role_arn.as_ref() == Some(&wanted.role_arn)
         && found.params.as_ref() == Some(&wanted.params)
 }
 
-/// Who an owner tag names, in words.
-fn owner_in_words(tag: Option<&str>) -> String {
-    tag.map_or_else(
-        || "nobody that this provider knows (it carries no owner tag)".to_owned(),
-        |tag| format!("\"{tag}\""),
-    )
+/// The change from `tags` to `desired`.
+///
+/// # Errors
+/// Where the action would have more tags than it can have.
+fn tag_change(
+    found: &Found,
+    desired: &Tags,
+    previous_keys: &[String],
+) -> Result<TagChange, Failure> {
+    let change = found.tags.change_to(desired, previous_keys);
+    let count = found.tags.len_after(&change);
+    if count <= Tags::MAX || count <= found.tags.len() {
+        return Ok(change);
+    }
+    let text = format!(
+        "the action {} would have {count} tags, those that others put there included: expected \
+         at most {}",
+        found.action.name,
+        Tags::MAX
+    );
+    Err(Failure::refusal(ErrorCode::InvalidRequest, text))
 }
 
-fn not_ours(name: &ActionName, arn: &str, owner: Option<&str>, verb: &str) -> Failure {
-    let owner = owner_in_words(owner);
-    Failure::new(
-        Code::InvalidRequest,
-        format!("the action {name} ({arn}) is owned by {owner} and is not {verb} by this request"),
-    )
+/// The failure of a request that would change another owner's action.
+fn not_owned(found: &Found, verb: &str) -> Failure {
+    let Action { name, arn, .. } = &found.action;
+    let owner = crate::mitigation::owned_by(found.tags.owner());
+    let text = format!("the action {name} ({arn}), {owner}, is not {verb} by this request");
+    Failure::refusal(ErrorCode::InvalidRequest, text)
 }

@@ -2,20 +2,20 @@
 
 use lambda_runtime::{Error, LambdaEvent, Runtime, service_fn};
 use mitigation_action_provider::{
-    handler::Handler, http::Http, settings::Settings, telemetry, trigger::Payload,
+    handler::Handler, http::Http, logs, settings::Settings, trigger::Payload,
 };
 
 fn main() -> Result<(), Error> {
-    telemetry::start();
+    logs::init();
     let settings = Settings::from_environment();
     if let Some(failure) = settings.failure() {
-        tracing::error!(reason = failure.reason(4096), "every request will be answered as failed");
+        tracing::error!(reason = failure.reason(4096), "every request will fail");
     }
     let handler = Handler::new(&settings, Http::new(settings.roots.clone())?);
     let service = service_fn(|event: LambdaEvent<Payload>| Box::pin(handler.handle(event)));
-    // One thread: an instance works one invocation at a time.
+    // One thread: an instance serves one invocation at a time.
     tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
-        handler.ready().await;
+        handler.warm_up().await;
         Runtime::new(service).run().await
     })
 }

@@ -1,12 +1,16 @@
-//! What the clients of the AWS SDK share: their configuration, and what a failed call was.
+//! What the clients of the AWS SDK share: their configuration, and how a failed call is classified.
 //!
-//! Credentials, region and endpoints come from the environment alone, as Lambda sets them: no profiles, no SSO, no metadata
-//! service. The SDK's own retries and time-outs are off, as only the deadline of an invocation tells when to stop.
+//! Credentials, region and endpoints come from the environment alone, as Lambda sets them: no
+//! profiles, no SSO, no metadata service. The SDK's own retries and time-outs are off, as only the
+//! deadline of an invocation says when to stop.
+
+use std::fmt;
 
 use aws_config::{
     BehaviorVersion, Region, SdkConfig, environment::EnvironmentVariableCredentialsProvider,
 };
 use aws_credential_types::provider::SharedCredentialsProvider;
+use aws_runtime::retries::classifiers::{THROTTLING_ERRORS, TRANSIENT_ERRORS};
 use aws_smithy_runtime_api::client::{
     orchestrator::HttpResponse, result::SdkError,
     stalled_stream_protection::StalledStreamProtectionConfig,
@@ -17,7 +21,7 @@ use aws_smithy_types::{
 
 use crate::{
     http::Http,
-    mitigation::{Code, Failure},
+    mitigation::{ErrorCode, Failure},
     settings::Settings,
 };
 
@@ -39,69 +43,103 @@ pub fn config(settings: &Settings, http: Http, endpoint: Option<&str>) -> SdkCon
 
 /// How a call failed.
 #[derive(Debug)]
-pub enum Fault {
+pub enum CallError {
     /// The service said so.
-    Answer(Failure),
-    /// No answer came: whether the call was carried out is not known.
-    Silence(String),
+    Service(Failure),
+    /// There was no response: whether the call took effect is not known.
+    NoResponse(String),
 }
 
-impl Fault {
-    /// What `error`, with which `operation` failed, comes to.
-    #[must_use]
-    pub fn of<E: ProvideErrorMetadata>(
-        operation: &str,
-        error: &SdkError<E, HttpResponse>,
-        settings: &Settings,
-    ) -> Self {
-        match error {
-            SdkError::ServiceError(answer) => {
-                let status = answer.raw().status().as_u16();
-                let code = code_of(status, answer.err().code().unwrap_or_default());
-                let message = answer.err().message().map_or_else(
-                    || format!("status {status}"),
-                    |text| settings.scrub(text.to_owned()),
-                );
-                Self::Answer(Failure::new(code, format!("{operation}: {message}")))
-            }
-            SdkError::ResponseError(answer) => {
-                let status = answer.raw().status().as_u16();
-                Self::Answer(Failure::new(
-                    code_of(status, ""),
-                    format!("{operation}: the answer of status {status} could not be read"),
-                ))
-            }
-            SdkError::DispatchFailure(_) => {
-                Self::Silence(format!("{operation}: the connection could not be made or was lost"))
-            }
-            SdkError::TimeoutError(_) => Self::Silence(format!("{operation}: no answer in time")),
-            _ => Self::Answer(Failure::new(
-                Code::InternalFailure,
-                format!("{operation}: the request could not be built"),
-            )),
+impl fmt::Display for CallError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Service(failure) => failure.fmt(f),
+            Self::NoResponse(text) => f.write_str(text),
         }
     }
 }
 
-/// The API's name for an error, from what the answer says of it.
-fn code_of(status: u16, name: &str) -> Code {
+impl std::error::Error for CallError {}
+
+impl CallError {
+    /// The classification of `error`, with which `operation` failed.
+    #[must_use]
+    pub fn new<E: ProvideErrorMetadata>(
+        operation: &str,
+        error: &SdkError<E, HttpResponse>,
+        settings: &Settings,
+    ) -> Self {
+        let service = |code, text: &str| {
+            Self::Service(Failure::service(code, format!("{operation}: {text}")))
+        };
+        match error {
+            SdkError::ServiceError(response) => {
+                let status = response.raw().status().as_u16();
+                let code = error_code(operation, status, response.err().code());
+                match response.err().message() {
+                    Some(text) => service(code, &settings.scrub(text)),
+                    None => service(code, &format!("status {status}")),
+                }
+            }
+            SdkError::ResponseError(response) => {
+                let status = response.raw().status().as_u16();
+                let code = error_code(operation, status, None);
+                service(code, &format!("the response of status {status} cannot be read"))
+            }
+            SdkError::DispatchFailure(_) => {
+                Self::NoResponse(format!("{operation}: no connection, or it was lost"))
+            }
+            SdkError::TimeoutError(_) => Self::no_response(operation),
+            _ => service(ErrorCode::InternalFailure, "the request could not be built"),
+        }
+    }
+
+    /// A call that had no response in time.
+    #[must_use]
+    pub fn no_response(operation: &str) -> Self {
+        Self::NoResponse(format!("{operation}: no response in time"))
+    }
+
+    /// Whether the same call may succeed later.
+    #[must_use]
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Service(failure) => failure.code.is_transient(),
+            Self::NoResponse(_) => true,
+        }
+    }
+
+    /// The failure of a request that ends with this.
+    #[must_use]
+    pub fn into_failure(self) -> Failure {
+        match self {
+            Self::Service(failure) => failure,
+            Self::NoResponse(text) => Failure::service(ErrorCode::InternalFailure, text),
+        }
+    }
+}
+
+/// The API's name for an error, from the status and the name in the response.
+///
+/// A 4xx without a name is not the service's own but a proxy's, and so transient; save that a nameless
+/// 409 to a create is looked into as a name that is taken.
+fn error_code(operation: &str, status: u16, name: Option<&str>) -> ErrorCode {
+    let name = name.unwrap_or_default();
     match (status, name) {
-        (401 | 403, _) => Code::AccessDenied,
-        // A success that cannot be read is a success to be asked for again.
-        (500.. | ..=399 | 408, _) | (_, "InternalFailureException") => Code::InternalFailure,
-        (429, _)
-        | (
-            _,
-            "ThrottlingException"
-            | "Throttling"
-            | "ThrottledException"
-            | "TooManyRequestsException"
-            | "RequestLimitExceeded",
-        ) => Code::Throttling,
-        (_, "AccessDeniedException") => Code::AccessDenied,
-        (_, "ResourceAlreadyExistsException") | (409, "") => Code::ResourceAlreadyExists,
-        (_, "ResourceNotFoundException") | (404, "") => Code::ResourceNotFound,
-        (_, "LimitExceededException") | (410, "") => Code::LimitExceeded,
-        _ => Code::InvalidRequest,
+        (401 | 403, _) => ErrorCode::AccessDenied,
+        (429, _) => ErrorCode::Throttling,
+        (409, "") if operation == "CreateMitigationAction" => ErrorCode::ResourceAlreadyExists,
+        // A success that cannot be read is a success to ask for again.
+        (500.. | ..=399 | 408, _) | (_, "") => ErrorCode::InternalFailure,
+        // It is in the SDK's list of throttling errors, and final here.
+        (_, "LimitExceededException") => ErrorCode::LimitExceeded,
+        (_, "AccessDeniedException") => ErrorCode::AccessDenied,
+        (_, "ResourceAlreadyExistsException") => ErrorCode::ResourceAlreadyExists,
+        (_, "ResourceNotFoundException") => ErrorCode::ResourceNotFound,
+        (_, name) if THROTTLING_ERRORS.contains(&name) => ErrorCode::Throttling,
+        (_, name) if TRANSIENT_ERRORS.contains(&name) || name == "InternalFailureException" => {
+            ErrorCode::InternalFailure
+        }
+        _ => ErrorCode::InvalidRequest,
     }
 }

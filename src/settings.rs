@@ -1,6 +1,6 @@
 //! Settings: environment variables, read once at start.
 //!
-//! A bad one does not end the process, as a stack would be left hanging: it is kept, and every request answered with it.
+//! A bad one does not end the process, as a stack would be left hanging: every request fails with it.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use rustls::{
     pki_types::{CertificateDer, pem::PemObject as _},
 };
 
-use crate::mitigation::{Arn, Code, Failure, Problem, Problems};
+use crate::mitigation::{Arn, ErrorCode, Failure, Problem, Problems, partition_of};
 
 /// The settings of the function. Where a variable is bad, its field is as if it were unset.
 pub struct Settings {
@@ -20,15 +20,20 @@ pub struct Settings {
     pub iot_endpoint: Option<String>,
     /// `AWS_ENDPOINT_URL_EVENTBRIDGE`, or else `AWS_ENDPOINT_URL`.
     pub eventbridge_endpoint: Option<String>,
-    /// `AWS_LAMBDA_INITIALIZATION_TYPE`: whether the start is `on-demand`, for an event that waits.
-    pub event_waits: bool,
+    /// `AWS_LAMBDA_INITIALIZATION_TYPE`: whether the init is `on-demand`, for an event that waits.
+    pub is_on_demand: bool,
+    /// `AWS_LAMBDA_FUNCTION_NAME`: the dimension of the metrics.
+    pub function_name: String,
+    /// `AWS_LAMBDA_LOG_LEVEL`: the level that passes Lambda's filter; INFO where it is not set.
+    pub log_level: &'static str,
     /// `RESULT_EVENT_BUS`: the name or the ARN of the bus for result events; `None` for no result events.
     pub result_event_bus: Option<String>,
-    /// `ROLE_PROPAGATION_SECONDS`: how long a role made moments ago may take to be known everywhere.
+    /// `ROLE_PROPAGATION_SECONDS`: how long a new role may take to be known everywhere.
     pub role_propagation: Duration,
-    /// `RESPONSE_URL_ALLOWED_HOSTS`: hosts that are answered besides CloudFormation's own, in lower case.
+    /// `RESPONSE_URL_ALLOWED_HOSTS`: hosts that a response may be sent to besides CloudFormation's own,
+    /// in lower case.
     pub response_hosts: Vec<String>,
-    /// `SSL_CERT_FILE`: the root certificates in place of the built-in ones; `None` for those.
+    /// `SSL_CERT_FILE`: root certificates that replace the built-in ones; `None` for those.
     pub roots: Option<RootCertStore>,
     secrets: Vec<String>,
     problems: Problems,
@@ -43,25 +48,27 @@ impl Settings {
 
     /// The settings in the variables that `lookup` finds by name.
     pub fn read(lookup: impl Fn(&str) -> Option<String>) -> Self {
-        let mut variables = Variables { lookup, problems: Problems::new() };
+        let mut variables = Variables { lookup, problems: Problems::default() };
         let everywhere = variables.optional("AWS_ENDPOINT_URL", ENDPOINT, endpoint);
         let iot_endpoint =
             variables.optional("AWS_ENDPOINT_URL_IOT", ENDPOINT, endpoint).or(everywhere.clone());
         let eventbridge_endpoint =
             variables.optional("AWS_ENDPOINT_URL_EVENTBRIDGE", ENDPOINT, endpoint).or(everywhere);
+        let region = variables
+            .required("AWS_REGION", "the name of a region, such as eu-west-1", region)
+            .unwrap_or_default();
         Self {
-            region: variables
-                .required("AWS_REGION", "the name of a region, such as eu-west-1", region)
-                .unwrap_or_default(),
+            function_name: variables.function_name(),
+            log_level: variables.log_level(),
             iot_endpoint,
             eventbridge_endpoint,
-            event_waits: variables
+            is_on_demand: variables
                 .value("AWS_LAMBDA_INITIALIZATION_TYPE")
                 .is_some_and(|value| value == "on-demand"),
             result_event_bus: variables.optional(
                 "RESULT_EVENT_BUS",
-                "the name or the ARN of an event bus",
-                event_bus,
+                &format!("the name of an event bus, or the ARN of one in {region}"),
+                |value| event_bus(value, &region),
             ),
             role_propagation: variables
                 .optional("ROLE_PROPAGATION_SECONDS", "a whole number of seconds", seconds)
@@ -74,20 +81,24 @@ impl Settings {
             ),
             secrets: variables.credentials(),
             problems: variables.problems,
+            region,
         }
     }
 
-    /// What is wrong with the settings, as the failure of every request.
+    /// What is wrong with the settings: the failure of every request.
     #[must_use]
     pub fn failure(&self) -> Option<Failure> {
-        let failure =
-            || Failure { code: Code::InvalidSetting, ..Failure::invalid(self.problems.clone()) };
+        let failure = || Failure {
+            code: ErrorCode::InvalidSetting,
+            ..Failure::invalid(self.problems.clone())
+        };
         (!self.problems.is_empty()).then(failure)
     }
 
-    /// `text` without the credentials that an answer of AWS may repeat, as it does where it refuses a signature.
+    /// `text` without the credentials that AWS repeats where it refuses a signature.
     #[must_use]
-    pub fn scrub(&self, text: String) -> String {
+    pub fn scrub(&self, text: &str) -> String {
+        let text = text.to_owned();
         self.secrets.iter().fold(text, |text, secret| text.replace(secret, "[credential]"))
     }
 }
@@ -108,13 +119,13 @@ impl<F: Fn(&str) -> Option<String>> Variables<F> {
     fn optional<T>(
         &mut self,
         name: &str,
-        legal: &str,
+        expected: &str,
         parse: impl Fn(&str) -> Option<T>,
     ) -> Option<T> {
         let value = self.value(name)?;
         let parsed = parse(&value);
         if parsed.is_none() {
-            self.problems.push(Problem::illegal(name, &format!("{value:?}"), legal));
+            self.problems.add(|| Problem::invalid(name, &format!("{value:?}"), expected));
         }
         parsed
     }
@@ -122,16 +133,32 @@ impl<F: Fn(&str) -> Option<String>> Variables<F> {
     fn required<T>(
         &mut self,
         name: &str,
-        legal: &str,
+        expected: &str,
         parse: impl Fn(&str) -> Option<T>,
     ) -> Option<T> {
         if self.value(name).is_none() {
-            self.problems.push(Problem::missing(name, legal));
+            self.problems.add(|| Problem::missing(name, expected));
         }
-        self.optional(name, legal, parse)
+        self.optional(name, expected, parse)
     }
 
-    /// The hosts that can be told, even where something is wrong with the list: whoever can be answered is.
+    /// The name that Lambda sets; elsewhere the provider's own.
+    fn function_name(&self) -> String {
+        let is_name =
+            |name: &String| name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b));
+        let name = self.value("AWS_LAMBDA_FUNCTION_NAME").filter(is_name);
+        name.unwrap_or_else(|| env!("CARGO_PKG_NAME").to_owned())
+    }
+
+    fn log_level(&self) -> &'static str {
+        const LEVELS: [&str; 6] = ["TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL"];
+
+        let given = self.value("AWS_LAMBDA_LOG_LEVEL").unwrap_or_default();
+        LEVELS.into_iter().find(|level| given.eq_ignore_ascii_case(level)).unwrap_or("INFO")
+    }
+
+    /// The hosts that can be read, even where something is wrong with the list: whoever can be responded
+    /// to is.
     fn hosts(&mut self) -> Vec<String> {
         const NAME: &str = "RESPONSE_URL_ALLOWED_HOSTS";
 
@@ -140,13 +167,13 @@ impl<F: Fn(&str) -> Option<String>> Variables<F> {
         };
         let value = self.value(NAME).unwrap_or_default();
         let mut hosts = Vec::new();
-        let mut is_legal = true;
+        let mut is_valid = true;
         for given in value.split(',').map(str::trim).filter(|given| !given.is_empty()) {
             let host = given.trim_matches(['[', ']']).to_ascii_lowercase();
             if is_name(&host) || host.parse::<std::net::Ipv6Addr>().is_ok() {
                 hosts.push(host);
             } else {
-                is_legal = false;
+                is_valid = false;
                 hosts.extend(
                     host.split_once(':')
                         .map(|(name, _port)| name.to_owned())
@@ -154,14 +181,15 @@ impl<F: Fn(&str) -> Option<String>> Variables<F> {
                 );
             }
         }
-        if !is_legal {
-            let words = "host names without scheme, port or path, between commas";
-            self.problems.push(Problem::illegal(NAME, &format!("{value:?}"), words));
+        if !is_valid {
+            let words = "host names without scheme, port or path, separated by commas";
+            self.problems.add(|| Problem::invalid(NAME, &format!("{value:?}"), words));
         }
         hosts
     }
 
-    /// What may never be printed. Something shorter than any credential is a local run's, and would blot out words.
+    /// What may never be printed. What is shorter than any credential belongs to a local run, and would
+    /// blot out words.
     fn credentials(&mut self) -> Vec<String> {
         let names = [
             ("AWS_ACCESS_KEY_ID", true),
@@ -172,13 +200,11 @@ impl<F: Fn(&str) -> Option<String>> Variables<F> {
             let value = self.value(name);
             let is_legal = |value: &String| value.bytes().all(|b| b.is_ascii_graphic());
             if is_needed && value.is_none() {
-                self.problems
-                    .push(Problem::missing(name, "the function's credential, which Lambda sets"));
+                let expected = "the function's credential, which Lambda sets";
+                self.problems.add(|| Problem::missing(name, expected));
             } else if !value.as_ref().is_none_or(is_legal) {
-                self.problems.push(Problem::other(
-                    name,
-                    "is no credential (its value is not shown), legal are visible ASCII characters",
-                ));
+                let words = "invalid value (not shown): expected visible ASCII characters";
+                self.problems.add(|| Problem::other(name, words));
             }
             value
         });
@@ -200,10 +226,14 @@ fn region(value: &str) -> Option<String> {
 }
 
 /// As the API's [`EventBusName`](https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutEventsRequestEntry.html).
-fn event_bus(value: &str) -> Option<String> {
+fn event_bus(value: &str, region: &str) -> Option<String> {
     let name = match Arn::parse(value) {
-        Some(arn) if arn.service == "events" => arn.resource.strip_prefix("event-bus/")?,
-        Some(_) => return None,
+        Some(arn) => {
+            let is_here = arn.service == "events"
+                && arn.region == region
+                && arn.partition == partition_of(region);
+            arn.resource.strip_prefix("event-bus/").filter(|_| is_here)?
+        }
         None => value,
     };
     let is_legal =

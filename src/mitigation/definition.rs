@@ -1,13 +1,13 @@
-//! What an action does: the role it takes on, and one of six kinds of parameters.
+//! What an action does: the role that it assumes, and the parameters of one kind.
 
 use serde::Serialize;
 
-use super::{Text, has_length};
+use super::{Arn, Kind, Parse, has_length};
 
-/// What an action does when Device Defender applies it: all of it but its name and its tags.
+/// What an action does when Device Defender applies it: everything but its name and its tags.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Definition {
-    /// The role that the action takes on.
+    /// The role that the action assumes.
     pub role_arn: RoleArn,
     /// What it does.
     pub params: Params,
@@ -17,21 +17,21 @@ pub struct Definition {
 /// exactly one kind of change. Serialises as the API writes it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub enum Params {
-    /// Moves the things to groups, typically for quarantine.
+    /// Moves things to thing groups, typically for quarantine.
     #[serde(rename = "addThingsToThingGroupParams", rename_all = "camelCase")]
     AddThingsToThingGroup {
         /// The groups.
         thing_group_names: ThingGroupNames,
-        /// Whether things are taken out of dynamic groups that have reached their limit; absent is false.
+        /// Whether things leave dynamic groups that have reached their limit; absent is false.
         #[serde(skip_serializing_if = "Flag::is_absent")]
         override_dynamic_groups: Flag,
     },
-    /// Switches AWS IoT logging on.
+    /// Turns AWS IoT logging on.
     #[serde(rename = "enableIoTLoggingParams", rename_all = "camelCase")]
     EnableIoTLogging {
         /// How much is logged.
         log_level: LogLevel,
-        /// The role that logging takes on.
+        /// The role that logging assumes.
         role_arn_for_logging: RoleArn,
     },
     /// Publishes the finding to a topic.
@@ -40,7 +40,7 @@ pub enum Params {
         /// The topic.
         topic_arn: TopicArn,
     },
-    /// Puts a blank policy in place of the one that was found.
+    /// Replaces the policy by a blank one.
     #[serde(rename = "replaceDefaultPolicyVersionParams", rename_all = "camelCase")]
     ReplaceDefaultPolicyVersion {
         /// What the new version is made from.
@@ -61,21 +61,22 @@ pub enum Params {
 }
 
 impl Params {
-    /// The API's [`actionType`](https://docs.aws.amazon.com/iot/latest/apireference/API_DescribeMitigationAction.html).
+    /// The kind of these parameters.
     #[must_use]
-    pub fn action_type(&self) -> &'static str {
+    pub fn kind(&self) -> Kind {
         match self {
-            Self::AddThingsToThingGroup { .. } => "ADD_THINGS_TO_THING_GROUP",
-            Self::EnableIoTLogging { .. } => "ENABLE_IOT_LOGGING",
-            Self::PublishFindingToSns { .. } => "PUBLISH_FINDING_TO_SNS",
-            Self::ReplaceDefaultPolicyVersion { .. } => "REPLACE_DEFAULT_POLICY_VERSION",
-            Self::UpdateCaCertificate { .. } => "UPDATE_CA_CERTIFICATE",
-            Self::UpdateDeviceCertificate { .. } => "UPDATE_DEVICE_CERTIFICATE",
+            Self::AddThingsToThingGroup { .. } => Kind::AddThingsToThingGroup,
+            Self::EnableIoTLogging { .. } => Kind::EnableIoTLogging,
+            Self::PublishFindingToSns { .. } => Kind::PublishFindingToSns,
+            Self::ReplaceDefaultPolicyVersion { .. } => Kind::ReplaceDefaultPolicyVersion,
+            Self::UpdateCaCertificate { .. } => Kind::UpdateCaCertificate,
+            Self::UpdateDeviceCertificate { .. } => Kind::UpdateDeviceCertificate,
         }
     }
 }
 
-/// A boolean that may be absent, which means false: the two are equal, and only what was given is sent.
+/// A boolean that may be absent, which means false. The two are equal, and only what was given is
+/// sent.
 #[derive(Clone, Copy, Debug, Default, Serialize)]
 #[serde(transparent)]
 pub struct Flag(pub Option<bool>);
@@ -101,13 +102,16 @@ impl Eq for Flag {}
 pub struct ThingGroupNames(Vec<ThingGroupName>);
 
 impl ThingGroupNames {
-    /// What is legal, as [`Text::LEGAL`].
-    pub const LEGAL: &'static str = "a list of 1 to 10 names";
+    /// The most names that a list may have.
+    pub const MAX: usize = 10;
+
+    /// What is expected, as [`Parse::EXPECTED`].
+    pub const EXPECTED: &'static str = "a list of 1 to 10 names";
 
     /// The list, or `None` where it is empty or longer than ten.
     #[must_use]
     pub fn new(names: Vec<ThingGroupName>) -> Option<Self> {
-        (1..=10).contains(&names.len()).then_some(Self(names))
+        (1..=Self::MAX).contains(&names.len()).then_some(Self(names))
     }
 
     /// The list that the service holds, whatever its length.
@@ -135,9 +139,10 @@ impl PartialEq for ThingGroupNames {
 
 impl Eq for ThingGroupNames {}
 
-/// Declares a type of text with a rule. `found` takes what the service holds, which may be older than the rule.
+/// Declares a type of text with a rule. `found` takes what the service holds, which may be older than
+/// the rule.
 macro_rules! text {
-    ($(#[$doc:meta])* $name:ident, $legal:literal, $rule:expr) => {
+    ($(#[$doc:meta])* $name:ident, $expected:literal, $rule:expr) => {
         $(#[$doc])*
         #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
         #[serde(transparent)]
@@ -157,8 +162,8 @@ macro_rules! text {
             }
         }
 
-        impl Text for $name {
-            const LEGAL: &'static str = $legal;
+        impl Parse for $name {
+            const EXPECTED: &'static str = $expected;
 
             fn parse(text: &str) -> Option<Self> {
                 let rule: fn(&str) -> bool = $rule;
@@ -169,17 +174,27 @@ macro_rules! text {
 }
 
 text!(
-    /// The ARN of an IAM role: 20 to 2048 characters; the API sets no pattern.
-    RoleArn, "20 to 2048 characters", |text| has_length(text, 20, 2048)
+    /// The ARN of an IAM role: `arn:<partition>:iam::<12 digits>:role/…`, 20 to 2048 characters.
+    RoleArn, "the ARN of an IAM role, arn:<partition>:iam::<12 digits>:role/<name>, of 20 to 2048 \
+              characters",
+    |text| has_length(text, 20, 2048) && is_arn(text, |arn| {
+        arn.service == "iam" && arn.region.is_empty() && is_path(arn.resource, "role/")
+    })
 );
 text!(
-    /// The ARN of an SNS topic: at most 350 characters; the API sets no pattern.
-    TopicArn, "1 to 350 characters", |text| has_length(text, 1, 350)
+    /// The ARN of an SNS topic: `arn:<partition>:sns:<region>:<12 digits>:<name>`, at most 350
+    /// characters.
+    TopicArn, "the ARN of an SNS topic, arn:<partition>:sns:<region>:<12 digits>:<name>, of at most \
+               350 characters",
+    |text| has_length(text, 1, 350) && is_arn(text, |arn| {
+        arn.service == "sns" && is_word(arn.region) && is_word(arn.resource)
+    })
 );
 text!(
     /// The name of a thing group: 1 to 128 characters of `[a-zA-Z0-9:_-]`.
     ThingGroupName, "1 to 128 characters of [a-zA-Z0-9:_-]",
-    |text| has_length(text, 1, 128) && text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, ':' | '_' | '-'))
+    |text| has_length(text, 1, 128)
+        && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b':' | b'_' | b'-'))
 );
 text!(
     /// How much AWS IoT logs. `DISABLED` is in the API's enum, and the service refuses it.
@@ -194,3 +209,20 @@ text!(
     /// What the new version of a policy is made from.
     PolicyTemplate, "BLANK_POLICY", |text| text == "BLANK_POLICY"
 );
+
+fn is_arn(text: &str, rule: impl FnOnce(Arn<'_>) -> bool) -> bool {
+    Arn::parse(text).is_some_and(|arn| arn.has_aws_partition() && arn.has_account() && rule(arn))
+}
+
+/// Whether `text` is `prefix` and visible ASCII characters that end in a name.
+fn is_path(text: &str, prefix: &str) -> bool {
+    text.strip_prefix(prefix).is_some_and(|path| {
+        !path.is_empty() && !path.ends_with('/') && path.bytes().all(|b| b.is_ascii_graphic())
+    })
+}
+
+/// Whether `text` is letters, digits and `-_.`, as regions and the names of topics are.
+fn is_word(text: &str) -> bool {
+    let is_legal = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.');
+    !text.is_empty() && text.bytes().all(is_legal)
+}

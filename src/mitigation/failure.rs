@@ -2,108 +2,147 @@
 
 use std::fmt;
 
-use super::{Problem, Problems};
+use super::{ActionName, Problems, problem};
 
-/// The name of an error: the API's own where it has one. What callers catch by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Code {
-    /// The request breaks a rule, or would change what its owner does not own.
-    InvalidRequest,
-    /// A create met another's action.
-    ResourceAlreadyExists,
-    /// There is no such action.
-    ResourceNotFound,
-    /// The account holds as many actions as it may; waiting does not help.
-    LimitExceeded,
-    /// Any 401 or 403.
-    AccessDenied,
-    /// Still throttled when the time ran out.
-    Throttling,
-    /// A 5xx, a lost connection, a time-out.
-    InternalFailure,
-    /// The function's own settings are wrong, so that no request is worked.
-    InvalidSetting,
+words! {
+    /// The name of an error: the API's own where it has one. Callers branch on it.
+    pub enum ErrorCode {
+        /// The request breaks a rule, or would change what its trigger does not own.
+        InvalidRequest = "InvalidRequestException",
+        /// A create met an action that is not its own.
+        ResourceAlreadyExists = "ResourceAlreadyExistsException",
+        /// There is no such action.
+        ResourceNotFound = "ResourceNotFoundException",
+        /// The account has as many actions as it may have.
+        LimitExceeded = "LimitExceededException",
+        /// Any 401 or 403.
+        AccessDenied = "AccessDeniedException",
+        /// Still throttled when the time ran out.
+        Throttling = "ThrottlingException",
+        /// A 5xx, a lost connection, a time-out.
+        InternalFailure = "InternalFailureException",
+        /// The function's own settings are wrong, so no request is executed.
+        InvalidSetting = "InvalidSetting",
+    }
 }
 
-impl Code {
-    /// The name, as the API writes it.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::InvalidRequest => "InvalidRequestException",
-            Self::ResourceAlreadyExists => "ResourceAlreadyExistsException",
-            Self::ResourceNotFound => "ResourceNotFoundException",
-            Self::LimitExceeded => "LimitExceededException",
-            Self::AccessDenied => "AccessDeniedException",
-            Self::Throttling => "ThrottlingException",
-            Self::InternalFailure => "InternalFailureException",
-            Self::InvalidSetting => "InvalidSetting",
-        }
-    }
-
+impl ErrorCode {
     /// Whether the same request may succeed later, without anybody changing anything.
     #[must_use]
-    pub fn is_retryable(self) -> bool {
-        matches!(self, Self::Throttling | Self::InternalFailure)
+    pub fn is_transient(self) -> bool {
+        match self {
+            Self::Throttling | Self::InternalFailure => true,
+            Self::InvalidRequest
+            | Self::ResourceAlreadyExists
+            | Self::ResourceNotFound
+            | Self::LimitExceeded
+            | Self::AccessDenied
+            | Self::InvalidSetting => false,
+        }
     }
 }
 
-/// A request that failed: by which error, and what there is to say of it.
+/// A request that failed: by which error, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {
     /// The error.
-    pub code: Code,
-    /// What was wrong and what would be right.
+    pub code: ErrorCode,
+    /// What was wrong and what is expected.
     pub detail: Detail,
 }
 
 /// What there is to say of a failure.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Detail {
-    /// All that is wrong with the request.
+    /// All problems of the request.
     Problems(Problems),
-    /// A sentence.
-    Text(String),
+    /// What AWS IoT said, or that it said nothing.
+    Service(String),
+    /// Why the provider itself refused.
+    Refusal(String),
+    /// A create met an action that is not its own.
+    NameConflict(NameConflict),
+}
+
+/// The facts of a name conflict, which each trigger words with its own names of properties.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NameConflict {
+    /// The name that is taken.
+    pub name: ActionName,
+    /// The ARN of the action that has it.
+    pub arn: String,
+    /// The value of its owner tag, if it has one.
+    pub owner: Option<String>,
+    /// What the caller can do.
+    pub remedy: Remedy,
+}
+
+/// The way out of a name conflict.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Remedy {
+    /// Choose another policy for conflicts.
+    AdoptOrOverwrite,
+    /// The action differs, so that it cannot be adopted: make it the same, or overwrite it.
+    MatchOrOverwrite,
+    /// It is another stack's: that stack has to delete it; where the stack is gone, remove the tag.
+    DeleteThere,
 }
 
 impl Failure {
-    /// A failure that one sentence says.
+    /// What AWS IoT answered.
     #[must_use]
-    pub fn new(code: Code, text: impl Into<String>) -> Self {
-        Self { code, detail: Detail::Text(text.into()) }
+    pub fn service(code: ErrorCode, text: impl Into<String>) -> Self {
+        Self { code, detail: Detail::Service(text.into()) }
+    }
+
+    /// What the provider itself refuses.
+    #[must_use]
+    pub fn refusal(code: ErrorCode, text: impl Into<String>) -> Self {
+        Self { code, detail: Detail::Refusal(text.into()) }
     }
 
     /// A request with `problems`.
     #[must_use]
     pub fn invalid(problems: Problems) -> Self {
-        Self { code: Code::InvalidRequest, detail: Detail::Problems(problems) }
+        Self { code: ErrorCode::InvalidRequest, detail: Detail::Problems(problems) }
     }
 
-    /// The same failure, with one thing more to say of it.
+    /// A create that met an action that is not its own.
     #[must_use]
-    pub fn because(self, more: &str) -> Self {
-        Self {
-            code: self.code,
-            detail: Detail::Text(format!("{} ({more})", self.message(usize::MAX))),
-        }
+    pub fn name_conflict(conflict: NameConflict) -> Self {
+        Self { code: ErrorCode::ResourceAlreadyExists, detail: Detail::NameConflict(conflict) }
     }
 
-    /// What to say in at most `most` bytes of a JSON string: of several problems as many as fit, then "and N more"; of a
-    /// sentence its beginning, cut between characters.
+    /// The same failure with `more` to say.
     #[must_use]
-    pub fn message(&self, most: usize) -> String {
+    pub fn with_context(self, more: &str) -> Self {
+        let text = format!("{} ({more})", self.message(usize::MAX));
+        let detail = match self.detail {
+            Detail::Service(_) => Detail::Service(text),
+            Detail::Problems(_) | Detail::Refusal(_) | Detail::NameConflict(_) => {
+                Detail::Refusal(text)
+            }
+        };
+        Self { code: self.code, detail }
+    }
+
+    /// The message in at most `room` bytes of a JSON string: of several problems as many as fit,
+    /// then "and N more"; of a sentence its beginning, cut between characters.
+    #[must_use]
+    pub fn message(&self, room: usize) -> String {
         match &self.detail {
-            Detail::Text(text) => beginning(text, most),
-            Detail::Problems(problems) => listed(problems, most),
+            Detail::Service(text) | Detail::Refusal(text) => cut(text, room),
+            Detail::Problems(problems) => problem::list(problems, room),
+            Detail::NameConflict(conflict) => cut(&conflict.to_string(), room),
         }
     }
 
-    /// The code, and the message behind it, in at most `most` bytes of a JSON string.
+    /// The code and the message in at most `room` bytes of a JSON string.
     #[must_use]
-    pub fn reason(&self, most: usize) -> String {
+    pub fn reason(&self, room: usize) -> String {
         let code = self.code.as_str();
-        let message = self.message(most.saturating_sub(code.len() + 2));
-        beginning(&format!("{code}: {message}"), most)
+        let message = self.message(room.saturating_sub(code.len() + 2));
+        cut(&format!("{code}: {message}"), room)
     }
 }
 
@@ -113,8 +152,25 @@ impl fmt::Display for Failure {
     }
 }
 
+impl std::error::Error for Failure {}
+
+impl fmt::Display for NameConflict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { name, arn, owner, remedy: _ } = self;
+        write!(f, "the name {name} is taken by {arn}, {}", owned_by(owner.as_deref()))
+    }
+}
+
+/// Who an owner tag names, in words.
+pub(crate) fn owned_by(tag: Option<&str>) -> String {
+    match tag {
+        Some(tag) => format!("owned by \"{tag}\""),
+        None => "which has no owner tag of this provider".to_owned(),
+    }
+}
+
 /// The bytes that `text` takes inside a JSON string.
-fn json_len(text: &str) -> usize {
+pub(super) fn json_len(text: &str) -> usize {
     text.chars().map(json_char_len).sum()
 }
 
@@ -126,47 +182,22 @@ fn json_char_len(c: char) -> usize {
     }
 }
 
-/// As much of `text` as takes at most `most` bytes of a JSON string, with an ellipsis where some of it does not fit.
+/// As much of `text` as takes at most `room` bytes of a JSON string, with an ellipsis where some of
+/// it does not fit.
 #[must_use]
-pub fn beginning(text: &str, most: usize) -> String {
-    if json_len(text) <= most {
+pub fn cut(text: &str, room: usize) -> String {
+    if text.len() <= room && json_len(text) <= room {
         return text.to_owned();
     }
-    let mut room = most.saturating_sub('…'.len_utf8());
-    let fits = |c: &char| {
-        let left = room.checked_sub(json_char_len(*c));
-        room = left.unwrap_or_default();
-        left.is_some()
+    let mut left = room.saturating_sub('…'.len_utf8());
+    let mut fits = |c: &char| {
+        let rest = left.checked_sub(json_char_len(*c));
+        left = rest.unwrap_or_default();
+        rest.is_some()
     };
-    let mut cut: String = text.chars().take_while(fits).collect();
-    if most >= '…'.len_utf8() {
+    let mut cut: String = text.chars().take_while(|c| fits(c)).collect();
+    if room >= '…'.len_utf8() {
         cut.push('…');
     }
     cut
-}
-
-/// As many of `problems` as fit, and how many do not.
-fn listed(problems: &[Problem], most: usize) -> String {
-    /// What "; and N more" takes at most, N being any number of problems that an event can hold.
-    const MORE: usize = 24;
-
-    let mut list = match problems {
-        [only] => return beginning(only.as_str(), most),
-        several => format!("{} problems: ", several.len()),
-    };
-    let mut room = most.saturating_sub(list.len());
-    for (told, problem) in problems.iter().enumerate() {
-        let separator = if told == 0 { "" } else { "; " };
-        let length = separator.len() + json_len(problem.as_str());
-        let left = problems.len() - told;
-        if length + if left == 1 { 0 } else { MORE } > room {
-            let more = format!("{separator}and {left} more");
-            list.push_str(&more);
-            return beginning(&list, most);
-        }
-        room -= length;
-        list.push_str(separator);
-        list.push_str(problem.as_str());
-    }
-    list
 }

@@ -2,28 +2,40 @@
 
 use super::{ActionName, Params, RoleArn, Tags};
 
-/// What came of a request that did not fail.
+/// A request that did not fail.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Outcome {
+pub struct Success {
     /// What was done.
-    pub verdict: Verdict,
+    pub outcome: Outcome,
     /// The action as it is now, or was when it was deleted; `None` where there is none.
     pub action: Option<Action>,
-    /// What a person should know although nothing failed, such as why a delete deleted nothing.
+    /// What deserves attention, such as why a delete deleted nothing.
     pub notice: Option<String>,
 }
 
-impl Outcome {
-    /// An outcome with an action and nothing to notice.
+impl Success {
+    /// An outcome with an action and no notice.
     #[must_use]
-    pub fn of(verdict: Verdict, action: Action) -> Self {
-        Self { verdict, action: Some(action), notice: None }
+    pub fn new(outcome: Outcome, action: Action) -> Self {
+        Self { outcome, action: Some(action), notice: None }
+    }
+
+    /// There was nothing to delete; `notice` says why.
+    #[must_use]
+    pub fn absent(notice: impl Into<String>) -> Self {
+        Self { outcome: Outcome::Absent, action: None, notice: Some(notice.into()) }
+    }
+
+    /// The same with a notice.
+    #[must_use]
+    pub fn with_notice(self, notice: impl Into<String>) -> Self {
+        Self { notice: Some(notice.into()), ..self }
     }
 }
 
-/// What was done.
+/// What was done. When adding one, add its word to the schema of results.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Verdict {
+pub enum Outcome {
     /// The action was made, now or by an earlier delivery of the same request.
     Created,
     /// An identical action that was there is taken as it is.
@@ -34,14 +46,16 @@ pub enum Verdict {
     Deleted,
     /// There was nothing to delete.
     Absent,
-    /// There was an action, and it stays: it is another's, or was only adopted.
-    Left,
+    /// The action had been adopted: it lost the owner tag and stays.
+    Released,
+    /// The action had been this resource's, and its owner tag is gone or another's: it stays.
+    Skipped,
     /// The action was read.
-    Described(Box<Described>),
+    Described(Box<Description>),
 }
 
-impl Verdict {
-    /// The word for it.
+impl Outcome {
+    /// The word for it in results and logs.
     #[must_use]
     pub fn as_str(&self) -> &'static str {
         match self {
@@ -50,13 +64,14 @@ impl Verdict {
             Self::Updated => "UPDATED",
             Self::Deleted => "DELETED",
             Self::Absent => "ABSENT",
-            Self::Left => "LEFT",
+            Self::Released => "RELEASED",
+            Self::Skipped => "SKIPPED",
             Self::Described(_) => "DESCRIBED",
         }
     }
 }
 
-/// What tells an action from others.
+/// What identifies an action.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Action {
     /// Its name.
@@ -66,29 +81,20 @@ pub struct Action {
     /// The id that the service gave it; `None` where it was not asked for.
     pub id: Option<String>,
     /// The API's `actionType`; `None` where it was not asked for.
-    pub kind: Option<String>,
+    pub action_type: Option<String>,
 }
 
 /// All that the service says of an action.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Described {
-    /// The role it takes on.
+pub struct Description {
+    /// The role that it assumes.
     pub role_arn: Option<RoleArn>,
     /// What it does; `None` for a kind that came after this version.
     pub params: Option<Params>,
-    /// Its tags, the owner's included.
+    /// Its tags, the provider's own included.
     pub tags: Tags,
-    /// When it was made.
-    pub created: Option<Moment>,
-    /// When it was last changed.
-    pub modified: Option<Moment>,
-}
-
-/// A moment of the service's clock.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Moment {
-    /// Milliseconds since 1970, as exactly as the service tells.
-    pub milliseconds: i64,
-    /// RFC 3339 in UTC.
-    pub text: String,
+    /// When it was made: RFC 3339 in UTC.
+    pub created: Option<String>,
+    /// When it was last changed: RFC 3339 in UTC.
+    pub modified: Option<String>,
 }

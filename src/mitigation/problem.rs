@@ -1,6 +1,8 @@
-//! What is wrong with a request: all of it, each with its path, the value, and what would be right.
+//! What is wrong with a request: each problem with its path, the value, and what is expected.
 
-/// One thing that is wrong.
+use super::cut;
+
+/// One problem, as a sentence without a full stop.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem(String);
 
@@ -8,54 +10,153 @@ impl Problem {
     /// The longest text of a caller's that a problem repeats, in characters.
     const SHOWN: usize = 80;
 
-    /// `value`, written as JSON, breaks the rule at `path`: `legal` is what the rule takes.
+    /// `value`, as written in JSON, breaks the rule at `path`.
     #[must_use]
-    pub fn illegal(path: &str, value: &str, legal: &str) -> Self {
-        Self(format!("{}: {} is not legal, legal is {legal}", shown(path), shown(value)))
+    pub fn invalid(path: &str, value: &str, expected: &str) -> Self {
+        Self(format!("{}: invalid value {}: expected {expected}", shown(path), shown(value)))
     }
 
-    /// Nothing is given at `path`; `legal` is what is called for.
+    /// Nothing is given at `path`.
     #[must_use]
-    pub fn missing(path: &str, legal: &str) -> Self {
-        Self(format!("{}: missing, needed is {legal}", shown(path)))
+    pub fn missing(path: &str, expected: &str) -> Self {
+        Self(format!("{}: missing: expected {expected}", shown(path)))
     }
 
-    /// `path` ends in a name, with the value `value`, that is none of `known`.
+    /// `name`, at the end of `path`, is none of `known`. Its value is not repeated: it may be a
+    /// secret under a misspelt name.
     #[must_use]
-    pub fn unknown(path: &str, name: &str, value: &str, known: &[String]) -> Self {
-        let nearest = nearest(name, known)
-            .map_or(String::new(), |nearest| format!(", the nearest known one is {nearest}"));
-        Self(format!("{}: unknown property (value {}){nearest}", shown(path), shown(value)))
+    pub fn unknown(path: &str, name: &str, known: &[String]) -> Self {
+        let hint = match nearest(name, known) {
+            Some(near) => format!("did you mean {near}?"),
+            None => format!("expected one of {}", known.join(", ")),
+        };
+        Self(format!("{}: unknown property: {hint}", shown(path)))
     }
 
     /// What is wrong at `path`, in words.
     #[must_use]
-    pub fn other(path: &str, fault: &str) -> Self {
-        Self(format!("{}: {fault}", shown(path)))
+    pub fn other(path: &str, words: &str) -> Self {
+        Self(format!("{}: {words}", shown(path)))
     }
 
-    /// The problem as a sentence without a full stop.
+    /// The problem as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
-/// Problems in the order in which they were met.
-pub type Problems = Vec<Problem>;
-
-/// The member of `known` that shares the most with `name`, letters of another case aside.
-fn nearest<'a>(name: &str, known: &'a [String]) -> Option<&'a str> {
-    let name: String = name.chars().take(Problem::SHOWN).collect::<String>().to_lowercase();
-    let likeness =
-        |known: &String| strsim::normalized_damerau_levenshtein(&name, &known.to_lowercase());
-    known.iter().max_by(|a, b| likeness(a).total_cmp(&likeness(b))).map(String::as_str)
+/// The problems of a request: all are counted, the first ones kept, so that what a broken request
+/// costs does not grow with the number of its problems.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Problems {
+    kept: Vec<Problem>,
+    kept_bytes: usize,
+    count: usize,
 }
 
-/// The beginning of a text that the caller gave, so that a long one leaves room for what else is to be said.
-fn shown(text: &str) -> String {
-    match text.char_indices().nth(Problem::SHOWN) {
-        None => text.to_owned(),
-        Some((cut, _)) => format!("{}…", text.get(..cut).unwrap_or_default()),
+impl Problems {
+    /// Bytes of problems that are kept: no message has room for more.
+    const KEPT_BYTES: usize = 4096;
+
+    /// Adds the problem that `problem` makes, which is called only where it is kept.
+    pub fn add(&mut self, problem: impl FnOnce() -> Problem) {
+        self.count = self.count.saturating_add(1);
+        if self.kept_bytes < Self::KEPT_BYTES {
+            let problem = problem();
+            self.kept_bytes += problem.as_str().len();
+            self.kept.push(problem);
+        }
     }
+
+    /// Adds those of `other`.
+    pub fn extend(&mut self, other: Self) {
+        let lost = other.count - other.kept.len();
+        for problem in other.kept {
+            self.add(|| problem);
+        }
+        self.count = self.count.saturating_add(lost);
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.count
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    /// The first ones, in the order in which they were found.
+    #[must_use]
+    pub fn kept(&self) -> &[Problem] {
+        &self.kept
+    }
+}
+
+impl From<Problem> for Problems {
+    fn from(problem: Problem) -> Self {
+        let mut problems = Self::default();
+        problems.add(|| problem);
+        problems
+    }
+}
+
+/// The member of `known` that `name` is likely to mean: at most a third of its letters differ, case
+/// aside.
+fn nearest<'a>(name: &str, known: &'a [String]) -> Option<&'a str> {
+    let name: String = name.chars().take(Problem::SHOWN).collect::<String>().to_lowercase();
+    let distance = |known: &str| strsim::damerau_levenshtein(&name, &known.to_lowercase());
+    let (nearest, distance) =
+        known.iter().map(|known| (known, distance(known))).min_by_key(|(_, distance)| *distance)?;
+    (distance * 3 <= nearest.chars().count()).then_some(nearest)
+}
+
+/// The beginning of a text that the caller gave, on one line.
+fn shown(text: &str) -> String {
+    let end = text.char_indices().nth(Problem::SHOWN).map(|(end, _)| end);
+    let shown = text.get(..end.unwrap_or(text.len())).unwrap_or_default();
+    let mut shown: String = shown.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    if end.is_some() {
+        shown.push('…');
+    }
+    shown
+}
+
+/// As many of `problems` as fit `room` bytes of a JSON string, then "and N more".
+pub(super) fn list(problems: &Problems, room: usize) -> String {
+    /// What "; and N more" takes at most.
+    const MORE: usize = 32;
+
+    let mut list = match (problems.kept(), problems.len()) {
+        ([only], 1) => return cut(only.as_str(), room),
+        (_, count) => format!("{count} problems: "),
+    };
+    let mut left = room.saturating_sub(list.len());
+    for (index, problem) in problems.kept().iter().enumerate() {
+        let separator = if index == 0 { "" } else { "; " };
+        let length = separator.len() + super::failure::json_len(problem.as_str());
+        let is_last = index + 1 == problems.len();
+        if length + if is_last { 0 } else { MORE } > left {
+            return and_more(list, separator, problems.len() - index, room);
+        }
+        left -= length;
+        list.push_str(separator);
+        list.push_str(problem.as_str());
+    }
+    match problems.len() - problems.kept().len() {
+        0 => list,
+        more => and_more(list, "; ", more, room),
+    }
+}
+
+fn and_more(mut list: String, separator: &str, more: usize, room: usize) -> String {
+    list.push_str(separator);
+    list.push_str("and ");
+    list.push_str(&more.to_string());
+    list.push_str(" more");
+    cut(&list, room)
 }

@@ -1,47 +1,61 @@
-//! Tags: their rules, and how the tags of an action become the desired ones without touching anybody else's.
+//! Tags: their rules, and how the tags of an action become the desired ones without touching anybody
+//! else's.
 
 use std::collections::BTreeMap;
 
 use serde::ser::{Serialize, SerializeSeq, Serializer};
 use unicode_general_category::{GeneralCategory, get_general_category};
 
-use super::{OWNER_TAG, has_length};
+use super::{RequestTag, has_length};
+
+/// The key of the tag that says who owns an action.
+pub const OWNER_TAG: &str = "mitigation-action-provider:owner";
+
+/// The key of the tag that says which request made an action or last took it over.
+pub const REQUEST_TAG: &str = "mitigation-action-provider:request";
 
 /// What the keys of the provider's own tags begin with; refused from users at every trigger.
-pub const RESERVED_PREFIX: &str = "mitigation-action-provider:";
+const RESERVED_PREFIX: &str = "mitigation-action-provider:";
 
-/// Tags by key. A value may be anything that the service holds; what users give is checked where it is read, with
-/// [`Tags::key_fault`] and [`Tags::value_fault`]. Serialises as the API writes it: `[{"Key": …, "Value": …}]`.
+/// Tags by key. A value may be anything that the service holds; what users give is checked where it
+/// is read, with [`Tags::expected_key`] and [`Tags::expected_value`]. Serialises as the API writes
+/// it: `[{"Key": …, "Value": …}]`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tags(BTreeMap<String, String>);
 
 impl Tags {
-    /// How many tags a user may give: the service's fifty, less the owner's.
-    pub const MOST: usize = 49;
+    /// Tags that an action can have.
+    pub const MAX: usize = 50;
 
-    /// What makes `key` illegal, as what would be legal; `None` where nothing does.
+    /// Tags that a user may give: two are the provider's own.
+    pub const MAX_GIVEN: usize = 48;
+
+    /// What is expected of a key where `key` breaks the rules, `None` where it keeps them.
     ///
-    /// 1 to 128 characters of `[\p{L}\p{Z}\p{N}_.:/=+\-@]`, and of no prefix that is somebody else's.
+    /// 1 to 128 characters of `[\p{L}\p{Z}\p{N}_.:/=+\-@]`, and no prefix that is somebody else's.
     #[must_use]
-    pub fn key_fault(key: &str) -> Option<&'static str> {
-        const AWS: &str = "aws:";
-
+    pub fn expected_key(key: &str) -> Option<&'static str> {
+        let begins_with = |prefix: &str| {
+            let start = key.trim_start().get(..prefix.len());
+            start.is_some_and(|start| start.eq_ignore_ascii_case(prefix))
+        };
         if !has_length(key, 1, 128) || !key.chars().all(is_legal_in_key) {
             Some("1 to 128 letters, digits, spaces and _.:/=+-@")
-        } else if key.get(..AWS.len()).is_some_and(|start| start.eq_ignore_ascii_case(AWS)) {
+        } else if begins_with("aws:") {
             Some("a key that does not begin with aws:, which AWS reserves")
-        } else if key.starts_with(RESERVED_PREFIX) {
+        } else if begins_with(RESERVED_PREFIX) {
             Some(
-                "a key that does not begin with mitigation-action-provider:, which the provider reserves",
+                "a key that does not begin with mitigation-action-provider:, which the provider \
+                 reserves",
             )
         } else {
             None
         }
     }
 
-    /// What makes `value` illegal, as [`Tags::key_fault`]: it has at most 256 characters, and may be empty.
+    /// What is expected of a value where `value` breaks the rule: at most 256 characters.
     #[must_use]
-    pub fn value_fault(value: &str) -> Option<&'static str> {
+    pub fn expected_value(value: &str) -> Option<&'static str> {
         (!has_length(value, 0, 256)).then_some("at most 256 characters")
     }
 
@@ -50,18 +64,29 @@ impl Tags {
         self.0.insert(key.into(), value.into()).is_none()
     }
 
-    /// These tags, and the owner's.
+    /// These tags and one more.
     #[must_use]
-    pub fn owned_by(&self, owner: &str) -> Self {
-        let mut tags = self.clone();
-        tags.set(OWNER_TAG, owner);
-        tags
+    pub fn with(mut self, key: &str, value: impl Into<String>) -> Self {
+        self.set(key, value);
+        self
     }
 
-    /// The value of the owner's tag, if any.
+    /// Whether there is a tag with that key.
+    #[must_use]
+    pub fn contains(&self, key: &str) -> bool {
+        self.0.contains_key(key)
+    }
+
+    /// The value of the owner tag, if any.
     #[must_use]
     pub fn owner(&self) -> Option<&str> {
         self.0.get(OWNER_TAG).map(String::as_str)
+    }
+
+    /// The request tag, if there is one that the provider wrote.
+    #[must_use]
+    pub fn request(&self) -> Option<RequestTag> {
+        RequestTag::parse(self.0.get(REQUEST_TAG)?)
     }
 
     /// Keys and values, by key.
@@ -81,22 +106,25 @@ impl Tags {
         self.0.is_empty()
     }
 
-    /// What leads from these tags, which the action has, to `desired`: of the keys in `forgotten` (which an earlier
-    /// request gave) those that are there and no longer desired go; what is missing or differs is set; the rest stays.
+    /// What leads from these tags, which the action has, to `desired`: of `previous_keys` (which an
+    /// earlier request gave) those that are there and no longer desired are removed; what is missing
+    /// or differs is set; the rest stays.
     #[must_use]
-    pub fn change_to(&self, desired: &Self, forgotten: &[String]) -> TagChange {
-        let gone = |key: &&String| self.0.contains_key(*key) && !desired.0.contains_key(*key);
-        let mut remove: Vec<String> = forgotten.iter().filter(gone).cloned().collect();
+    pub fn change_to(&self, desired: &Self, previous_keys: &[String]) -> TagChange {
+        let is_gone = |key: &&String| self.contains(key) && !desired.contains(key);
+        let mut remove: Vec<String> = previous_keys.iter().filter(is_gone).cloned().collect();
         remove.sort_unstable();
         remove.dedup();
         let differs = |(key, value): &(&String, &String)| self.0.get(*key) != Some(*value);
-        let set = desired
-            .0
-            .iter()
-            .filter(differs)
-            .map(|(key, value)| (key.clone(), value.clone()))
-            .collect();
+        let set = desired.0.iter().filter(differs).map(|(k, v)| (k.clone(), v.clone())).collect();
         TagChange { remove, set: Self(set) }
+    }
+
+    /// How many tags there are after `change`.
+    #[must_use]
+    pub fn len_after(&self, change: &TagChange) -> usize {
+        let new = change.set.0.keys().filter(|key| !self.contains(key)).count();
+        self.len() + new - change.remove.len()
     }
 }
 
@@ -123,13 +151,22 @@ impl Serialize for Tags {
     }
 }
 
-/// The calls that lead from some tags to the desired ones: first `remove`, then `set`; an empty one is no call.
+/// The calls that lead from some tags to the desired ones: first `remove`, then `set`; an empty one
+/// is no call.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TagChange {
     /// Keys to remove.
     pub remove: Vec<String>,
     /// Tags to add or to change.
     pub set: Tags,
+}
+
+impl TagChange {
+    /// Whether there is nothing to change.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.remove.is_empty() && self.set.is_empty()
+    }
 }
 
 fn is_legal_in_key(c: char) -> bool {
@@ -139,7 +176,7 @@ fn is_legal_in_key(c: char) -> bool {
         return c.is_ascii_alphanumeric()
             || matches!(c, ' ' | '_' | '.' | ':' | '/' | '=' | '+' | '-' | '@');
     }
-    // \p{L}, \p{Z} and \p{N}; `char::is_alphabetic` would let combining marks through, which the service refuses.
+    // \p{L}, \p{Z} and \p{N}. `char::is_alphabetic` takes combining marks, which the service refuses.
     matches!(
         get_general_category(c),
         Is::UppercaseLetter

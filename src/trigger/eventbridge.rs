@@ -1,11 +1,13 @@
-//! EventBridge: an event whose detail is a request in; a result event out.
+//! EventBridge: an event whose detail is a request in, a result event out.
 //!
 //! See <https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-events-structure.html>.
 
-use serde_json::Value;
-
-use super::{Fields, Unrecognized, api::Call, json::value_of};
-use crate::mitigation::{Failure, Outcome, Owner, Problem};
+use super::{
+    Unrecognized,
+    api::{ApiRequest, RequestIds, repeated},
+    json::Fields,
+};
+use crate::mitigation::{Failure, Owner, Problem, Success};
 
 /// The `detail-type` of the events that are requests.
 pub const REQUESTED: &str = "Mitigation Action Requested";
@@ -15,18 +17,18 @@ const FAILED: &str = "Mitigation Action Request Failed";
 /// The source of the provider's own events.
 pub const SOURCE: &str = "mitigation-action-provider";
 
-/// What an event turns out to be.
+/// An event.
 pub enum Event {
     /// A request.
-    Requested(Box<Requested>),
-    /// A result of the provider's own, which it never acts on.
+    Request(Box<EventRequest>),
+    /// A result event of the provider's own, which it never acts on.
     OwnResult,
 }
 
-/// A request whose result is an event.
-pub struct Requested {
+/// A request whose result is an event: an event itself, or a plain request in a message.
+pub struct EventRequest {
     /// What is asked.
-    pub call: Call,
+    pub request: ApiRequest,
     /// For whom.
     pub owner: Owner,
     id: String,
@@ -36,7 +38,7 @@ pub struct Requested {
 /// An event that says what came of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ResultEvent {
-    /// What the event is: that a request succeeded, or failed.
+    /// That a request succeeded, or that it failed.
     pub detail_type: &'static str,
     /// The ARN of the action, where there is one.
     pub resource: Option<String>,
@@ -45,75 +47,75 @@ pub struct ResultEvent {
 }
 
 impl Event {
+    /// The members of an event that are looked at.
+    pub(super) const MEMBERS: [&'static str; 4] = ["detail-type", "source", "detail", "id"];
+
     /// Whether the members are those of an event.
-    #[must_use]
-    pub fn is_one(fields: &Fields<'_>) -> bool {
+    pub(super) fn is_one(fields: &Fields<'_>) -> bool {
         ["detail-type", "source", "detail"].iter().all(|name| fields.has(name))
     }
 
     /// Reads an event.
     ///
     /// # Errors
-    /// Where its `detail-type` is another's.
-    pub fn read(fields: &Fields<'_>) -> Result<Self, Unrecognized> {
-        let text = |name: &str| fields.text(name).unwrap_or_default();
+    /// Where its `detail-type` is another one.
+    pub(super) fn read(fields: &Fields<'_>) -> Result<Self, Unrecognized> {
+        let text = |name: &str| fields.string(name).unwrap_or_default().into_owned();
         let source = text("source");
         if source == SOURCE {
             return Ok(Self::OwnResult);
         }
-        if text("detail-type") != REQUESTED {
-            return Err(Unrecognized::AnotherDetailType);
+        let detail_type = text("detail-type");
+        if detail_type != REQUESTED {
+            return Err(Unrecognized::AnotherDetailType(repeated(&detail_type)));
         }
         let id = text("id");
-        let detail =
-            fields.get("detail").map_or(Some(Value::Null), |detail| value_of(detail.get()));
-        let mut call = Call::read("detail", detail.as_ref(), false);
+        let mut request = ApiRequest::read("detail", fields.get("detail"), RequestIds::NotTaken);
         if id.is_empty() {
-            call = call.refused(vec![Problem::missing(
-                "id",
-                "the event's id, by which a second delivery is recognised",
-            )]);
+            let expected = "the event's id, by which a second delivery is recognised";
+            request = request.rejected(Problem::missing("id", expected));
         }
-        Ok(Self::Requested(Box::new(Requested {
-            call,
-            owner: Owner::event(&source, &id),
-            id,
-            source,
-        })))
+        let owner = Owner::event(&source, &id);
+        Ok(Self::Request(Box::new(EventRequest { request, owner, id, source })))
     }
 }
 
-impl Requested {
-    /// A request that is no event itself, as a queue's message may be.
-    #[must_use]
-    pub fn message(call: Call, id: String) -> Self {
-        let call = if id.is_empty() {
-            call.refused(vec![Problem::missing("messageId", "the message's id")])
+impl EventRequest {
+    /// A plain request that came in a message of the id `id`, whose member `id_member` it is.
+    pub(super) fn plain(
+        request: ApiRequest,
+        id: String,
+        id_member: &str,
+        source: &'static str,
+    ) -> Self {
+        let source = source.to_owned();
+        if let Some(given) = request.request_id() {
+            let (id, owner) = (given.to_owned(), Owner::request(given, request.create()));
+            return Self { request, owner, id, source };
+        }
+        let request = if id.is_empty() {
+            request.rejected(Problem::missing(id_member, "the id of the message"))
         } else {
-            call
+            request
         };
-        Self { call, owner: Owner::message(&id), id, source: "aws:sqs".to_owned() }
+        Self { request, owner: Owner::message(&id), id, source }
     }
 
-    /// The event's id, or the message's.
+    /// The id of the event or of the message, or the request's own.
     #[must_use]
     pub fn id(&self) -> &str {
         &self.id
     }
 
-    /// What came of it, as an event.
+    /// What came of it, as an event. Texts of the request are cut to 256 characters.
     #[must_use]
-    pub fn result(&self, result: &Result<Outcome, Failure>) -> ResultEvent {
-        let mut document = self.call.document(result);
-        document.request_id = Some(&self.id);
-        document.request_source = Some(&self.source);
+    pub fn result_event(&self, result: &Result<Success, Failure>) -> ResultEvent {
+        let (id, source) = (repeated(&self.id), repeated(&self.source));
+        let document = self.request.result(result).for_event(&id, &source);
+        let action = result.as_ref().ok().and_then(|success| success.action.as_ref());
         ResultEvent {
             detail_type: if result.is_ok() { SUCCEEDED } else { FAILED },
-            resource: result
-                .as_ref()
-                .ok()
-                .and_then(|outcome| outcome.action.as_ref())
-                .map(|action| action.arn.clone()),
+            resource: action.map(|action| action.arn.clone()),
             detail: serde_json::to_string(&document).unwrap_or_default(),
         }
     }

@@ -40,6 +40,9 @@ pub const FUNCTION: &str = "mitigation-action-provider";
 /// The tag with which the function marks whose an action is.
 pub const OWNER_TAG: &str = "mitigation-action-provider:owner";
 
+/// The key of the tag that says which request made an action.
+pub const REQUEST_TAG: &str = "mitigation-action-provider:request";
+
 use std::{
     net::SocketAddr,
     sync::{

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Value, json};
 use stand_ins::{fault::Fault, stack::merged};
 
 use crate::{create_request, response_url::amz_date, world};
@@ -38,11 +38,17 @@ async fn at_the_deadline_the_reason_is_the_last_error_of_the_service() {
 async fn service_timeout_is_a_deadline_that_counts_from_the_signing_of_the_url() {
     let world = world().await.with_timeout(Duration::from_mins(1));
     world.aws.iot.faults.set("*", Fault::Hang, 1000);
-    for (service_timeout, parameters, most) in [
-        (json!("3"), String::new(), 3.0),
-        (json!(3), String::new(), 3.0),
-        (json!("33"), format!("X-Amz-Date={}&X-Amz-Expires=7200", amz_date(-30)), 3.0),
+    for (service_timeout, age) in [
+        (json!("3"), None),
+        (json!(3), None),
+        (json!("33"), Some(30)),
+        // Without a ServiceTimeout it is an hour.
+        (Value::Null, Some(3597)),
     ] {
+        let most = 3.0;
+        let parameters = age.map_or(String::new(), |age: i64| {
+            format!("X-Amz-Date={}&X-Amz-Expires=7200", amz_date(-age))
+        });
         let (key, url) = world.response_url(&parameters);
         let event = json!({ "ResponseURL": url, "ResourceProperties": { "ServiceTimeout": service_timeout } });
         let played = world.play_to(&key, merged(create_request(), &event)).await;
@@ -52,5 +58,18 @@ async fn service_timeout_is_a_deadline_that_counts_from_the_signing_of_the_url()
             "{:?}",
             played.answered_after
         );
+    }
+}
+
+#[tokio::test]
+async fn a_request_whose_service_timeout_has_passed_makes_no_call_and_returns_expired() {
+    let world = world().await;
+    for (service_timeout, age) in [(json!("30"), 31), (json!(60), 61), (Value::Null, 3601)] {
+        let parameters = format!("X-Amz-Date={}&X-Amz-Expires=7200", amz_date(-age));
+        let (key, url) = world.response_url(&parameters);
+        let event = json!({ "ResponseURL": url, "ResourceProperties": { "ServiceTimeout": service_timeout } });
+        let played = world.play_to(&key, merged(create_request(), &event)).await;
+        assert_eq!(played.returned, Ok(json!({ "status": "EXPIRED" })));
+        assert_eq!((played.puts, played.calls.len()), (0, 0));
     }
 }

@@ -1,7 +1,12 @@
 //! Direct invocations.
 
-use serde_json::json;
-use stand_ins::{OWNER_TAG, fault::Fault, iot::Iot, stack::merged};
+use serde_json::{Value, json};
+use stand_ins::{
+    OWNER_TAG,
+    fault::Fault,
+    iot::Iot,
+    stack::{World, merged},
+};
 
 use crate::{
     sample,
@@ -17,7 +22,7 @@ async fn a_direct_request_returns_its_result_or_the_error_of_the_api() {
     assert!(sent.events.is_empty(), "who waits is told once");
     assert_eq!(
         world.aws.iot.action("publish-to-security").unwrap().tags[OWNER_TAG],
-        "request/onboarding-2026-11-22"
+        "request/onboarding-2026-11-22/0202C26678DED73E"
     );
     let again = send(&world, &sample("direct-create.json")).await;
     assert_eq!(again.returned, sent.returned);
@@ -27,7 +32,10 @@ async fn a_direct_request_returns_its_result_or_the_error_of_the_api() {
         .await
         .errored("InvalidRequestException")
         .to_owned();
-    assert!(said.contains("onConflict: \"adopt\"") && said.contains("at least one of"), "{said}");
+    assert!(
+        said.contains("onConflict: invalid value \"adopt\"") && said.contains("at least one of"),
+        "{said}"
+    );
     let another = merged(sample("direct-create.json"), &json!({ "requestId": "another" }));
     send(&world, &another).await.errored("ResourceAlreadyExistsException");
     send(&world, &sample("direct-delete.json")).await.succeeded("DELETED");
@@ -54,7 +62,7 @@ async fn a_direct_request_without_an_id_is_identified_by_lambdas_request_id() {
     }
     assert_eq!(
         world.aws.iot.action("publish-to-security").unwrap().tags[OWNER_TAG],
-        "request/8476a536-e9f4-11e8-9739-2dfe598c3fcd"
+        "request/8476a536-e9f4-11e8-9739-2dfe598c3fcd/0202C26678DED73E"
     );
     send(&world, &sample("direct-create.json")).await.errored("ResourceAlreadyExistsException");
 }
@@ -112,71 +120,61 @@ async fn dates_are_those_of_the_service_to_the_millisecond() {
 }
 
 #[tokio::test]
-async fn a_member_that_is_invalid_for_the_operation_is_named() {
+async fn a_member_that_an_operation_does_not_take_or_lacks_is_named() {
     let world = world().await;
-    for (call, path) in [
-        (json!({ "operation": "DeleteMitigationAction", "actionName": "a", "tags": [] }), "tags"),
-        (
-            json!({ "operation": "DescribeMitigationAction", "actionName": "a", "roleArn": "x" }),
-            "roleArn",
-        ),
-        (
-            json!({ "operation": "UpdateMitigationAction", "actionName": "a", "tags": [], "onConflict": "fail" }),
-            "onConflict",
-        ),
-        (json!({ "operation": "UpdateMitigationAction", "actionName": "a" }), "roleArn"),
-        (json!({ "operation": "DeleteMitigationAction" }), "actionName"),
-        (json!({ "operation": "deleteMitigationAction", "actionName": "a" }), "operation"),
-        (json!({ "operation": 7, "actionName": "a" }), "operation"),
-        (merged(sample("direct-create.json"), &json!({ "requestId": "a b" })), "requestId"),
-        (
-            merged(sample("direct-create.json"), &json!({ "requestId": "r".repeat(129) })),
-            "requestId",
-        ),
-        (merged(sample("direct-create.json"), &json!({ "RoleArn": "x" })), "RoleArn"),
-        (
-            merged(
-                sample("direct-create.json"),
-                &json!({ "tags": [{ "Key": "mitigation-action-provider:owner", "Value": "x" }] }),
-            ),
-            "tags[0].Key",
-        ),
-        (
-            merged(
-                sample("direct-create.json"),
-                &json!({ "tags": [{ "key": "a", "Value": "x" }] }),
-            ),
-            "tags[0].key",
-        ),
-        (merged(sample("direct-create.json"), &json!({ "actionName": 7 })), "actionName"),
-        (merged(sample("direct-create.json"), &json!({ "onConflict": "Adopt" })), "onConflict"),
+    for (operation, members, path) in [
+        ("DeleteMitigationAction", json!({ "tags": [] }), "tags"),
+        ("DescribeMitigationAction", json!({ "roleArn": "x" }), "roleArn"),
+        ("UpdateMitigationAction", json!({ "tags": [], "onConflict": "fail" }), "onConflict"),
+        ("UpdateMitigationAction", json!({}), "roleArn"),
+        ("DeleteMitigationAction", json!({ "actionName": null }), "actionName"),
+        ("deleteMitigationAction", json!({}), "operation"),
     ] {
-        let sent = send(&world, &call).await;
-        let said = sent.errored("InvalidRequestException");
-        assert!(said.contains(&format!("{path}: ")), "{said} is not about {path}");
-        assert!(sent.calls.is_empty());
+        let request = merged(json!({ "operation": operation, "actionName": "a" }), &members);
+        assert_invalid(&world, &request, path).await;
     }
-    let mut request_id = create_event();
-    request_id["detail"]["requestId"] = json!("x");
-    assert!(
-        send(&world, &request_id)
-            .await
-            .errored("InvalidRequestException")
-            .contains("detail.requestId: unknown property")
-    );
-    let flag = json!({ "addThingsToThingGroupParams": { "thingGroupNames": ["g"], "overrideDynamicGroups": "True" } });
-    let call = merged(
-        sample("direct-create.json"),
-        &json!({ "actionParams": { "publishFindingToSnsParams": null, "addThingsToThingGroupParams": flag["addThingsToThingGroupParams"] } }),
-    );
-    send(&world, &call).await.succeeded("CREATED");
+    assert_invalid(&world, &json!({ "operation": 7, "actionName": "a" }), "operation").await;
+}
+
+#[tokio::test]
+async fn an_invalid_value_is_named_by_its_member() {
+    let world = world().await;
+    for (members, path) in [
+        (json!({ "requestId": "a\nb" }), "requestId"),
+        (json!({ "requestId": "ä" }), "requestId"),
+        (json!({ "requestId": "r".repeat(129) }), "requestId"),
+        (json!({ "RoleArn": "x" }), "RoleArn"),
+        (json!({ "tags": [{ "Key": OWNER_TAG, "Value": "x" }] }), "tags[0].Key"),
+        (json!({ "tags": [{ "key": "a", "Value": "x" }] }), "tags[0].key"),
+        (json!({ "actionName": 7 }), "actionName"),
+        (json!({ "onConflict": "Adopt" }), "onConflict"),
+    ] {
+        assert_invalid(&world, &merged(sample("direct-create.json"), &members), path).await;
+    }
+}
+
+async fn assert_invalid(world: &World, request: &Value, path: &str) {
+    let sent = send(world, request).await;
+    let message = sent.errored("InvalidRequestException");
+    assert!(message.contains(&format!("{path}: ")), "{message} is not about {path}");
+    assert!(sent.calls.is_empty());
+}
+
+#[tokio::test]
+async fn a_boolean_in_a_string_is_accepted() {
+    let world = world().await;
+    let groups = json!({ "thingGroupNames": ["g"], "overrideDynamicGroups": "True" });
+    let params =
+        json!({ "publishFindingToSnsParams": null, "addThingsToThingGroupParams": groups });
+    let request = merged(sample("direct-create.json"), &json!({ "actionParams": params }));
+    send(&world, &request).await.succeeded("CREATED");
 }
 
 #[tokio::test]
 async fn an_error_says_which_members_the_operation_takes() {
     let world = world().await;
     for (operation, takes) in [
-        ("UpdateMitigationAction", "actionName, roleArn, actionParams and tags"),
+        ("UpdateMitigationAction", "actionName, roleArn, actionParams, tags and checkNames"),
         ("DeleteMitigationAction", "actionName alone"),
         ("DescribeMitigationAction", "actionName alone"),
     ] {
@@ -199,15 +197,25 @@ async fn an_invalid_operation_hides_no_other_problem() {
     )
     .await;
     let said = sent.errored("InvalidRequestException");
-    for part in ["operation: \"Nope\"", "actionName: \"a b\"", "roleArn: \"x\"", "tagz: unknown"] {
+    for part in [
+        "operation: invalid value \"Nope\"",
+        "actionName: invalid value \"a b\"",
+        "roleArn: invalid value \"x\"",
+        "tagz: unknown",
+    ] {
         assert!(said.contains(part), "{said} lacks {part}");
     }
+}
+
+#[tokio::test]
+async fn a_request_that_cannot_be_parsed_is_invalid() {
+    let world = world().await;
     let deep = format!("{{\"actionName\":\"a\",\"tags\":{}{}}}", "[".repeat(300), "]".repeat(300));
     let returned =
         world.aws.lambda.invoke(deep.into_bytes(), world.timeout, &world.arn).await.unwrap_err();
     assert_eq!(returned["errorType"], "InvalidRequestException");
     assert!(
-        returned["errorMessage"].as_str().unwrap().starts_with("request: cannot be read"),
+        returned["errorMessage"].as_str().unwrap().contains("tags[0]: invalid value [["),
         "{returned}"
     );
 }

@@ -44,9 +44,10 @@ async fn the_log_line_of_an_event_has_its_action_and_its_id() {
     let world = world_with(&[("AWS_LAMBDA_LOG_FORMAT", "JSON")]).await;
     send(&world, &create_event()).await.succeeded("CREATED");
     let output = world.function.end().await;
-    let line: Value =
-        serde_json::from_str(output.lines().find(|line| line.contains("request done")).unwrap())
-            .unwrap();
+    let line: Value = serde_json::from_str(
+        output.lines().find(|line| line.contains("request succeeded")).unwrap(),
+    )
+    .unwrap();
     assert_eq!((&line["subject"], &line["id"]), (&json!(NAME), &create_event()["id"]));
 }
 
@@ -84,7 +85,7 @@ async fn no_log_and_no_response_contains_the_url_a_credential_or_the_payload() {
         );
         said.push(world.play(&merged(secret, &json!({ "RequestType": "Nonsense" }))).await);
         let output = world.function.end().await;
-        assert!(output.contains("request done"), "{output}");
+        assert!(output.contains("request succeeded"), "{output}");
         let everything = format!("{output}\n{said:?}");
         for secret in ["5ec4e75167a7u4e", ACCESS_KEY, SECRET_KEY, SESSION_TOKEN] {
             assert!(!everything.contains(secret), "{secret} is in {everything}");

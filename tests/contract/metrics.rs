@@ -23,8 +23,10 @@ fn check(line: &Value) {
         panic!("{line}")
     };
     assert_eq!(directive["Namespace"], "MitigationActionProvider");
-    assert_eq!(directive["Dimensions"], json!([[], ["Trigger"]]));
+    assert_eq!(directive["Dimensions"], json!([["FunctionName"], ["FunctionName", "Trigger"]]));
     assert!(line["Trigger"].is_string());
+    assert_eq!(line["FunctionName"], "mitigation-action-provider");
+    assert!(line["level"].is_string() && line["timestamp"].is_string(), "{line}");
     for metric in directive["Metrics"].as_array().unwrap() {
         assert!(line[metric["Name"].as_str().unwrap()].is_number(), "{line}");
         assert!(["Count", "Milliseconds"].contains(&metric["Unit"].as_str().unwrap()));
@@ -66,14 +68,17 @@ async fn each_invocation_counts_its_requests_by_trigger_operation_and_outcome() 
         counted(0, &["Requests", "CreateRequests", "Created", "ServiceCalls"]),
         [1.0, 1.0, 1.0, 1.0]
     );
-    assert_eq!(counted(1, &["Requests", "Failed", "ServiceCalls"]), [1.0, 1.0, 0.0]);
-    assert!(lines[1]["ServiceCalls"].is_null(), "what is nought is left out");
+    assert_eq!(counted(1, &["Requests", "PermanentFailures", "ServiceCalls"]), [1.0, 1.0, 0.0]);
+    assert!(lines[1]["ServiceCalls"].is_null(), "what is zero is left out");
     assert_eq!(
         counted(3, &["Requests", "CreateRequests", "UpdateRequests", "Created", "Updated"]),
         [3.0, 2.0, 1.0, 2.0, 1.0]
     );
-    assert_eq!(counted(4, &["DescribeRequests", "Failed"]), [1.0, 1.0]);
+    assert_eq!(counted(4, &["DescribeRequests", "PermanentFailures"]), [1.0, 1.0]);
     assert!(lines.iter().all(|line| count(line, "Duration") > 0.0));
+    let starts: f64 = lines.iter().map(|line| count(line, "ColdStart")).sum();
+    assert_eq!((count(&lines[0], "ColdStart"), starts), (1.0, 1.0));
+    assert_eq!(counted(1, &["CallerMistakes"]), [1.0]);
 }
 
 /// The alarms of the template on the function's own metrics: name and threshold.
@@ -137,5 +142,8 @@ async fn a_transient_failure_has_a_metric_of_its_own() {
     world.aws.iot.faults.set("*", Fault::Hang, 1000);
     invoke(&world, "create-enable-iot-logging.json").await;
     let lines = lines(world).await;
-    assert_eq!((count(&lines[0], "FailedForNow"), count(&lines[0], "Failed")), (1.0, 0.0));
+    assert_eq!(
+        (count(&lines[0], "TransientFailures"), count(&lines[0], "PermanentFailures")),
+        (1.0, 0.0)
+    );
 }

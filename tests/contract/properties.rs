@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 
 use mitigation_action_provider::mitigation::{
-    Action, ActionName, Code, Failure, Outcome, Owner, Problem, StackId, Standing, Tags, Text,
-    Verdict,
+    Action, ActionName, Create, Definition, ErrorCode, Failure, OnConflict, Outcome, Owner,
+    Ownership, Params, Parse as _, PolicyTemplate, Problem, Problems, Replay, RoleArn, StackId,
+    Success, Tags,
 };
 use proptest::{collection::vec, prelude::*};
 use serde_json::{Value, json};
 
-use crate::request::envelope;
+use crate::request::response;
 
 fn stack(name: &str, uuid: &str) -> StackId {
     StackId::parse(&format!("arn:aws:cloudformation:eu-west-1:123456789012:stack/{name}/{uuid}"))
@@ -17,11 +18,18 @@ fn stack(name: &str, uuid: &str) -> StackId {
 }
 
 fn any_failure() -> impl Strategy<Value = Failure> {
-    let text =
-        any::<String>().prop_map(|text| Failure::new(Code::InternalFailure, text.repeat(40)));
+    let text = any::<String>()
+        .prop_map(|text| Failure::service(ErrorCode::InternalFailure, text.repeat(40)));
     let problem = (any::<String>(), any::<String>())
-        .prop_map(|(path, value)| Problem::illegal(&path, &value, "legal"));
-    prop_oneof![text, vec(problem, 1..200).prop_map(Failure::invalid)]
+        .prop_map(|(path, value)| Problem::invalid(&path, &value, "another"));
+    let problems = vec(problem, 1..200).prop_map(|list| {
+        let mut problems = Problems::default();
+        for problem in list {
+            problems.add(|| problem);
+        }
+        Failure::invalid(problems)
+    });
+    prop_oneof![text, problems]
 }
 
 fn few_tags() -> impl Strategy<Value = Tags> {
@@ -45,11 +53,11 @@ proptest! {
         failure in any_failure(), ids in vec(".{0,1500}", 4), kind in "Create|Update|Delete|.{0,20}",
     ) {
         let [physical, logical, request, stack_id] = ids.as_slice() else { unreachable!() };
-        let envelope = envelope(&json!({
+        let event = json!({
             "ResponseURL": "https://x", "RequestType": kind, "StackId": stack_id, "RequestId": request,
             "LogicalResourceId": logical, "PhysicalResourceId": physical,
-        }));
-        let answer = envelope.answer(&Err(failure.clone()));
+        });
+        let answer = response(&event, &Err(failure.clone()));
         prop_assert!(answer.len() <= 4096, "{} bytes", answer.len());
         let document: Value = serde_json::from_str(&answer).unwrap();
         prop_assert!(document["Reason"].as_str().unwrap().starts_with(failure.code.as_str()));
@@ -58,15 +66,15 @@ proptest! {
 
     #[test]
     fn a_success_keeps_its_arn_whatever_its_notice(notice in any::<String>(), name in "[a-zA-Z0-9_-]{1,128}") {
-        let envelope = envelope(&json!({
+        let event = json!({
             "ResponseURL": "https://x", "RequestType": "Create", "RequestId": "r".repeat(36), "LogicalResourceId": "L".repeat(255),
             "StackId": format!("arn:aws:cloudformation:eu-west-1:123456789012:stack/{}/u", "s".repeat(128)),
-        }));
+        });
         let name = ActionName::parse(&name).unwrap();
         let arn = format!("arn:aws-us-gov:iot:us-gov-west-1:123456789012:mitigationaction/{name}");
-        let action = Action { name, arn: arn.clone(), id: Some("i".repeat(36)), kind: Some("REPLACE_DEFAULT_POLICY_VERSION".to_owned()) };
-        let outcome = Outcome { verdict: Verdict::Created, action: Some(action), notice: Some(notice.repeat(100)) };
-        let answer = envelope.answer(&Ok(outcome));
+        let action = Action { name, arn: arn.clone(), id: Some("i".repeat(36)), action_type: Some("REPLACE_DEFAULT_POLICY_VERSION".to_owned()) };
+        let success = Success::new(Outcome::Created, action).with_notice(notice.repeat(100));
+        let answer = response(&event, &Ok(success));
         prop_assert!(answer.len() <= 4096);
         let document: Value = serde_json::from_str(&answer).unwrap();
         prop_assert_eq!(&document["Data"]["ActionArn"], &arn);
@@ -104,32 +112,54 @@ proptest! {
     fn an_owner_tag_is_valid_and_matches_its_owner_alone(parts in vec(".{0,300}", 6)) {
         let [name, uuid, logical, other_logical, source, id] = parts.as_slice() else { unreachable!() };
         let stack = StackId { name: name.clone(), uuid: uuid.clone(), ..stack("a", "b") };
-        let owners = [Owner::stack(&stack, logical), Owner::event(source, id), Owner::message(id), Owner::request(id)];
+        let owners = [Owner::stack(&stack, logical), Owner::event(source, id), Owner::message(id), Owner::request(id, None)];
         for owner in &owners {
-            let tag = owner.made();
+            let tag = owner.tag();
             prop_assert!(tag.len() <= 256 && tag.bytes().all(|b| b.is_ascii_alphanumeric() || b"_.-=/".contains(&b)), "{}", tag);
-            prop_assert_eq!(owner.standing(Some(tag)), Standing::Made);
-            prop_assert_eq!(owner.standing(None), Standing::Unowned);
+            prop_assert_eq!(owner.ownership(Some(tag)), Ownership::Own);
+            prop_assert_eq!(owner.ownership(None), Ownership::Unowned);
         }
         let [stack_owner, event, message, request] = &owners;
         if logical != other_logical {
             let other = Owner::stack(&stack, other_logical);
-            prop_assert_eq!(stack_owner.standing(Some(other.made())), Standing::Foreign(other.made().to_owned()));
-            prop_assert!(matches!(stack_owner.standing(other.adopted()), Standing::Foreign(_)));
+            prop_assert_eq!(stack_owner.ownership(Some(other.tag())), Ownership::Foreign);
+            prop_assert_eq!(stack_owner.ownership(other.adopted_tag()), Ownership::Foreign);
         }
-        prop_assert_eq!(stack_owner.standing(stack_owner.adopted()), Standing::Adopted);
+        prop_assert_eq!(stack_owner.ownership(stack_owner.adopted_tag()), Ownership::Adopted);
         for other in [event, message, request] {
-            prop_assert_eq!(stack_owner.standing(Some(other.made())), Standing::Loose(other.made().to_owned()));
-            prop_assert!(matches!(other.standing(Some(stack_owner.made())), Standing::Foreign(_)));
-            prop_assert!(matches!(other.standing(stack_owner.adopted()), Standing::Foreign(_)));
+            prop_assert_eq!(stack_owner.ownership(Some(other.tag())), Ownership::Claimable);
+            prop_assert_eq!(other.ownership(Some(stack_owner.tag())), Ownership::Foreign);
+            prop_assert_eq!(other.ownership(stack_owner.adopted_tag()), Ownership::Foreign);
         }
-        prop_assert_eq!(event.standing(Some(message.made())), Standing::Shared);
+        prop_assert_eq!(event.ownership(Some(message.tag())), Ownership::Shared);
     }
 }
 
 #[test]
 fn the_parts_of_an_owner_tag_are_unambiguous() {
     let tags = [Owner::event("a/b", "c"), Owner::event("a", "b/c"), Owner::event("a=2Fb", "c")]
-        .map(|owner| owner.made().to_owned());
+        .map(|owner| owner.tag().to_owned());
     assert_eq!(tags, ["event/a=2Fb/c", "event/a/b=2Fc", "event/a=3D2Fb/c"]);
+}
+
+#[test]
+fn a_request_id_used_for_another_action_is_another_owner() {
+    let create = |name: &str, tags: &[(&str, &str)]| Create {
+        name: ActionName::parse(name).unwrap(),
+        definition: Definition {
+            role_arn: RoleArn::parse("arn:aws:iam::123456789012:role/blank").unwrap(),
+            params: Params::ReplaceDefaultPolicyVersion {
+                template_name: PolicyTemplate::parse("BLANK_POLICY").unwrap(),
+            },
+        },
+        tags: tags.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect(),
+        on_conflict: OnConflict::Fail,
+        replay: Replay::Keep,
+    };
+    let owner = |create: &Create| Owner::request("id", Some(create)).tag().to_owned();
+    let one = owner(&create("a", &[("k", "v"), ("l", "w")]));
+    assert!(one.starts_with("request/id/"), "{one}");
+    assert_eq!(one, owner(&create("a", &[("l", "w"), ("k", "v")])));
+    assert_ne!(one, owner(&create("b", &[("k", "v"), ("l", "w")])));
+    assert_ne!(one, owner(&create("a", &[("k", "v")])));
 }

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use mitigation_action_provider::{
-    mitigation::{Outcome, Verdict},
+    mitigation::{Failure, Outcome, Success},
     trigger::{
-        Home, Payload, Trigger,
-        cloudformation::{Ask, Envelope},
+        FunctionLocation, Payload, Plan, Trigger,
+        cloudformation::{self, CustomResourceRequest, ResponseUrl},
     },
 };
 use serde_json::{Value, json};
@@ -14,16 +14,27 @@ use stand_ins::stack::merged;
 
 use crate::{create_request, sample, world};
 
-pub fn envelope(event: &Value) -> Envelope {
+fn read(event: &Value) -> CustomResourceRequest {
     let payload: Payload = serde_json::from_str(&event.to_string()).unwrap();
     match Trigger::recognise(&payload) {
-        Ok(Trigger::CloudFormation(envelope)) => *envelope,
+        Ok(Trigger::CloudFormation(request)) => *request,
         _ => panic!("not a custom-resource request: {event}"),
     }
 }
 
-pub fn asked(event: &Value) -> Ask {
-    envelope(event).ask(&Home::new("", "eu-west-1"))
+fn response_url() -> ResponseUrl {
+    ResponseUrl::parse("http://bucket/key", "eu-west-1", &["bucket".to_owned()]).unwrap()
+}
+
+/// What the function would do about a request.
+pub fn plan(event: &Value) -> Plan {
+    let location = FunctionLocation::new("", "eu-west-1");
+    cloudformation::plan(&read(event), &response_url(), &location)
+}
+
+/// The response to a request, where its work comes to `result`.
+pub fn response(event: &Value, result: &Result<Success, Failure>) -> String {
+    cloudformation::respond(&read(event), &response_url(), result)
 }
 
 #[tokio::test]
@@ -38,24 +49,25 @@ async fn a_malformed_request_with_a_response_url_gets_a_response() {
     check(json!({ "RequestType": null }), "RequestType: missing").await;
     check(json!({ "RequestType": ["Create"] }), "RequestType").await;
     check(json!({ "StackId": null }), "StackId: missing").await;
-    check(json!({ "StackId": "my-stack" }), "StackId: \"my-stack\"").await;
+    check(json!({ "StackId": "my-stack" }), "StackId: invalid value \"my-stack\"").await;
     check(json!({ "LogicalResourceId": null }), "LogicalResourceId: missing").await;
     check(json!({ "ResourceProperties": null }), "ResourceProperties: missing").await;
+    for kind in ["Create", "Update"] {
+        let patch = json!({ "RequestType": kind, "StackId": null });
+        let played = world.play(&merged(create_request(), &patch)).await;
+        let reason = played.failed("InvalidRequestException").reason();
+        assert!(!reason.contains("RequestType"), "{reason}");
+    }
+}
+
+#[tokio::test]
+async fn properties_that_are_not_an_object_are_invalid() {
+    let world = world().await;
     for value in [json!([]), json!("x"), json!(7)] {
         let mut event = create_request();
         event["ResourceProperties"] = value;
         let played = world.play(&event).await;
         assert!(played.failed("InvalidRequestException").reason().contains("ResourceProperties"));
-    }
-    for kind in ["Create", "Update"] {
-        let played = world
-            .play(&merged(create_request(), &json!({ "RequestType": kind, "StackId": null })))
-            .await;
-        assert!(
-            !played.failed("InvalidRequestException").reason().contains("RequestType"),
-            "{}",
-            played.reason()
-        );
     }
     let (key, url) = world.response_url("");
     let mut event = create_request();
@@ -64,10 +76,15 @@ async fn a_malformed_request_with_a_response_url_gets_a_response() {
     let deep = format!("{}{}", "[".repeat(500), "]".repeat(500));
     let text = event.to_string().replace("\"DEEP\"", &deep);
     world.aws.lambda.invoke(text.into_bytes(), Duration::from_secs(5), &world.arn).await.unwrap();
-    assert!(world.aws.bucket.puts(&key)[0].body.contains("no object that can be read"));
+    assert!(world.aws.bucket.puts(&key)[0].body.contains("ResourceProperties: invalid value [["));
+}
 
-    let nothing = json!({ "StackId": null, "LogicalResourceId": null, "RequestId": null, "PhysicalResourceId": null });
-    let deleted = world.play(&merged(sample("delete.json"), &nothing)).await;
+#[tokio::test]
+async fn a_delete_without_any_id_succeeds_and_changes_nothing() {
+    let nothing = json!({
+        "StackId": null, "LogicalResourceId": null, "RequestId": null, "PhysicalResourceId": null,
+    });
+    let deleted = world().await.play(&merged(sample("delete.json"), &nothing)).await;
     deleted.succeeded().changed_nothing();
 }
 
@@ -82,32 +99,27 @@ async fn a_property_that_cannot_be_parsed_does_not_hide_the_others() {
     ] {
         let send = async |event: Value| {
             let (key, url) = world.response_url("");
-            let text = merged(
-                event,
-                &json!({ "ResponseURL": url, "ResourceProperties": { "Odd": "ODD" } }),
-            )
-            .to_string();
-            let text = text.replace("\"ODD\"", &odd);
-            world
-                .aws
-                .lambda
-                .invoke(text.into_bytes(), Duration::from_secs(5), &world.arn)
-                .await
-                .unwrap();
+            let patch = json!({ "ResponseURL": url, "ResourceProperties": { "Odd": "ODD" } });
+            let text = merged(event, &patch).to_string().replace("\"ODD\"", &odd);
+            let text = text.into_bytes();
+            world.aws.lambda.invoke(text, Duration::from_secs(5), &world.arn).await.unwrap();
             world.aws.bucket.puts(&key)[0].document()
         };
         let failed = send(create_request()).await;
         let reason = failed["Reason"].as_str().unwrap();
-        assert!(reason.contains("Odd: cannot be read") && !reason.contains("missing"), "{reason}");
+        assert!(
+            reason.contains("Odd: unknown property") && !reason.contains("missing"),
+            "{reason}"
+        );
         let deleted = send(merged(
             create_request(),
-            &json!({ "RequestType": "Delete", "PhysicalResourceId": "not-created:x" }),
+            &json!({ "RequestType": "Delete", "PhysicalResourceId": "fleet-security-Quarantine-1A2B3C4D5E6F" }),
         ))
         .await;
         assert_eq!(deleted["Status"], "SUCCESS");
         assert!(
             world.aws.iot.actions().is_empty(),
-            "the name that the properties give was not looked under"
+            "the delete did not look up the name in the properties"
         );
         world.play(&create_request()).await.succeeded();
     }
@@ -118,7 +130,12 @@ async fn an_unknown_request_type_hides_no_other_problem() {
     let world = world().await;
     let event = json!({ "RequestType": {}, "StackId": "x", "ResourceProperties": { "RoleArn": "short", "Tagz": 1 } });
     let played = world.play(&merged(create_request(), &event)).await;
-    for said in ["RequestType: {}", "StackId: \"x\"", "RoleArn: \"short\"", "Tagz: unknown"] {
+    for said in [
+        "RequestType: invalid value {}",
+        "StackId: invalid value \"x\"",
+        "RoleArn: invalid value \"short\"",
+        "Tagz: unknown",
+    ] {
         assert!(
             played.failed("InvalidRequestException").reason().contains(said),
             "{}",
@@ -147,19 +164,19 @@ async fn every_problem_is_reported_at_once() {
     let played = world.play(&sample("create-invalid.json")).await;
     played.failed("InvalidRequestException").called(&[]);
     for said in [
-        "ActionName: \"fleet quarantine\"",
-        "RoleArn: \"quarantine\"",
+        "ActionName: invalid value \"fleet quarantine\"",
+        "RoleArn: invalid value \"quarantine\"",
         "20 to 2048",
-        "ActionParams.AddThingsToThingGroupParams.ThingGroupNames[1]: \"\"",
+        "ActionParams.AddThingsToThingGroupParams.ThingGroupNames[1]: invalid value \"\"",
         "ActionParams.AddThingsToThingGroupParams.OverrideDynamicGroup: unknown property",
         "OverrideDynamicGroups",
-        "Tags[0].Key: \"aws:team\"",
+        "Tags[0].Key: invalid value \"aws:team\"",
         "OnConflicts: unknown property",
-        "the nearest known one is OnConflict",
+        "did you mean OnConflict?",
     ] {
         assert!(played.reason().contains(said), "{} lacks {said}", played.reason());
     }
-    assert!(played.physical_id().contains(':'), "a marker can be no action's name");
+    assert!(played.physical_id().contains(':'), "a placeholder is no action's name");
     let update = merged(
         sample("create-invalid.json"),
         &json!({ "RequestType": "Update", "PhysicalResourceId": "kept" }),
@@ -173,5 +190,6 @@ async fn every_problem_is_reported_at_once() {
 #[test]
 fn a_delete_with_an_invalid_stack_id_needs_no_work() {
     let delete = merged(sample("delete.json"), &json!({ "StackId": "nonsense" }));
-    assert!(matches!(asked(&delete), Ask::Settled(Ok(Outcome { verdict: Verdict::Left, .. }))));
+    let Plan::Respond(Ok(success)) = plan(&delete) else { panic!("it is executed") };
+    assert_eq!(success.outcome, Outcome::Absent);
 }

@@ -26,7 +26,7 @@ async fn a_permanent_failure_is_published_and_without_a_bus_is_a_function_error(
         .reported("InvalidRequestException")
         .to_owned();
     for part in [
-        "detail.actionName: \"fleet quarantine\"",
+        "detail.actionName: invalid value \"fleet quarantine\"",
         "detail.roleArn: missing",
         "detail.actionParams.updateCaCertificateParams: unknown property",
         "updateCACertificateParams",

@@ -22,7 +22,7 @@ async fn an_invalid_setting_fails_a_request_by_its_name_and_no_call_is_made() {
             let played = world.play(&event).await;
             let reason = played.failed("InvalidSetting").called(&[]).reason();
             assert!(
-                reason.contains(name) && reason.contains(value) && reason.contains("legal is"),
+                reason.contains(name) && reason.contains(value) && reason.contains("expected "),
                 "{reason}"
             );
         }

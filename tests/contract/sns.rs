@@ -7,30 +7,33 @@ use stand_ins::{fault::Fault, stack::merged};
 
 use crate::{sample, sent::send, world};
 
+/// The record of `events/notification.json`, with the response URL of its request replaced.
+fn record(url: &str) -> Value {
+    let mut record = sample("notification.json")["Records"][0].clone();
+    let message = record["Sns"]["Message"].as_str().unwrap();
+    let request: Value = serde_json::from_str(message).unwrap();
+    let request = merged(request, &json!({ "ResponseURL": url }));
+    record["Sns"]["Message"] = json!(request.to_string());
+    record
+}
+
 #[tokio::test]
-async fn each_request_in_a_notification_gets_its_response() {
+async fn a_request_in_a_notification_gets_its_response() {
     let world = world().await;
-    let wrapped = |url: &str| {
-        let mut event = sample("notification.json");
-        let message: Value =
-            serde_json::from_str(event["Records"][0]["Sns"]["Message"].as_str().unwrap()).unwrap();
-        event["Records"][0]["Sns"]["Message"] =
-            json!(merged(message, &json!({ "ResponseURL": url })).to_string());
-        event
-    };
     let (key, url) = world.response_url("");
-    let played = world.play_to(&key, wrapped(&url)).await;
+    let played = world.play_to(&key, json!({ "Records": [record(&url)] })).await;
     played.succeeded().called(&["CreateMitigationAction"]);
     assert_eq!(played.returned.as_ref().unwrap(), played.answer());
+}
 
+#[tokio::test]
+async fn an_unrecognized_record_is_an_error_and_the_other_records_get_their_responses() {
+    let world = world().await;
     let (first, first_url) = world.response_url("");
     let (last, last_url) = world.response_url("");
-    let mut several = wrapped(&first_url);
-    let records = several["Records"].as_array_mut().unwrap();
-    records.push(json!({ "EventSource": "aws:sns", "Sns": { "Message": "not a request" } }));
-    records.push(wrapped(&last_url)["Records"][0].clone());
-    let sent = send(&world, &several).await;
-    sent.errored("UnrecognizedEvent");
+    let unrecognized = json!({ "EventSource": "aws:sns", "Sns": { "Message": "not a request" } });
+    let records = [record(&first_url), unrecognized, record(&last_url)];
+    send(&world, &json!({ "Records": records })).await.errored("UnrecognizedEvent");
     for key in [first, last] {
         assert_eq!(world.aws.bucket.puts(&key)[0].document()["Status"], "SUCCESS");
     }
@@ -39,17 +42,10 @@ async fn each_request_in_a_notification_gets_its_response() {
 #[tokio::test]
 async fn a_request_that_hangs_leaves_time_for_the_next_one_in_the_notification() {
     let world = world().await.with_timeout(Duration::from_secs(4));
-    let mut event = sample("notification.json");
-    let message: Value =
-        serde_json::from_str(event["Records"][0]["Sns"]["Message"].as_str().unwrap()).unwrap();
     let urls = [world.response_url(""), world.response_url("")];
-    let record = |url: &str| {
-        let message = merged(message.clone(), &json!({ "ResponseURL": url })).to_string();
-        json!({ "EventSource": "aws:sns", "Sns": { "Message": message } })
-    };
-    event["Records"] = urls.iter().map(|(_, url)| record(url)).collect();
+    let records: Value = urls.iter().map(|(_, url)| record(url)).collect();
     world.aws.iot.faults.set("*", Fault::Hang, 1000);
-    send(&world, &event).await.returned.unwrap();
+    send(&world, &json!({ "Records": records })).await.returned.unwrap();
     for (key, _) in &urls {
         assert_eq!(world.aws.bucket.puts(key)[0].document()["Status"], "FAILED");
     }

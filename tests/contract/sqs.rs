@@ -26,7 +26,8 @@ async fn a_batch_is_executed_and_its_unrecognized_message_is_redelivered() {
             json!({ "batchItemFailures": [{ "itemIdentifier": "19dd0b57-b21e-4ac1-bd88-01bbb068cb74" }] })
         )
     );
-    assert_eq!(world.aws.bus.calls(), 1, "results are published ten to a call");
+    // The create's result is published before its update is executed, the others together.
+    assert_eq!(world.aws.bus.calls(), 2, "results are published ten to a call");
     let ids: BTreeSet<&str> =
         sent.events.iter().map(|event| event.detail["requestId"].as_str().unwrap()).collect();
     let event_id = "7bf73129-1428-4cd3-a780-95db273d1608";
@@ -90,6 +91,17 @@ async fn messages_about_different_actions_do_not_wait_for_each_other() {
 }
 
 #[tokio::test]
+async fn a_message_without_an_id_is_invalid() {
+    let world = world_with_bus().await;
+    let body = create_event()["detail"].to_string();
+    let sent =
+        send(&world, &json!({ "Records": [{ "eventSource": "aws:sqs", "body": body }] })).await;
+    let message = sent.only_event().detail["error"]["message"].as_str().unwrap();
+    assert!(message.starts_with("messageId: missing"), "{message}");
+    assert!(world.aws.iot.actions().is_empty());
+}
+
+#[tokio::test]
 async fn malformed_records_do_not_fail_the_rest_of_the_batch() {
     let world = world_with_bus().await;
     let mut batch = sample("batch.json");
@@ -130,7 +142,8 @@ async fn transient_failures_and_unpublished_results_go_back_to_the_queue() {
     assert!(failures(&sent) >= 3, "{:?}", sent.returned);
     world.aws.iot.faults.clear();
     world.aws.bus.faults.set("entry", Fault::Refuse(0, "InternalFailure"), 2);
-    assert_eq!(failures(&send(&world, &sample("batch.json")).await), 3);
+    // Two results, and the update after a create that was not published.
+    assert_eq!(failures(&send(&world, &sample("batch.json")).await), 4);
     assert_eq!(failures(&send(&world, &sample("batch.json")).await), 1);
 }
 

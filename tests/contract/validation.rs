@@ -2,12 +2,12 @@
 
 use mitigation_action_provider::{
     mitigation::Task,
-    trigger::{Payload, Trigger, cloudformation::Ask},
+    trigger::{Payload, Plan, Trigger},
 };
 use serde_json::{Value, json};
 use stand_ins::stack::merged;
 
-use crate::{request::asked, sample};
+use crate::{request::plan, sample};
 
 /// What is wrong with a create that has these properties in place of its own.
 fn problems(properties: &Value) -> Option<String> {
@@ -15,9 +15,9 @@ fn problems(properties: &Value) -> Option<String> {
         sample("create-update-device-certificate.json"),
         &json!({ "ResourceProperties": properties }),
     );
-    match asked(&event) {
-        Ask::Work(_) => None,
-        Ask::Settled(result) => Some(result.unwrap_err().message(usize::MAX)),
+    match plan(&event) {
+        Plan::Execute(..) => None,
+        Plan::Respond(result) => Some(result.unwrap_err().message(usize::MAX)),
     }
 }
 
@@ -28,7 +28,7 @@ fn valid(properties: &Value) {
 
 #[track_caller]
 fn invalid(properties: &Value, path: &str) {
-    let problems = problems(properties).unwrap_or_else(|| panic!("{path} is taken for legal"));
+    let problems = problems(properties).unwrap_or_else(|| panic!("{path} is taken for valid"));
     assert!(problems.starts_with(&format!("{path}: ")), "{problems} is not about {path}");
 }
 
@@ -63,16 +63,38 @@ fn an_action_name_has_1_to_128_letters_digits_dashes_and_underscores() {
 }
 
 #[test]
-fn a_role_arn_has_20_to_2048_characters() {
+fn a_role_arn_is_that_of_an_iam_role_of_20_to_2048_characters() {
     let kind = "EnableIoTLoggingParams";
-    for (length, is_valid) in [(19, false), (20, true), (2048, true), (2049, false)] {
-        for letter in ["r", "é"] {
-            let role = letter.repeat(length);
-            let check: fn(&Value, &str) = if is_valid { |value, _| valid(value) } else { invalid };
-            check(&json!({ "RoleArn": role }), "RoleArn");
-            let path = format!("ActionParams.{kind}.RoleArnForLogging");
-            check(&params(kind, &json!({ "LogLevel": "INFO", "RoleArnForLogging": role })), &path);
-        }
+    let check = |role: &str, is_valid: bool| {
+        let check: fn(&Value, &str) = if is_valid { |value, _| valid(value) } else { invalid };
+        check(&json!({ "RoleArn": role }), "RoleArn");
+        let path = format!("ActionParams.{kind}.RoleArnForLogging");
+        check(&params(kind, &json!({ "LogLevel": "INFO", "RoleArnForLogging": role })), &path);
+    };
+    let start = "arn:aws:iam::123456789012:role/";
+    for (length, is_valid) in [(start.len(), false), (32, true), (2048, true), (2049, false)] {
+        check(&format!("{start}{}", "r".repeat(length - start.len())), is_valid);
+    }
+    for role in [
+        "arn:aws-cn:iam::123456789012:role/path/to/role",
+        "arn:aws-us-gov:iam::123456789012:role/a+=,.@-_",
+        "arn:aws-iso-b:iam::123456789012:role/r",
+    ] {
+        check(role, true);
+    }
+    for role in [
+        "quarantine",
+        "arn:aws:iam::12345678901:role/r",
+        "arn:aws:iam::1234567890123:role/r",
+        "arn:aws:iam:eu-west-1:123456789012:role/r",
+        "arn:aws:iam::123456789012:user/somebody",
+        "arn:aws:iam::123456789012:role/path/",
+        "arn:aws:iam::123456789012:role/a role",
+        "arn:aws:sts::123456789012:assumed-role/r/s",
+        "arn:azure:iam::123456789012:role/r",
+        "arn:aws:iam::123456789012:role/rôle",
+    ] {
+        check(role, false);
     }
     invalid(&json!({ "RoleArn": null }), "RoleArn");
     invalid(&json!({ "RoleArn": "" }), "RoleArn");
@@ -92,6 +114,10 @@ fn there_are_1_to_10_thing_group_names() {
     invalid(&groups(&json!([""])), &format!("{path}[0]"));
     invalid(&groups(&json!(["a/b"])), &format!("{path}[0]"));
     invalid(&groups(&json!([null])), &format!("{path}[0]"));
+}
+
+#[test]
+fn override_dynamic_groups_is_a_boolean_in_any_casing() {
     for flag in
         [json!("true"), json!("True"), json!("FALSE"), json!(true), json!(false), Value::Null]
     {
@@ -110,7 +136,7 @@ fn there_are_1_to_10_thing_group_names() {
 }
 
 #[test]
-fn a_member_with_fixed_values_takes_no_other() {
+fn a_log_level_is_one_of_four() {
     let role = "arn:aws:iam::123456789012:role/logging";
     for level in ["DEBUG", "INFO", "ERROR", "WARN"] {
         valid(&params(
@@ -129,11 +155,19 @@ fn a_member_with_fixed_values_takes_no_other() {
         &params("EnableIoTLoggingParams", &json!({ "RoleArnForLogging": role })),
         "ActionParams.EnableIoTLoggingParams.LogLevel",
     );
+}
+
+#[test]
+fn a_policy_template_is_the_blank_policy() {
     valid(&params("ReplaceDefaultPolicyVersionParams", &json!({ "TemplateName": "BLANK_POLICY" })));
     invalid(
         &params("ReplaceDefaultPolicyVersionParams", &json!({ "TemplateName": "BLANK" })),
         "ActionParams.ReplaceDefaultPolicyVersionParams.TemplateName",
     );
+}
+
+#[test]
+fn a_certificate_action_is_to_deactivate() {
     for kind in ["UpdateCACertificateParams", "UpdateDeviceCertificateParams"] {
         valid(&params(kind, &json!({ "Action": "DEACTIVATE" })));
         invalid(
@@ -143,13 +177,36 @@ fn a_member_with_fixed_values_takes_no_other() {
         invalid(&params(kind, &json!({ "Action": null })), &format!("ActionParams.{kind}.Action"));
         invalid(&params(kind, &json!("DEACTIVATE")), &format!("ActionParams.{kind}"));
     }
-    for (length, is_valid) in [(1, true), (350, true), (351, false), (0, false)] {
+}
+
+#[test]
+fn a_topic_arn_is_that_of_an_sns_topic_of_at_most_350_characters() {
+    let check = |arn: &str, is_valid: bool| {
         let check: fn(&Value, &str) = if is_valid { |value, _| valid(value) } else { invalid };
         check(
-            &params("PublishFindingToSnsParams", &json!({ "TopicArn": "t".repeat(length) })),
+            &params("PublishFindingToSnsParams", &json!({ "TopicArn": arn })),
             "ActionParams.PublishFindingToSnsParams.TopicArn",
         );
+    };
+    let start = "arn:aws:sns:eu-west-1:123456789012:";
+    for (length, is_valid) in [(0, false), (1, true), (315, true), (316, false)] {
+        check(&format!("{start}{}", "t".repeat(length)), is_valid);
     }
+    check("arn:aws-cn:sns:cn-north-1:123456789012:findings.fifo", true);
+    for arn in [
+        "t",
+        "",
+        "arn:aws:sqs:eu-west-1:123456789012:findings",
+        "arn:aws:sns::123456789012:findings",
+        "arn:aws:sns:eu-west-1:1234:findings",
+        "arn:aws:sns:eu-west-1:123456789012:findings:6f0c2b1e-1d2c-4b7a-9a53-0a1b2c3d4e5f",
+    ] {
+        check(arn, false);
+    }
+}
+
+#[test]
+fn on_conflict_is_one_of_three() {
     for on_conflict in ["Fail", "Adopt", "Overwrite"] {
         valid(&json!({ "OnConflict": on_conflict }));
     }
@@ -190,6 +247,9 @@ fn tags_follow_the_rules_of_the_service() {
         "aws:x",
         "AWS:x",
         "mitigation-action-provider:x",
+        "Mitigation-Action-Provider:x",
+        " aws:x",
+        "\u{a0}mitigation-action-provider:owner",
     ] {
         invalid(&tag(key, "v"), "Tags[0].Key");
     }
@@ -209,23 +269,30 @@ fn tags_follow_the_rules_of_the_service() {
     let many = |count: usize| {
         tags(&(0..count).map(|n| json!({ "Key": format!("k{n}"), "Value": "v" })).collect())
     };
-    valid(&many(49));
-    invalid(&many(50), "Tags");
+    valid(&many(48));
+    invalid(&many(49), "Tags");
 }
 
 #[test]
-fn an_unknown_property_is_reported_with_the_nearest_known_one() {
-    for (given, nearest) in [
+fn an_unknown_property_is_reported_without_its_value_and_with_a_known_one_that_is_near() {
+    for (given, near) in [
         ("actionName", "ActionName"),
         ("RoleARN", "RoleArn"),
         ("Tag", "Tags"),
-        ("Params", "ActionParams"),
+        ("ActionParam", "ActionParams"),
         ("On_Conflict", "OnConflict"),
+        ("CheckName", "CheckNames"),
     ] {
         let problems = problems(&json!({ given: "x" })).unwrap();
-        assert!(problems.starts_with(&format!("{given}: unknown property")), "{problems}");
-        assert!(problems.ends_with(&format!("the nearest known one is {nearest}")), "{problems}");
+        assert_eq!(problems, format!("{given}: unknown property: did you mean {near}?"));
     }
+    let secret = "a-secret-under-a-name-that-is-no-property";
+    let problems = problems(&json!({ "Password": secret })).unwrap();
+    assert_eq!(
+        problems,
+        "Password: unknown property: expected one of ActionName, RoleArn, ActionParams, Tags, \
+         OnConflict, CheckNames, ServiceToken, ServiceTimeout"
+    );
     valid(&json!({ "ServiceTimeout": "60" }));
 }
 
@@ -236,12 +303,12 @@ fn a_boolean_in_any_casing_is_the_same_definition() {
             sample("create-add-things-to-thing-group.json"),
             &json!({ "ResourceProperties": { "ActionParams": { "AddThingsToThingGroupParams": { "OverrideDynamicGroups": flag } } } }),
         );
-        match asked(&event) {
-            Ask::Work(request) => match request.task {
+        match plan(&event) {
+            Plan::Execute(request, _) => match request.task {
                 Task::Create(create) => create.definition,
                 other => panic!("{other:?}"),
             },
-            Ask::Settled(result) => panic!("{result:?}"),
+            Plan::Respond(result) => panic!("{result:?}"),
         }
     };
     assert_eq!(definition(json!("true")), definition(json!("True")));
@@ -287,6 +354,44 @@ fn a_number_is_reported_as_it_was_given() {
     for number in ["7", "-5", "1.5"] {
         let value: Value = serde_json::from_str(number).unwrap();
         let problems = problems(&json!({ "RoleArn": value })).unwrap();
-        assert!(problems.starts_with(&format!("RoleArn: {number} is not legal")), "{problems}");
+        assert!(problems.starts_with(&format!("RoleArn: invalid value {number}: ")), "{problems}");
     }
+}
+
+fn checks(kind: &str, names: &Value) -> Value {
+    let mut properties = params(kind, &json!({ "Action": "DEACTIVATE" }));
+    properties["CheckNames"] = names.clone();
+    properties
+}
+
+#[test]
+fn check_names_are_checks_that_the_type_of_action_can_be_applied_to() {
+    let device = "UpdateDeviceCertificateParams";
+    for fit in [
+        "DEVICE_CERTIFICATE_SHARED_CHECK",
+        "DEVICE_CERT_APPROACHING_EXPIRATION_CHECK",
+        "DEVICE_CERTIFICATE_EXPIRING_CHECK",
+        "REVOKED_DEVICE_CERT_CHECK",
+        "INTERMEDIATE_CA_REVOKED_FOR_ACTIVE_DEVICE_CERTIFICATES_CHECK",
+        "A_CHECK_THAT_AWS_ADDS_LATER",
+    ] {
+        valid(&checks(device, &json!([fit])));
+    }
+    valid(&checks(device, &json!([])));
+    valid(&checks("UpdateCACertificateParams", &json!(["REVOKED_CA_CERT_CHECK"])));
+    let misfit = problems(&checks(device, &json!(["LOGGING_DISABLED_CHECK"]))).unwrap();
+    assert_eq!(
+        misfit,
+        "CheckNames[0]: invalid value \"LOGGING_DISABLED_CHECK\": expected a check that \
+         UPDATE_DEVICE_CERTIFICATE can be applied to (ENABLE_IOT_LOGGING or \
+         PUBLISH_FINDING_TO_SNS can)"
+    );
+    invalid(&checks(device, &json!(["CONFLICTING_CLIENT_IDS_CHECK"])), "CheckNames[0]");
+    invalid(&checks(device, &json!("LOGGING_DISABLED_CHECK")), "CheckNames");
+    invalid(&checks(device, &json!([["x"]])), "CheckNames[0]");
+    invalid(&checks(device, &json!([""])), "CheckNames[0]");
+    let topic = json!({ "TopicArn": "arn:aws:sns:eu-west-1:123456789012:findings" });
+    let mut publishing = params("PublishFindingToSnsParams", &topic);
+    publishing["CheckNames"] = json!(["CONFLICTING_CLIENT_IDS_CHECK", "LOGGING_DISABLED_CHECK"]);
+    valid(&publishing);
 }

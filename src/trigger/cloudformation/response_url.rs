@@ -1,53 +1,94 @@
-//! `ResponseURL`: the presigned S3 URL that takes the answer. A secret, and the one address that a caller chooses.
+//! `ResponseURL`: the presigned S3 URL that takes the response. A secret, and the one address that a
+//! caller chooses.
 
 use std::{
+    fmt,
     net::Ipv6Addr,
     time::{Duration, SystemTime},
 };
 
 use hyper::Uri;
 
-/// A `ResponseURL` that may be answered. Cannot be printed: whoever has it can answer for the function.
+/// A `ResponseURL` that a response may be sent to. Cannot be printed: whoever has it can respond for
+/// the function.
 pub struct ResponseUrl {
     uri: Uri,
 }
 
+/// Why a `ResponseURL` is refused. Does not repeat it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ForbiddenUrl {
+    /// It is not a URL with a host.
+    NoUrl,
+    /// What is in its brackets is no IPv6 address.
+    NoAddress,
+    /// It has user info.
+    UserInfo,
+    /// Its port is not a number.
+    Port,
+    /// It names an allowed host with another scheme.
+    Scheme,
+    /// It is not https on port 443.
+    NotHttps,
+    /// Its host is neither CloudFormation's nor an allowed one.
+    Host,
+}
+
+impl fmt::Display for ForbiddenUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NoUrl => "it is not a URL with a host",
+            Self::NoAddress => "the brackets of its host hold no IPv6 address",
+            Self::UserInfo => "it has user info",
+            Self::Port => "its port is not a number",
+            Self::Scheme => "its scheme is neither https nor http",
+            Self::NotHttps => "it is not https on port 443",
+            Self::Host => {
+                "its host is not that of CloudFormation's response bucket in this region, nor in \
+                 RESPONSE_URL_ALLOWED_HOSTS"
+            }
+        })
+    }
+}
+
+impl std::error::Error for ForbiddenUrl {}
+
 impl ResponseUrl {
-    /// Checks `text`: https on port 443 without user info, to a bucket of CloudFormation's; or to one of `allowed` hosts
-    /// (lower case), then on any port and over http too.
+    /// Checks `text`: https on port 443 without user info, to CloudFormation's bucket in `region`; or
+    /// to one of the `allowed` hosts (lower case), then on any port and over http, too.
     ///
     /// # Errors
-    /// What is wrong with it, without repeating it.
-    pub fn parse(text: &str, allowed: &[String]) -> Result<Self, String> {
-        let uri: Uri = text.parse().map_err(|_| "it is not a URL".to_owned())?;
-        let authority = uri.authority().ok_or("it names no host")?;
+    /// What is wrong with it.
+    pub fn parse(text: &str, region: &str, allowed: &[String]) -> Result<Self, ForbiddenUrl> {
+        let uri: Uri = text.parse().map_err(|_| ForbiddenUrl::NoUrl)?;
+        let authority = uri.authority().ok_or(ForbiddenUrl::NoUrl)?;
         let host = authority.host();
         let address = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
         if address.is_some_and(|address| address.parse::<Ipv6Addr>().is_err()) {
-            return Err("it has no IPv6 address in its brackets".to_owned());
+            return Err(ForbiddenUrl::NoAddress);
         }
         let host = address.unwrap_or(host).to_ascii_lowercase();
         let scheme = uri.scheme_str().unwrap_or_default();
         if authority.as_str().contains('@') {
-            return Err("it has user info".to_owned());
+            return Err(ForbiddenUrl::UserInfo);
         }
         let rest = authority.as_str().get(authority.host().len()..).unwrap_or_default();
         let is_port =
             |port: &str| port.bytes().all(|b| b.is_ascii_digit()) && port.parse::<u16>().is_ok();
         if !rest.is_empty() && !rest.strip_prefix(':').is_some_and(is_port) {
-            return Err("its port is not a number".to_owned());
+            return Err(ForbiddenUrl::Port);
         }
         if allowed.contains(&host) {
             return match scheme {
                 "http" | "https" => Ok(Self { uri }),
-                _ => Err("its scheme is neither https nor http".to_owned()),
+                _ => Err(ForbiddenUrl::Scheme),
             };
         }
         if scheme != "https" || !matches!(authority.port_u16(), None | Some(443)) {
-            return Err("it is not https on port 443".to_owned());
+            return Err(ForbiddenUrl::NotHttps);
         }
-        if !is_cloudformations(&host) {
-            return Err("its host is none of CloudFormation's response buckets, nor in RESPONSE_URL_ALLOWED_HOSTS".to_owned());
+        if !is_response_bucket(&host, region) {
+            return Err(ForbiddenUrl::Host);
         }
         Ok(Self { uri })
     }
@@ -58,13 +99,14 @@ impl ResponseUrl {
         self.uri.clone()
     }
 
-    /// When the URL was signed, which is when the request was sent; `None` where it does not say.
+    /// When the URL was signed, which is when the request was sent; `None` where it does not say so.
     #[must_use]
     pub fn signed_at(&self) -> Option<SystemTime> {
         seconds_of(self.parameter("X-Amz-Date")?).and_then(at)
     }
 
-    /// When the URL ceases to be accepted: `X-Amz-Date` and `X-Amz-Expires`, or `Expires`; `None` where it does not say.
+    /// When the URL expires: `X-Amz-Date` and `X-Amz-Expires`, or `Expires`; `None` where it does not
+    /// say so.
     #[must_use]
     pub fn expires_at(&self) -> Option<SystemTime> {
         match (self.signed_at(), self.parameter("X-Amz-Expires")) {
@@ -73,6 +115,13 @@ impl ResponseUrl {
             }
             _ => at(self.parameter("Expires")?.parse().ok()?),
         }
+    }
+
+    /// The date in the URL as it is written, empty where there is none: all deliveries of a request
+    /// have the same one.
+    #[must_use]
+    pub fn date(&self) -> &str {
+        self.parameter("X-Amz-Date").or_else(|| self.parameter("Expires")).unwrap_or_default()
     }
 
     fn parameter(&self, name: &str) -> Option<&str> {
@@ -84,8 +133,10 @@ impl ResponseUrl {
     }
 }
 
-/// `cloudformation-custom-resource-response-<any>` of S3, in any of its spellings, under the suffix of a partition.
-fn is_cloudformations(host: &str) -> bool {
+/// Whether `host` is CloudFormation's response bucket in `region`, as S3 spells it, under the suffix of
+/// a partition. The bucket's name has the region without dashes:
+/// <https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/vpc-interface-endpoints.html>.
+fn is_response_bucket(host: &str, region: &str) -> bool {
     const BUCKET: &str = "cloudformation-custom-resource-response-";
     const SUFFIXES: [&str; 7] = [
         ".amazonaws.com",
@@ -97,37 +148,19 @@ fn is_cloudformations(host: &str) -> bool {
         ".csp.hci.ic.gov",
     ];
 
-    let is_label = |text: &str| {
-        !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
-    };
+    let Some((bucket, service)) = host.split_once('.') else { return false };
+    let is_bucket = bucket.strip_prefix(BUCKET).is_some_and(|name| name == region.replace('-', ""));
     let is_s3 = |text: &str| match text.strip_prefix("s3") {
         Some("") => true,
-        Some(rest) => rest
-            .strip_prefix(".dualstack.")
-            .or_else(|| rest.strip_prefix(['.', '-']))
-            .is_some_and(is_region),
+        Some(rest) => {
+            rest.strip_prefix(".dualstack.").or_else(|| rest.strip_prefix(['.', '-']))
+                == Some(region)
+        }
         None => false,
     };
-    let Some((bucket, service)) = host.split_once('.') else { return false };
-    bucket.strip_prefix(BUCKET).is_some_and(is_label)
+    is_bucket
+        && !region.is_empty()
         && SUFFIXES.iter().any(|suffix| service.strip_suffix(suffix).is_some_and(is_s3))
-}
-
-/// `eu-west-1`, `us-gov-west-1`, `eusc-de-east-1`: two to four letters, words, a number.
-fn is_region(text: &str) -> bool {
-    let labels: Vec<&str> = text.split('-').collect();
-    let is_word = |label: &&str| !label.is_empty() && label.bytes().all(|b| b.is_ascii_lowercase());
-    match labels.as_slice() {
-        [area, words @ .., number] => {
-            is_word(area)
-                && (2..=4).contains(&area.len())
-                && !words.is_empty()
-                && words.iter().all(is_word)
-                && (1..=2).contains(&number.len())
-                && number.bytes().all(|b| b.is_ascii_digit())
-        }
-        _ => false,
-    }
 }
 
 fn at(seconds: u64) -> Option<SystemTime> {
@@ -150,7 +183,7 @@ fn seconds_of(date: &str) -> Option<u64> {
     if !whole || !legal || hour > 23 || minute > 59 || second > 60 {
         return None;
     }
-    // Days of the civil calendar, in years that begin in March: the leap day is the last.
+    // Days of the civil calendar, in years that begin in March, so that the leap day is the last.
     let year = if month <= 2 { year - 1 } else { year };
     let month = (month + 9) % 12;
     let days = year * 365 + year / 4 - year / 100 + year / 400 + (month * 153 + 2) / 5 + day - 1;

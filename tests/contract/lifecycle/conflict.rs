@@ -46,7 +46,8 @@ async fn neither_adopt_nor_overwrite_takes_an_action_of_another_owner() {
             played.failed("ResourceAlreadyExistsException");
             assert!(
                 played.reason().contains("have its owner delete it")
-                    && !played.reason().contains("OnConflict"),
+                    && played.reason().contains("remove the tag mitigation-action-provider:owner")
+                    && played.reason().contains("OnConflict to Adopt or Overwrite"),
                 "{}",
                 played.reason()
             );

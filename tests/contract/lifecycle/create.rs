@@ -1,7 +1,7 @@
 //! A Create of an action that is absent, or that the same request created.
 
 use serde_json::json;
-use stand_ins::{OWNER_TAG, fault::Fault, iot::Iot, stack::merged};
+use stand_ins::{OWNER_TAG, REQUEST_TAG, fault::Fault, iot::Iot, stack::merged};
 
 use super::{NAME, OURS, create};
 use crate::{sample, world};
@@ -30,11 +30,12 @@ async fn a_create_makes_one_call_and_returns_every_attribute() {
         json!({ "addThingsToThingGroupParams": { "thingGroupNames": ["quarantine"], "overrideDynamicGroups": true } })
     );
     let tags = [(OWNER_TAG, OURS), ("stage", "prod"), ("team", "iot-security")];
-    assert!(
-        action.tags.iter().map(|(key, value)| (key.as_str(), value.as_str())).eq(tags),
-        "{:?}",
-        action.tags
-    );
+    let given = action.tags.iter().map(|(key, value)| (key.as_str(), value.as_str()));
+    assert!(given.filter(|(key, _)| *key != REQUEST_TAG).eq(tags), "{:?}", action.tags);
+    let (milliseconds, digest) = action.tags[REQUEST_TAG].split_once('/').unwrap();
+    let made = (action.created * 1000.0) - milliseconds.parse::<f64>().unwrap();
+    assert!((0.0..5000.0).contains(&made), "{:?}", action.tags);
+    assert_eq!(digest.len(), 16, "{:?}", action.tags);
 }
 
 #[tokio::test]
@@ -107,10 +108,12 @@ async fn a_create_at_the_limit_of_the_account_fails_without_a_retry() {
     let world = world().await;
     world.aws.iot.set_limit(0);
     let played = world.play(&create()).await;
-    // The second call looks whether it is an earlier delivery's action that fills the account.
-    played
-        .failed("LimitExceededException")
-        .called(&["CreateMitigationAction", "ListTagsForResource"]);
+    // The other calls look whether the very action that fills the account has the name.
+    played.failed("LimitExceededException").called(&[
+        "CreateMitigationAction",
+        "ListTagsForResource",
+        "DescribeMitigationAction",
+    ]);
 }
 
 #[tokio::test]
@@ -141,7 +144,7 @@ async fn a_create_whose_conflict_disappears_creates_the_action() {
 }
 
 #[tokio::test]
-async fn a_conflict_with_an_absent_action_is_transient_after_five_attempts() {
+async fn a_conflict_with_an_absent_action_is_transient_after_eight_attempts() {
     let world = world().await;
     world.aws.iot.faults.set(
         "CreateMitigationAction",
@@ -151,5 +154,5 @@ async fn a_conflict_with_an_absent_action_is_transient_after_five_attempts() {
     let played = world.play(&create()).await;
     played
         .failed("InternalFailureException")
-        .called(&["CreateMitigationAction", "ListTagsForResource"].repeat(5));
+        .called(&["CreateMitigationAction", "ListTagsForResource"].repeat(8));
 }

@@ -69,7 +69,6 @@ async fn a_delete_succeeds_with_invalid_properties() {
 async fn a_delete_by_an_id_without_an_action_finds_the_given_or_the_generated_name() {
     for (file, id) in [
         ("create-add-things-to-thing-group.json", "fleet-security-Quarantine-1ABCDEFGHIJK"),
-        ("create-add-things-to-thing-group.json", "not-created:whatever"),
         ("create-without-name.json", "2026/11/22/[$LATEST]0123456789abcdef"),
         ("create-without-name.json", ""),
     ] {
@@ -89,7 +88,7 @@ async fn a_delete_takes_an_empty_or_null_name_for_an_absent_one() {
         world.play(&sample("create-without-name.json")).await.succeeded();
         let mut event = merged(
             sample("create-without-name.json"),
-            &json!({ "RequestType": "Delete", "PhysicalResourceId": "not-created:x" }),
+            &json!({ "RequestType": "Delete", "PhysicalResourceId": "fleet-Nameless-1A2B3C" }),
         );
         event["ResourceProperties"]["ActionName"] = name;
         world.play(&event).await.succeeded();
@@ -101,7 +100,7 @@ async fn a_delete_takes_an_empty_or_null_name_for_an_absent_one() {
 async fn a_delete_with_a_given_name_does_not_look_up_the_generated_one() {
     let world = world().await;
     world.play(&sample("create-without-name.json")).await.succeeded();
-    let patch = json!({ "RequestType": "Delete", "PhysicalResourceId": "not-created:x", "ResourceProperties": { "ActionName": "another" } });
+    let patch = json!({ "RequestType": "Delete", "PhysicalResourceId": "not-created:another:0011223344556677", "ResourceProperties": { "ActionName": "another" } });
     world.play(&merged(sample("create-without-name.json"), &patch)).await.succeeded();
     assert_eq!(world.aws.iot.actions().len(), 1);
 }

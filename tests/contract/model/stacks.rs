@@ -17,7 +17,7 @@ use super::{
     any_tags, ensure, is_same, listed, owner_of, role_arn, with, with_owner,
 };
 use stand_ins::{
-    OWNER_TAG,
+    Aws, OWNER_TAG, REQUEST_TAG,
     iot::{Action, Call, Iot},
     stack::{Played, World, merged},
 };
@@ -258,6 +258,15 @@ fn owner_tag((stack, resource): &Key, is_adopted: bool) -> String {
 fn retagged(tags: &Tags, old: &Tags, new: &Tags) -> Tags {
     let kept = tags.iter().filter(|(key, _)| !old.contains_key(*key) || new.contains_key(*key));
     with(&kept.map(|(key, value)| (key.clone(), value.clone())).collect(), new)
+}
+
+/// What the account holds, without the request tags.
+fn actions(aws: &Aws) -> BTreeMap<String, Action> {
+    let mut actions = aws.iot.actions();
+    for action in actions.values_mut() {
+        action.tags.remove(REQUEST_TAG);
+    }
+    actions
 }
 
 fn without_owner(tags: &Tags) -> Tags {
@@ -609,7 +618,7 @@ impl Stacks {
         if !delivery.is_calm() || delivery.put.is_some() {
             self.told.push(format!("  with {:?}, the PUT {:?}", delivery.faults, delivery.put));
         }
-        let before = self.world.aws.iot.actions();
+        let before = actions(&self.world.aws);
         delivery.set(&self.world);
         // What hangs takes all the time that there is.
         self.world.timeout =
@@ -665,13 +674,13 @@ impl Stacks {
         request: &Request<'_>,
         document: Option<&Value>,
     ) -> TestCaseResult {
-        let before = self.world.aws.iot.actions();
+        let before = actions(&self.world.aws);
         let again = self.deliver(event, request, false).await?;
         let Some(document) = document else { return Ok(()) };
         ensure(again.document == *document, || {
             format!("delivered again it came to {}", again.document)
         })?;
-        let after = self.world.aws.iot.actions();
+        let after = actions(&self.world.aws);
         let is_unchanged = before.len() == after.len()
             && before
                 .iter()
@@ -689,7 +698,7 @@ impl Stacks {
         let aws = self.world.aws.clone();
         let stray = aws.iot.take_calls();
         ensure(stray.is_empty(), || format!("calls after the function was done: {stray:?}"))?;
-        let before = aws.iot.actions();
+        let before = actions(&aws);
         let (key, url) = self.world.response_url("");
         let played =
             self.world.play_to(&key, merged(event.clone(), &json!({ "ResponseURL": url }))).await;
@@ -713,7 +722,7 @@ impl Stacks {
             format!("the function returned {:?}", played.returned)
         })?;
         check_calls(&played, &document, accepted.at)?;
-        let after = aws.iot.actions();
+        let after = actions(&aws);
         for name in before.keys().chain(after.keys()) {
             let (old, new) = (before.get(name), after.get(name));
             let is_unchanged = matches!((old, new), (Some(old), Some(new)) if is_same(old, new));
@@ -732,7 +741,7 @@ impl Stacks {
 
     /// The account holds exactly what the stacks say, and nothing else carries an owner tag of theirs.
     fn check(&self) -> TestCaseResult {
-        let actions = self.world.aws.iot.actions();
+        let actions = actions(&self.world.aws);
         for (key, resource) in &self.resources {
             let Resource { id, properties, action_id, tags, is_adopted } = resource;
             let is_right = |action: &Action| {

@@ -2,32 +2,32 @@
 
 use std::fmt;
 
-use super::{StackId, Text, digest, has_length};
+use super::{Parse, StackId, digest, has_length};
 
 /// The name of a mitigation action: 1 to 128 characters of `[a-zA-Z0-9_-]`.
 ///
-/// Unique in an account and region, and a stack's physical id. The native CloudFormation resource also takes `:`,
-/// which the service refuses.
+/// Unique in an account and region; the physical id of a stack's resource. The native CloudFormation
+/// resource also takes `:`, which the service refuses.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ActionName(String);
 
 impl ActionName {
-    const MOST: usize = 128;
-    const DIGEST: usize = 12;
+    const MAX_LENGTH: usize = 128;
+    const SUFFIX: usize = 12;
 
     /// The name of an action whose template gives none: `<stack name>-<logical id>-<12 characters>`.
     ///
-    /// A pure function of stack id and logical id, as CloudFormation's own generated names are not: so that a replay, and
-    /// a Delete that knows nothing else, find the same action. The readable part gives way to the length limit.
+    /// A pure function of stack id and logical id, so that a replay, and a Delete that knows nothing
+    /// else, find the same action. The readable part is cut to keep the length limit.
     #[must_use]
     pub fn generated(stack: &StackId, logical_id: &str) -> Self {
         let readable = stack.name.chars().chain(['-']).chain(logical_id.chars());
         let mut name: String = readable
             .map(|c| if is_legal(c) { c } else { '-' })
-            .take(Self::MOST - Self::DIGEST - 1)
+            .take(Self::MAX_LENGTH - Self::SUFFIX - 1)
             .collect();
         name.push('-');
-        name.extend(characters_of(&digest(&[&stack.text, logical_id])).take(Self::DIGEST));
+        name.extend(letters_of(&digest(&[&stack.text, logical_id])).take(Self::SUFFIX));
         Self(name)
     }
 
@@ -38,11 +38,11 @@ impl ActionName {
     }
 }
 
-impl Text for ActionName {
-    const LEGAL: &'static str = "1 to 128 characters of [a-zA-Z0-9_-]";
+impl Parse for ActionName {
+    const EXPECTED: &'static str = "1 to 128 characters of [a-zA-Z0-9_-]";
 
     fn parse(text: &str) -> Option<Self> {
-        (has_length(text, 1, Self::MOST) && text.chars().all(is_legal))
+        (has_length(text, 1, Self::MAX_LENGTH) && text.chars().all(is_legal))
             .then(|| Self(text.to_owned()))
     }
 }
@@ -57,8 +57,9 @@ fn is_legal(c: char) -> bool {
     c.is_ascii_alphanumeric() || matches!(c, '-' | '_')
 }
 
-/// The digest in the alphabet of CloudFormation's own suffixes: upper-case letters and digits, five bits each.
-fn characters_of(digest: &[u8; 32]) -> impl Iterator<Item = char> {
+/// The digest in the alphabet of CloudFormation's own suffixes: upper-case letters and digits, five
+/// bits each.
+fn letters_of(digest: &[u8; 32]) -> impl Iterator<Item = char> {
     digest.iter().map(|byte| match byte & 0x1f {
         low @ 0..26 => char::from(b'A' + low),
         high => char::from(b'2' + (high - 26)),

@@ -1,10 +1,10 @@
-//! Where things are: ARNs, accounts and regions, and the stack that asks.
+//! ARNs, locations (partition, region and account) and stack ids.
 
 use std::fmt;
 
 use super::ActionName;
 
-/// An Amazon Resource Name, taken apart: `arn:<partition>:<service>:<region>:<account>:<resource>`.
+/// An Amazon Resource Name, `arn:<partition>:<service>:<region>:<account>:<resource>`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Arn<'a> {
     /// `aws`, `aws-cn`, `aws-us-gov`, …
@@ -15,12 +15,12 @@ pub struct Arn<'a> {
     pub region: &'a str,
     /// Twelve digits; empty for some services.
     pub account: &'a str,
-    /// All the rest, colons included.
+    /// The rest, colons included.
     pub resource: &'a str,
 }
 
 impl<'a> Arn<'a> {
-    /// Takes `text` apart; `None` where it is not an ARN.
+    /// The parts of `text`, or `None` where it is not an ARN.
     #[must_use]
     pub fn parse(text: &'a str) -> Option<Self> {
         let mut parts = text.splitn(6, ':');
@@ -34,14 +34,46 @@ impl<'a> Arn<'a> {
             account: parts.next()?,
             resource: parts.next()?,
         };
-        (!arn.partition.is_empty() && !arn.service.is_empty() && !arn.resource.is_empty())
-            .then_some(arn)
+        let has_needed_parts =
+            ![arn.partition, arn.service, arn.resource].iter().any(|part| part.is_empty());
+        has_needed_parts.then_some(arn)
     }
+
+    /// Whether the account is twelve digits.
+    #[must_use]
+    pub fn has_account(&self) -> bool {
+        self.account.len() == 12 && self.account.bytes().all(|b| b.is_ascii_digit())
+    }
+
+    /// Whether the partition is `aws`, or `aws-` and words.
+    #[must_use]
+    pub fn has_aws_partition(&self) -> bool {
+        let is_word = |word: &str| !word.is_empty() && word.bytes().all(|b| b.is_ascii_lowercase());
+        let mut words = self.partition.split('-');
+        words.next() == Some("aws") && words.all(is_word)
+    }
+}
+
+/// The partition of a region: <https://docs.aws.amazon.com/general/latest/gr/rande.html>.
+#[must_use]
+pub fn partition_of(region: &str) -> &'static str {
+    const PREFIXES: [(&str, &str); 7] = [
+        ("cn-", "aws-cn"),
+        ("us-gov-", "aws-us-gov"),
+        ("us-isob-", "aws-iso-b"),
+        ("us-isof-", "aws-iso-f"),
+        ("us-iso-", "aws-iso"),
+        ("eu-isoe-", "aws-iso-e"),
+        ("eusc-", "aws-eusc"),
+    ];
+
+    let found = PREFIXES.iter().find(|(prefix, _)| region.starts_with(prefix));
+    found.map_or("aws", |(_, partition)| partition)
 }
 
 /// A partition, region and account: where an action is.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Place {
+pub struct Location {
     /// `aws`, `aws-cn`, `aws-us-gov`, …
     pub partition: String,
     /// `eu-west-1`, …
@@ -50,8 +82,8 @@ pub struct Place {
     pub account: String,
 }
 
-impl Place {
-    /// The ARN that an action of this name has here.
+impl Location {
+    /// The ARN of the action of this name here.
     #[must_use]
     pub fn action_arn(&self, name: &ActionName) -> String {
         let Self { partition, region, account } = self;
@@ -59,7 +91,7 @@ impl Place {
     }
 }
 
-impl From<Arn<'_>> for Place {
+impl From<Arn<'_>> for Location {
     fn from(arn: Arn<'_>) -> Self {
         Self {
             partition: arn.partition.to_owned(),
@@ -69,36 +101,36 @@ impl From<Arn<'_>> for Place {
     }
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for Location {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "account {}, region {}, partition {}", self.account, self.region, self.partition)
     }
 }
 
-/// The ARN of a stack, `arn:<partition>:cloudformation:<region>:<account>:stack/<name>/<uuid>`, taken apart.
+/// The ARN of a stack, `arn:<partition>:cloudformation:<region>:<account>:stack/<name>/<uuid>`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StackId {
     /// The whole ARN.
     pub text: String,
     /// Where the stack is, and so where its actions are.
-    pub place: Place,
+    pub location: Location,
     /// The stack's name.
     pub name: String,
-    /// What tells it from an earlier stack of the same name.
+    /// What distinguishes it from an earlier stack of the same name.
     pub uuid: String,
 }
 
 impl StackId {
-    /// Takes `text` apart; `None` where it is not the ARN of a stack.
+    /// The parts of `text`, or `None` where it is not the ARN of a stack.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let arn = Arn::parse(text).filter(|arn| arn.service == "cloudformation")?;
         let (name, uuid) = arn.resource.strip_prefix("stack/")?.split_once('/')?;
         let is_account = arn.account.len() <= 12 && arn.account.bytes().all(|b| b.is_ascii_digit());
-        let whole = ![name, uuid, arn.region, arn.account].contains(&"") && !uuid.contains('/');
-        (whole && is_account).then(|| Self {
+        let is_whole = ![name, uuid, arn.region, arn.account].contains(&"") && !uuid.contains('/');
+        (is_whole && is_account).then(|| Self {
             text: text.to_owned(),
-            place: arn.into(),
+            location: arn.into(),
             name: name.to_owned(),
             uuid: uuid.to_owned(),
         })

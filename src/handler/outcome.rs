@@ -1,0 +1,119 @@
+//! What the log and the metrics say of an outcome.
+
+use crate::{
+    iot::Session,
+    metrics::{Metric, Metrics},
+    mitigation::{ErrorCode, Failure, Operation, Outcome, Success},
+    trigger::TriggerName,
+};
+
+/// A request, as the log and the metrics name it.
+#[derive(Clone, Copy)]
+pub struct Label<'a> {
+    /// How it came.
+    pub trigger: TriggerName,
+    /// What it asks, where that is known.
+    pub operation: Option<Operation>,
+    /// What it asks, as its trigger says it.
+    pub operation_text: &'a str,
+    /// The logical id of a resource, the name of an action.
+    pub subject: &'a str,
+    /// The request's own id.
+    pub id: &'a str,
+    /// Lambda's request id.
+    pub request_id: &'a str,
+    /// The X-Ray trace id, where there is one.
+    pub trace_id: Option<&'a str>,
+}
+
+/// Logs and counts what came of a request.
+pub fn record(
+    label: Label<'_>,
+    result: &Result<Success, Failure>,
+    session: &Session<'_>,
+    metrics: &Metrics,
+) {
+    log(label, result, session);
+    metrics.add(Metric::Requests, 1);
+    if let Some(operation) = label.operation {
+        metrics.add(operation_metric(operation), 1);
+    }
+    metrics.add(result_metric(result), 1);
+    if result.as_ref().is_err_and(|failure| is_callers_mistake(failure.code)) {
+        metrics.add(Metric::CallerMistakes, 1);
+    }
+    metrics.add(Metric::ServiceCalls, session.calls());
+    metrics.add(Metric::Throttles, session.throttles());
+}
+
+fn log(label: Label<'_>, result: &Result<Success, Failure>, session: &Session<'_>) {
+    let Label { trigger, operation_text: operation, subject, id, request_id, trace_id, .. } = label;
+    let trigger = trigger.as_str();
+    for warning in session.take_warnings() {
+        tracing::warn!(trigger, operation, subject, id, request_id, warning, "warning");
+    }
+    let (calls, throttles) = (session.calls(), session.throttles());
+    let milliseconds = u64::try_from(session.age().as_millis()).unwrap_or(u64::MAX);
+    // The level is part of a statement, so each has one.
+    macro_rules! line {
+        ($level:ident, $message:literal, $($field:tt)*) => {
+            tracing::$level!(
+                trigger, operation, subject, id, $($field)*, calls, throttles, milliseconds,
+                request_id, xray_trace_id = trace_id, $message
+            )
+        };
+    }
+    match result {
+        Ok(Success { outcome, action, notice }) => {
+            let outcome = outcome.as_str();
+            let action = action.as_ref().map(|action| action.name.as_str());
+            if let Some(notice) = notice {
+                line!(warn, "request succeeded", action, outcome, notice);
+            } else {
+                line!(info, "request succeeded", action, outcome);
+            }
+        }
+        Err(failure) => {
+            let (outcome, reason) = ("FAILED", failure.reason(4096));
+            line!(error, "request failed", outcome, reason);
+        }
+    }
+}
+
+/// Whether nobody but the caller can do anything about it.
+fn is_callers_mistake(code: ErrorCode) -> bool {
+    match code {
+        ErrorCode::InvalidRequest
+        | ErrorCode::ResourceAlreadyExists
+        | ErrorCode::ResourceNotFound => true,
+        ErrorCode::LimitExceeded
+        | ErrorCode::AccessDenied
+        | ErrorCode::Throttling
+        | ErrorCode::InternalFailure
+        | ErrorCode::InvalidSetting => false,
+    }
+}
+
+fn operation_metric(operation: Operation) -> Metric {
+    match operation {
+        Operation::Create => Metric::CreateRequests,
+        Operation::Update => Metric::UpdateRequests,
+        Operation::Delete => Metric::DeleteRequests,
+        Operation::Describe => Metric::DescribeRequests,
+    }
+}
+
+fn result_metric(result: &Result<Success, Failure>) -> Metric {
+    match result.as_ref().map(|success| &success.outcome) {
+        Ok(Outcome::Created) => Metric::Created,
+        Ok(Outcome::Adopted) => Metric::Adopted,
+        Ok(Outcome::Updated) => Metric::Updated,
+        Ok(Outcome::Deleted) => Metric::Deleted,
+        Ok(Outcome::Absent) => Metric::Absent,
+        Ok(Outcome::Released) => Metric::Released,
+        Ok(Outcome::Skipped) => Metric::DeletesSkipped,
+        Ok(Outcome::Described(_)) => Metric::Described,
+        Err(failure) if failure.code.is_transient() => Metric::TransientFailures,
+        Err(_) => Metric::PermanentFailures,
+    }
+}

@@ -1,0 +1,44 @@
+//! Notifications: each is served as what it carries, one after another.
+
+use std::time::SystemTime;
+
+use serde_json::value::RawValue;
+
+use super::{FunctionError, Handler, Invocation, ignored, to_json};
+use crate::trigger::Content;
+
+impl Handler<'_> {
+    /// Serves notifications in turn; the time that is left is shared by those still to come. Lambda
+    /// delivers one at a time.
+    pub(super) async fn serve_notifications(
+        &self,
+        contents: Vec<Content>,
+        invocation: &Invocation,
+    ) -> Result<Box<RawValue>, FunctionError> {
+        let mut documents = Vec::new();
+        let mut first_error = None;
+        let mut left = u32::try_from(contents.len()).unwrap_or(u32::MAX);
+        for content in contents {
+            let now = SystemTime::now();
+            let share = invocation.end.duration_since(now).unwrap_or_default() / left.max(1);
+            left = left.saturating_sub(1);
+            let served = match content {
+                Content::CustomResource(request) => {
+                    self.serve_custom_resource(&request, invocation, now + share).await
+                }
+                Content::Request(request) => self.serve_event(&request, invocation).await,
+                Content::OwnResult => ignored(),
+                Content::Unrecognized(unrecognized) => Err(unrecognized.into()),
+            };
+            match served {
+                Ok(document) => documents.push(document),
+                Err(error) => first_error = first_error.or(Some(error)),
+            }
+        }
+        match (first_error, documents.as_slice()) {
+            (Some(error), _) => Err(error),
+            (None, [only]) => Ok(only.clone()),
+            (None, several) => to_json(&several),
+        }
+    }
+}

@@ -1,0 +1,157 @@
+//! Conversion between the domain's types and the SDK's.
+
+use aws_sdk_iot::{
+    operation::describe_mitigation_action::DescribeMitigationActionOutput,
+    primitives::{DateTime, DateTimeFormat},
+    types::{self, MitigationActionParams, Tag},
+};
+
+use crate::mitigation::{
+    Action, ActionName, CertificateAction, Description, ErrorCode, Failure, Flag, Kind, LogLevel,
+    Params, PolicyTemplate, RoleArn, Tags, ThingGroupNames, TopicArn,
+};
+
+/// The action that a response names.
+pub fn action(
+    name: &ActionName,
+    arn: Option<String>,
+    id: Option<String>,
+    action_type: Option<String>,
+) -> Result<Action, Failure> {
+    let (Some(arn), Some(id)) = (arn, id) else {
+        let text = format!("AWS IoT gave no ARN or no id for the action {name}");
+        return Err(Failure::service(ErrorCode::InternalFailure, text));
+    };
+    Ok(Action { name: name.clone(), arn, id: Some(id), action_type })
+}
+
+/// The action and its description that a response gives.
+pub fn described(
+    name: &ActionName,
+    found: DescribeMitigationActionOutput,
+) -> Result<(Action, Description), Failure> {
+    let params = found.action_params.and_then(|params| from_sdk(&params));
+    let action_type = match found.action_type {
+        Some(action_type) => Some(action_type.as_str().to_owned()),
+        None => params.as_ref().map(|params| params.kind().as_str().to_owned()),
+    };
+    let action = action(name, found.action_arn, found.action_id, action_type)?;
+    let description = Description {
+        role_arn: found.role_arn.map(RoleArn::found),
+        params,
+        tags: Tags::default(),
+        created: found.creation_date.map(rfc_3339),
+        modified: found.last_modified_date.map(rfc_3339),
+    };
+    Ok((action, description))
+}
+
+/// The service gives milliseconds, as a fraction of a second that no binary number holds exactly.
+fn rfc_3339(date: DateTime) -> String {
+    let milliseconds = format!("{:.0}", date.as_secs_f64() * 1000.0).parse().unwrap_or_default();
+    DateTime::from_millis(milliseconds).fmt(DateTimeFormat::DateTime).unwrap_or_default()
+}
+
+/// A builder of the SDK's that misses a member, which none here does.
+fn incomplete(error: impl std::error::Error) -> Failure {
+    let text = format!("the request could not be built: {error}");
+    Failure::service(ErrorCode::InternalFailure, text)
+}
+
+pub fn to_sdk_tags(tags: &Tags) -> Result<Vec<Tag>, Failure> {
+    let tag = |(key, value)| Tag::builder().key(key).value(value).build().map_err(incomplete);
+    tags.iter().map(tag).collect()
+}
+
+pub fn to_sdk(params: &Params) -> Result<MitigationActionParams, Failure> {
+    let sdk = MitigationActionParams::builder();
+    let sdk = match params {
+        Params::AddThingsToThingGroup { thing_group_names, override_dynamic_groups } => sdk
+            .add_things_to_thing_group_params(
+                types::AddThingsToThingGroupParams::builder()
+                    .set_thing_group_names(Some(
+                        thing_group_names.iter().map(str::to_owned).collect(),
+                    ))
+                    .set_override_dynamic_groups(override_dynamic_groups.0)
+                    .build()
+                    .map_err(incomplete)?,
+            ),
+        Params::EnableIoTLogging { log_level, role_arn_for_logging } => sdk
+            .enable_io_t_logging_params(
+                types::EnableIoTLoggingParams::builder()
+                    .log_level(log_level.as_str().into())
+                    .role_arn_for_logging(role_arn_for_logging.as_str())
+                    .build()
+                    .map_err(incomplete)?,
+            ),
+        Params::PublishFindingToSns { topic_arn } => sdk.publish_finding_to_sns_params(
+            types::PublishFindingToSnsParams::builder()
+                .topic_arn(topic_arn.as_str())
+                .build()
+                .map_err(incomplete)?,
+        ),
+        Params::ReplaceDefaultPolicyVersion { template_name } => sdk
+            .replace_default_policy_version_params(
+                types::ReplaceDefaultPolicyVersionParams::builder()
+                    .template_name(template_name.as_str().into())
+                    .build()
+                    .map_err(incomplete)?,
+            ),
+        Params::UpdateCaCertificate { action } => sdk.update_ca_certificate_params(
+            types::UpdateCaCertificateParams::builder()
+                .action(action.as_str().into())
+                .build()
+                .map_err(incomplete)?,
+        ),
+        Params::UpdateDeviceCertificate { action } => sdk.update_device_certificate_params(
+            types::UpdateDeviceCertificateParams::builder()
+                .action(action.as_str().into())
+                .build()
+                .map_err(incomplete)?,
+        ),
+    };
+    Ok(sdk.build())
+}
+
+/// The parameters that the service holds; `None` for a kind that came after this version.
+fn from_sdk(params: &MitigationActionParams) -> Option<Params> {
+    Kind::ALL.iter().find_map(|kind| params_of_kind(*kind, params))
+}
+
+fn params_of_kind(kind: Kind, params: &MitigationActionParams) -> Option<Params> {
+    Some(match kind {
+        Kind::AddThingsToThingGroup => {
+            let found = params.add_things_to_thing_group_params.as_ref()?;
+            Params::AddThingsToThingGroup {
+                thing_group_names: ThingGroupNames::found(found.thing_group_names.clone()),
+                override_dynamic_groups: Flag(found.override_dynamic_groups),
+            }
+        }
+        Kind::EnableIoTLogging => {
+            let found = params.enable_io_t_logging_params.as_ref()?;
+            Params::EnableIoTLogging {
+                log_level: LogLevel::found(found.log_level.as_str().to_owned()),
+                role_arn_for_logging: RoleArn::found(found.role_arn_for_logging.clone()),
+            }
+        }
+        Kind::PublishFindingToSns => {
+            let found = params.publish_finding_to_sns_params.as_ref()?;
+            Params::PublishFindingToSns { topic_arn: TopicArn::found(found.topic_arn.clone()) }
+        }
+        Kind::ReplaceDefaultPolicyVersion => {
+            let found = params.replace_default_policy_version_params.as_ref()?;
+            let template_name = PolicyTemplate::found(found.template_name.as_str().to_owned());
+            Params::ReplaceDefaultPolicyVersion { template_name }
+        }
+        Kind::UpdateCaCertificate => {
+            let found = params.update_ca_certificate_params.as_ref()?;
+            let action = CertificateAction::found(found.action.as_str().to_owned());
+            Params::UpdateCaCertificate { action }
+        }
+        Kind::UpdateDeviceCertificate => {
+            let found = params.update_device_certificate_params.as_ref()?;
+            let action = CertificateAction::found(found.action.as_str().to_owned());
+            Params::UpdateDeviceCertificate { action }
+        }
+    })
+}

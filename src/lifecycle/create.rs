@@ -1,0 +1,150 @@
+//! Create, and what a create does where its name is taken.
+
+use super::{Found, Lifecycle, is_defined_as, now, tag_change, unless_absent};
+use crate::mitigation::{
+    Create, ErrorCode, Failure, NameConflict, OWNER_TAG, OnConflict, Outcome, Ownership, Remedy,
+    Replay, Success, Tags,
+};
+
+impl Lifecycle<'_> {
+    /// One create call; more only where the name is taken. An action that goes away in between is
+    /// made again.
+    pub(super) async fn create(&self, wanted: &Create) -> Result<Success, Failure> {
+        /// Some ten seconds of waits: longer than tags lag behind.
+        const MAX_ATTEMPTS: u32 = 8;
+
+        let tags = wanted.tags.clone().with(OWNER_TAG, self.request.owner.tag());
+        let tags = self.with_request_tag(tags, self.began);
+        let mut attempts = 0;
+        loop {
+            self.check_mark().await?;
+            let found = match self.iot.create(&wanted.name, &wanted.definition, &tags).await {
+                Ok(action) => return Ok(Success::new(Outcome::Created, action)),
+                Err(failure) if failure.code == ErrorCode::ResourceAlreadyExists => {
+                    unless_absent(self.find(&wanted.name).await)?
+                }
+                // The limit may be reached by the very action that has the name.
+                Err(failure) if failure.code == ErrorCode::LimitExceeded => {
+                    match self.find_consistently(&wanted.name).await? {
+                        None => return Err(failure),
+                        found => found,
+                    }
+                }
+                Err(failure) => return Err(failure),
+            };
+            if let Some(found) = found
+                && let Some(success) = unless_absent(self.resolve_conflict(wanted, &found).await)?
+            {
+                return Ok(success);
+            }
+            // It is gone, or its tags lag behind.
+            attempts += 1;
+            if attempts == MAX_ATTEMPTS {
+                let text =
+                    format!("the name {} is taken, and its action is not found", wanted.name);
+                return Err(Failure::service(ErrorCode::InternalFailure, text));
+            }
+            self.iot.back_off(attempts).await?;
+        }
+    }
+
+    /// A create whose name is taken.
+    async fn resolve_conflict(&self, wanted: &Create, found: &Found) -> Result<Success, Failure> {
+        match (self.ownership(&found.tags), wanted.on_conflict) {
+            (Ownership::Own | Ownership::Adopted, _) => self.converge(wanted, found).await,
+            (Ownership::Foreign, _) => Err(name_conflict(wanted, found, Remedy::DeleteThere)),
+            (_, OnConflict::Fail) => Err(name_conflict(wanted, found, Remedy::AdoptOrOverwrite)),
+            (ownership, OnConflict::Adopt) => self.adopt(wanted, found, ownership).await,
+            (ownership, OnConflict::Overwrite) => self.overwrite(wanted, found, ownership).await,
+        }
+    }
+
+    /// A create that meets its owner's own action: an earlier delivery made it, or a rename is rolled
+    /// back. The request tag of another request is replaced last of all.
+    async fn converge(&self, wanted: &Create, found: &Found) -> Result<Success, Failure> {
+        let (action, description) = self.iot.describe(&wanted.name).await?;
+        if wanted.replay == Replay::Keep {
+            return Ok(Success::new(Outcome::Created, action));
+        }
+        let desired = if self.renews_request_tag(found).await? {
+            self.with_request_tag(wanted.tags.clone(), now())
+        } else {
+            wanted.tags.clone()
+        };
+        let change = tag_change(found, &desired, &[])?;
+        self.clear_mark(found).await?;
+        let action = if is_defined_as(&description, &wanted.definition) {
+            action
+        } else {
+            self.redefine(&wanted.name, &wanted.definition).await?
+        };
+        self.apply(&found.action.arn, change).await?;
+        Ok(Success::new(Outcome::Created, action))
+    }
+
+    /// Whether the action was made or last taken over by another request; or by another delivery of
+    /// this one, while a delivery waits, which then knows that this one has succeeded.
+    async fn renews_request_tag(&self, found: &Found) -> Result<bool, Failure> {
+        if !self.is_of_this_request(&found.tags) {
+            return Ok(true);
+        }
+        let made_at = found.tags.request().map(|tag| tag.milliseconds);
+        Ok(made_at != Some(self.began) && self.find_marked().await?.is_some())
+    }
+
+    async fn adopt(
+        &self,
+        wanted: &Create,
+        found: &Found,
+        ownership: Ownership,
+    ) -> Result<Success, Failure> {
+        let (action, description) = self.iot.describe(&wanted.name).await?;
+        if !is_defined_as(&description, &wanted.definition) {
+            return Err(name_conflict(wanted, found, Remedy::MatchOrOverwrite));
+        }
+        let desired = match self.request.owner.adopted_tag() {
+            Some(tag) => self.taken_over(wanted, ownership, tag),
+            None => wanted.tags.clone(),
+        };
+        let change = tag_change(found, &desired, &[])?;
+        self.apply(&found.action.arn, change).await?;
+        Ok(Success::new(Outcome::Adopted, action))
+    }
+
+    /// The definition first, the owner tag last: what could not be changed is not taken over either.
+    async fn overwrite(
+        &self,
+        wanted: &Create,
+        found: &Found,
+        ownership: Ownership,
+    ) -> Result<Success, Failure> {
+        let desired = self.taken_over(wanted, ownership, self.request.owner.tag());
+        let change = tag_change(found, &desired, &[])?;
+        let action = self.redefine(&wanted.name, &wanted.definition).await?;
+        self.apply(&found.action.arn, change).await?;
+        Ok(Success::new(Outcome::Updated, action))
+    }
+
+    /// The tags of an action that is taken over: what events, messages and calls share keeps its
+    /// owner.
+    fn taken_over(&self, wanted: &Create, ownership: Ownership, owner_tag: &str) -> Tags {
+        match ownership {
+            Ownership::Unowned | Ownership::Claimable => {
+                let tags = wanted.tags.clone().with(OWNER_TAG, owner_tag);
+                self.with_request_tag(tags, now())
+            }
+            Ownership::Shared | Ownership::Own | Ownership::Adopted | Ownership::Foreign => {
+                wanted.tags.clone()
+            }
+        }
+    }
+}
+
+fn name_conflict(wanted: &Create, found: &Found, remedy: Remedy) -> Failure {
+    Failure::name_conflict(NameConflict {
+        name: wanted.name.clone(),
+        arn: found.action.arn.clone(),
+        owner: found.tags.owner().map(str::to_owned),
+        remedy,
+    })
+}

@@ -1,0 +1,166 @@
+//! Delete: of a name, of what a failed Create may have made, and of what a cancelled Create may still
+//! be making.
+
+use std::time::Duration;
+
+use tokio::time::sleep;
+
+use super::{Found, Lifecycle, not_owned, unless_absent};
+use crate::mitigation::{
+    Action, ActionName, Delete, DeleteTarget, Failure, InventedId, Lookup, OWNER_TAG, OnConflict,
+    OnForeign, Outcome, Ownership, REQUEST_TAG, RequestDigest, Success,
+};
+
+const NO_SUCH_ACTION: &str = "there is no such action";
+
+/// What a look for an action that may still be created comes to.
+enum Look {
+    /// The Delete is done.
+    Done(Success),
+    /// The Create may still make or take over the action.
+    Pending,
+}
+
+impl Lifecycle<'_> {
+    pub(super) async fn delete(&self, wanted: &Delete) -> Result<Success, Failure> {
+        match &wanted.target {
+            DeleteTarget::Named(name) => self.delete_named(name, wanted).await,
+            DeleteTarget::FailedCreate(name, request) => {
+                self.delete_failed_create(name, request).await
+            }
+            DeleteTarget::Invented(invented) => self.delete_invented(invented).await,
+            DeleteTarget::Nothing => Ok(Success::absent(NO_SUCH_ACTION)),
+        }
+    }
+
+    async fn delete_named(&self, name: &ActionName, wanted: &Delete) -> Result<Success, Failure> {
+        let described = match wanted.lookup {
+            Lookup::Tags => None,
+            Lookup::Description => match unless_absent(self.iot.describe(name).await)? {
+                None => return Ok(Success::absent(NO_SUCH_ACTION)),
+                Some((action, _)) => Some(action),
+            },
+        };
+        let Some(found) = self.find_consistently(name).await? else {
+            return Ok(Success::absent(NO_SUCH_ACTION));
+        };
+        let found = Found { action: described.unwrap_or(found.action), tags: found.tags };
+        if let Some(success) = self.remove(&found).await? {
+            return Ok(success);
+        }
+        let failure = not_owned(&found, "deleted");
+        match wanted.on_foreign {
+            OnForeign::Fail => Err(failure),
+            OnForeign::Skip => {
+                let notice = failure.message(usize::MAX);
+                Ok(Success::new(Outcome::Skipped, found.action).with_notice(notice))
+            }
+        }
+    }
+
+    /// Removes what the failed request made or took over, and nothing that another one did.
+    async fn delete_failed_create(
+        &self,
+        name: &ActionName,
+        request: &RequestDigest,
+    ) -> Result<Success, Failure> {
+        let Some(found) = self.find_consistently(name).await? else {
+            return Ok(Success::absent(NO_SUCH_ACTION));
+        };
+        let made_by = found.tags.request().map(|tag| tag.request);
+        let removed = match made_by {
+            Some(made_by) if made_by == *request => self.remove(&found).await?,
+            Some(_) | None => None,
+        };
+        let absent = || {
+            let Action { arn, .. } = &found.action;
+            Success::absent(format!("the failed request did not make or take over {arn}: it stays"))
+        };
+        Ok(removed.unwrap_or_else(absent))
+    }
+
+    /// Removes what a cancelled Create makes: looks again until it is there, or cannot be any more.
+    async fn delete_invented(&self, invented: &InventedId) -> Result<Success, Failure> {
+        /// The longest time that is kept for the last look.
+        const LAST_LOOK: Duration = Duration::from_secs(2);
+
+        if let Some(id) = &invented.id
+            && let Some(found) = unless_absent(self.find(id).await)?
+            && let Some(success) = self.remove(&found).await?
+        {
+            return Ok(success);
+        }
+        let Some(name) = &invented.name else {
+            return Ok(Success::absent(
+                "the Create that was cancelled has no name: it made nothing",
+            ));
+        };
+        let last_look = LAST_LOOK.min(self.iot.time_left() / 4);
+        let mut looks = 0;
+        loop {
+            let found = unless_absent(self.find(name).await)?;
+            if let Look::Done(success) = self.look(found, invented.on_conflict).await? {
+                return Ok(success);
+            }
+            let left = self.iot.time_left().saturating_sub(last_look);
+            if left.is_zero() {
+                break;
+            }
+            let step = Duration::from_secs([1, 2, 4].get(looks).copied().unwrap_or(5));
+            looks += 1;
+            sleep(step.mul_f64(0.9 + fastrand::f64() / 5.0).min(left)).await;
+        }
+        let found = self.find_consistently(name).await?;
+        match self.look(found, invented.on_conflict).await? {
+            Look::Done(success) => Ok(success),
+            Look::Pending => {
+                Ok(Success::absent("the Create that was cancelled made nothing so far"))
+            }
+        }
+    }
+
+    async fn look(&self, found: Option<Found>, on_conflict: OnConflict) -> Result<Look, Failure> {
+        let Some(found) = found else { return Ok(Look::Pending) };
+        if let Some(success) = self.remove(&found).await? {
+            return Ok(Look::Done(success));
+        }
+        let is_out_of_reach = match (self.ownership(&found.tags), on_conflict) {
+            (Ownership::Foreign, _) | (_, OnConflict::Fail) => true,
+            (_, OnConflict::Adopt | OnConflict::Overwrite) => false,
+        };
+        if !is_out_of_reach {
+            return Ok(Look::Pending);
+        }
+        let why = not_owned(&found, "deleted").message(usize::MAX);
+        Ok(Look::Done(Success::absent(why)))
+    }
+
+    /// Deletes an action that this owner made, releases one that it adopted; `None` where it may do
+    /// neither.
+    pub(super) async fn remove(&self, found: &Found) -> Result<Option<Success>, Failure> {
+        let action = &found.action;
+        match self.ownership(&found.tags) {
+            Ownership::Own | Ownership::Shared => {
+                // The service does not fail where there is no such action; whoever else says so means
+                // that it is gone.
+                unless_absent(self.iot.delete(&action.name).await)?;
+                Ok(Some(Success::new(Outcome::Deleted, action.clone())))
+            }
+            Ownership::Adopted => {
+                let mut keys = vec![OWNER_TAG.to_owned()];
+                if found.tags.contains(REQUEST_TAG) {
+                    keys.push(REQUEST_TAG.to_owned());
+                }
+                if unless_absent(self.iot.untag(&action.arn, keys).await)?.is_none() {
+                    return Ok(Some(Success::absent(NO_SUCH_ACTION)));
+                }
+                let notice = format!(
+                    "the action {} was adopted, not made: it has lost the owner tag and stays",
+                    action.name
+                );
+                Ok(Some(Success::new(Outcome::Released, action.clone()).with_notice(notice)))
+            }
+            Ownership::Unowned | Ownership::Claimable | Ownership::Foreign => Ok(None),
+        }
+    }
+}

@@ -1,0 +1,47 @@
+//! What a failed replacement left behind: the reverse Update that CloudFormation sends removes it.
+
+use super::{Lifecycle, unless_absent};
+use crate::mitigation::{ActionName, Failure, Ownership};
+
+impl Lifecycle<'_> {
+    /// Removes the action `orphan` where it is this owner's, and was made or taken over later than the
+    /// current action. First takes the mark of a request that waits off the current action, so that
+    /// the orphan is not made after this has looked.
+    pub(super) async fn remove_orphan(&self, orphan: &ActionName) -> Result<(), Failure> {
+        let current = match &self.request.current {
+            None => None,
+            Some(name) => unless_absent(self.find(name).await)?,
+        };
+        let current = current.filter(|current| match self.ownership(&current.tags) {
+            Ownership::Own | Ownership::Adopted => true,
+            Ownership::Shared | Ownership::Claimable | Ownership::Unowned | Ownership::Foreign => {
+                false
+            }
+        });
+        if let Some(current) = &current {
+            self.clear_mark(current).await?;
+        }
+        let Some(found) = self.find_consistently(orphan).await? else { return Ok(()) };
+        let is_own = match self.ownership(&found.tags) {
+            Ownership::Own | Ownership::Adopted => true,
+            Ownership::Shared | Ownership::Claimable | Ownership::Unowned | Ownership::Foreign => {
+                false
+            }
+        };
+        if !is_own {
+            return Ok(());
+        }
+        let current_tag = current.and_then(|current| current.tags.request());
+        match (found.tags.request(), current_tag) {
+            (Some(orphan), Some(current)) if orphan.milliseconds > current.milliseconds => {
+                self.remove(&found).await?;
+            }
+            (Some(_), Some(_)) => {}
+            _ => self.iot.warn(format!(
+                "the action {orphan} may be left behind by a failed replacement, and has no request \
+                 tag to tell, or the current action has none: it stays"
+            )),
+        }
+        Ok(())
+    }
+}

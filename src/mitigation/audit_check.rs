@@ -1,0 +1,75 @@
+//! The audit checks of Device Defender, and the kinds of action that can be applied to their findings.
+//!
+//! See <https://docs.aws.amazon.com/iot-device-defender/latest/devguide/dd-mitigation-actions.html>.
+
+use super::Kind;
+
+/// An audit check that is known here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AuditCheck {
+    /// The kinds that fit its findings, besides [`Kind::PublishFindingToSns`], which fits all.
+    kinds: &'static [Kind],
+}
+
+/// Checks with the same kinds: the API's names first, then other spellings on AWS's pages.
+struct Row {
+    names: &'static [&'static str],
+    kinds: &'static [Kind],
+}
+
+const TABLE: [Row; 5] = [
+    Row {
+        names: &[
+            "REVOKED_CA_CERTIFICATE_STILL_ACTIVE_CHECK",
+            "CA_CERTIFICATE_EXPIRING_CHECK",
+            "CA_CERTIFICATE_KEY_QUALITY_CHECK",
+            "REVOKED_CA_CERT_CHECK",
+            "CA_CERT_APPROACHING_EXPIRATION_CHECK",
+        ],
+        kinds: &[Kind::UpdateCaCertificate],
+    },
+    Row {
+        names: &[
+            "INTERMEDIATE_CA_REVOKED_FOR_ACTIVE_DEVICE_CERTIFICATES_CHECK",
+            "DEVICE_CERTIFICATE_SHARED_CHECK",
+            "DEVICE_CERTIFICATE_EXPIRING_CHECK",
+            "REVOKED_DEVICE_CERTIFICATE_STILL_ACTIVE_CHECK",
+            "DEVICE_CERTIFICATE_KEY_QUALITY_CHECK",
+            "DEVICE_CERT_APPROACHING_EXPIRATION_CHECK",
+            "REVOKED_DEVICE_CERT_CHECK",
+        ],
+        kinds: &[Kind::UpdateDeviceCertificate, Kind::AddThingsToThingGroup],
+    },
+    Row {
+        names: &[
+            "IOT_POLICY_OVERLY_PERMISSIVE_CHECK",
+            "IOT_POLICY_POTENTIAL_MISCONFIGURATION_CHECK",
+        ],
+        kinds: &[Kind::ReplaceDefaultPolicyVersion],
+    },
+    Row { names: &["LOGGING_DISABLED_CHECK"], kinds: &[Kind::EnableIoTLogging] },
+    Row {
+        names: &[
+            "UNAUTHENTICATED_COGNITO_ROLE_OVERLY_PERMISSIVE_CHECK",
+            "AUTHENTICATED_COGNITO_ROLE_OVERLY_PERMISSIVE_CHECK",
+            "CONFLICTING_CLIENT_IDS_CHECK",
+            "IOT_ROLE_ALIAS_OVERLY_PERMISSIVE_CHECK",
+            "IOT_ROLE_ALIAS_ALLOWS_ACCESS_TO_UNUSED_SERVICES_CHECK",
+        ],
+        kinds: &[],
+    },
+];
+
+impl AuditCheck {
+    /// The check of that name, in any of its spellings; `None` where it is not known here.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        let row = TABLE.iter().find(|row| row.names.contains(&name))?;
+        Some(Self { kinds: row.kinds })
+    }
+
+    /// The kinds of action that can be applied to its findings.
+    pub fn kinds(self) -> impl Iterator<Item = Kind> {
+        self.kinds.iter().copied().chain([Kind::PublishFindingToSns])
+    }
+}

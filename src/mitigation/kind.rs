@@ -1,0 +1,41 @@
+//! The kinds of mitigation action.
+
+words! {
+    /// A kind of mitigation action, by the API's
+    /// [`actionType`](https://docs.aws.amazon.com/iot/latest/apireference/API_DescribeMitigationAction.html).
+    ///
+    /// When adding one, the compiler names every other place in Rust. Besides those, update
+    /// `schemas/*.json`, a sample `events/create-….json`, `examples/all-kinds.yaml`, `cdk/` and
+    /// `docs/reference.md`; `tests/contract/schemas.rs` and `examples.rs` fail where one is missed.
+    pub enum Kind {
+        /// Moves things to thing groups, typically for quarantine.
+        AddThingsToThingGroup = "ADD_THINGS_TO_THING_GROUP",
+        /// Turns AWS IoT logging on.
+        EnableIoTLogging = "ENABLE_IOT_LOGGING",
+        /// Publishes the finding to an SNS topic.
+        PublishFindingToSns = "PUBLISH_FINDING_TO_SNS",
+        /// Replaces a policy by a blank one.
+        ReplaceDefaultPolicyVersion = "REPLACE_DEFAULT_POLICY_VERSION",
+        /// Deactivates a CA certificate.
+        UpdateCaCertificate = "UPDATE_CA_CERTIFICATE",
+        /// Deactivates a device certificate.
+        UpdateDeviceCertificate = "UPDATE_DEVICE_CERTIFICATE",
+    }
+}
+
+impl Kind {
+    /// The member of
+    /// [`MitigationActionParams`](https://docs.aws.amazon.com/iot/latest/apireference/API_MitigationActionParams.html)
+    /// that holds the parameters of this kind.
+    #[must_use]
+    pub const fn params_member(self) -> &'static str {
+        match self {
+            Self::AddThingsToThingGroup => "addThingsToThingGroupParams",
+            Self::EnableIoTLogging => "enableIoTLoggingParams",
+            Self::PublishFindingToSns => "publishFindingToSnsParams",
+            Self::ReplaceDefaultPolicyVersion => "replaceDefaultPolicyVersionParams",
+            Self::UpdateCaCertificate => "updateCACertificateParams",
+            Self::UpdateDeviceCertificate => "updateDeviceCertificateParams",
+        }
+    }
+}

@@ -1,0 +1,158 @@
+//! Who owns an action: one tag, put in with the create call and compared whole.
+
+use super::{Create, StackId, digest, hex, hex_digit};
+
+words! {
+    /// What the owner tag of an action begins with, before a slash.
+    pub enum OwnerKind {
+        /// A stack's resource made it, or overwrote it.
+        Stack = "stack",
+        /// A stack's resource adopted it.
+        Adopted = "adopted",
+        /// An EventBridge event made it.
+        Event = "event",
+        /// A message without a request id made it.
+        Message = "message",
+        /// A direct call, or a message with a request id, made it.
+        Request = "request",
+    }
+}
+
+impl OwnerKind {
+    fn of(tag: &str) -> Option<Self> {
+        let (word, _) = tag.split_once('/')?;
+        Self::ALL.iter().copied().find(|kind| kind.as_str() == word)
+    }
+
+    /// Whether any event, message or direct call may change what has this kind of owner.
+    fn is_shared(self) -> bool {
+        match self {
+            Self::Stack | Self::Adopted => false,
+            Self::Event | Self::Message | Self::Request => true,
+        }
+    }
+}
+
+/// Who a request makes, changes and deletes actions for.
+///
+/// A stack's resource keeps its action over many requests and shares it with nobody. The owner tag
+/// of what an event, a message or a direct call made only distinguishes a replay from a conflict:
+/// any later event, message or call may change it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Owner {
+    kind: OwnerKind,
+    tag: String,
+    adopted_tag: Option<String>,
+}
+
+/// What the owner tag of an action allows an [`Owner`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ownership {
+    /// Made by this owner, who may change and delete it.
+    Own,
+    /// Adopted by this owner, who may change it, and releases it at the end.
+    Adopted,
+    /// Made by an event, a message or a call, as this owner is one: may be changed and deleted.
+    Shared,
+    /// Made by an event, a message or a call, and this owner is a stack: may be taken over by
+    /// `OnConflict`, and is another's otherwise.
+    Claimable,
+    /// Has no owner tag: may be taken over by `OnConflict`, and is nobody's otherwise.
+    Unowned,
+    /// Another owner's, or has a tag that this provider does not write: never changed.
+    Foreign,
+}
+
+impl Owner {
+    /// The resource `logical_id` of a stack.
+    #[must_use]
+    pub fn stack(stack: &StackId, logical_id: &str) -> Self {
+        let parts = [stack.name.as_str(), &stack.uuid, logical_id];
+        let adopted_tag = Some(tag_value(OwnerKind::Adopted, &parts));
+        Self { kind: OwnerKind::Stack, tag: tag_value(OwnerKind::Stack, &parts), adopted_tag }
+    }
+
+    /// The EventBridge event `id` of `source`.
+    #[must_use]
+    pub fn event(source: &str, id: &str) -> Self {
+        Self::plain(OwnerKind::Event, &[source, id])
+    }
+
+    /// The message `id`.
+    #[must_use]
+    pub fn message(id: &str) -> Self {
+        Self::plain(OwnerKind::Message, &[id])
+    }
+
+    /// The direct call or the message with the request id `id`. What a create would send is part of
+    /// it, so that an id used again for another action is a conflict and not a replay.
+    #[must_use]
+    pub fn request(id: &str, create: Option<&Create>) -> Self {
+        match create {
+            None => Self::plain(OwnerKind::Request, &[id]),
+            Some(create) => Self::plain(OwnerKind::Request, &[id, &create.digest()]),
+        }
+    }
+
+    fn plain(kind: OwnerKind, parts: &[&str]) -> Self {
+        Self { kind, tag: tag_value(kind, parts), adopted_tag: None }
+    }
+
+    /// The value of the owner tag of what this owner makes.
+    #[must_use]
+    pub fn tag(&self) -> &str {
+        &self.tag
+    }
+
+    /// The value of the owner tag of what this owner adopts; `None` where adopting leaves the owner
+    /// tag alone.
+    #[must_use]
+    pub fn adopted_tag(&self) -> Option<&str> {
+        self.adopted_tag.as_deref()
+    }
+
+    /// What `tag`, the value of an action's owner tag, allows this owner.
+    #[must_use]
+    pub fn ownership(&self, tag: Option<&str>) -> Ownership {
+        let Some(tag) = tag else { return Ownership::Unowned };
+        if tag == self.tag {
+            return Ownership::Own;
+        }
+        if Some(tag) == self.adopted_tag() {
+            return Ownership::Adopted;
+        }
+        let is_shared = OwnerKind::of(tag).is_some_and(OwnerKind::is_shared);
+        match (is_shared, self.kind.is_shared()) {
+            (true, true) => Ownership::Shared,
+            (true, false) => Ownership::Claimable,
+            (false, _) => Ownership::Foreign,
+        }
+    }
+}
+
+/// `<kind>/<part>/…`, at most the 256 characters of a tag's value; what is longer ends in a hash of
+/// the whole.
+fn tag_value(kind: OwnerKind, parts: &[&str]) -> String {
+    const MAX_LENGTH: usize = 256;
+    const HASH_BYTES: usize = 16;
+
+    let mut value = kind.as_str().to_owned();
+    for part in parts {
+        value.push('/');
+        for byte in part.bytes() {
+            match byte {
+                b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'_' | b'.' | b'-' => {
+                    value.push(char::from(byte));
+                }
+                other => value.extend(['=', hex_digit(other >> 4), hex_digit(other & 0xf)]),
+            }
+        }
+    }
+    if value.len() > MAX_LENGTH {
+        let hash = hex(&digest(&[&value]), HASH_BYTES);
+        value.truncate(MAX_LENGTH - hash.len() - 1);
+        value.push('-');
+        value.push_str(&hash);
+    }
+    value
+}

@@ -1,0 +1,76 @@
+//! The request tag of a stack's action: which request made it or last took it over, and when; and the
+//! mark of an Update that waits. It is no ownership.
+
+use std::fmt;
+
+use super::{digest, hex};
+
+/// What distinguishes one request of a resource from the others: a digest of its `RequestId` and of
+/// the date in its `ResponseURL`, so that a second delivery has the same one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RequestDigest(String);
+
+impl RequestDigest {
+    const BYTES: usize = 8;
+
+    /// The digest of a request; `date` is empty where its URL has none.
+    #[must_use]
+    pub fn new(request_id: &str, date: &str) -> Self {
+        Self(hex(&digest(&[request_id, date]), Self::BYTES))
+    }
+
+    /// The digest that `text` is, or `None` where it is none.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let is_digit = |b: u8| b.is_ascii_digit() || matches!(b, b'A'..=b'F');
+        (text.len() == Self::BYTES * 2 && text.bytes().all(is_digit)).then(|| Self(text.to_owned()))
+    }
+
+    /// The digest as text: 16 hexadecimal digits.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// The value of the request tag: `<milliseconds>/<digest>`, and `/<digest>` of a request that waits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RequestTag {
+    /// When the action was made or last taken over: milliseconds since 1970.
+    pub milliseconds: u64,
+    /// The request that did so.
+    pub request: RequestDigest,
+    /// The Update that waits for its role, if one does.
+    pub mark: Option<RequestDigest>,
+}
+
+impl RequestTag {
+    /// The tag that `value` is, or `None` where the provider did not write it.
+    #[must_use]
+    pub fn parse(value: &str) -> Option<Self> {
+        let mut parts = value.split('/');
+        let milliseconds = parts.next()?.parse().ok()?;
+        let request = RequestDigest::parse(parts.next()?)?;
+        let mark = match parts.next() {
+            None => None,
+            Some(mark) => Some(RequestDigest::parse(mark)?),
+        };
+        parts.next().is_none().then_some(Self { milliseconds, request, mark })
+    }
+
+    /// The same with this mark.
+    #[must_use]
+    pub fn marked(self, mark: Option<RequestDigest>) -> Self {
+        Self { mark, ..self }
+    }
+}
+
+impl fmt::Display for RequestTag {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.milliseconds, self.request.as_str())?;
+        match &self.mark {
+            None => Ok(()),
+            Some(mark) => write!(f, "/{}", mark.as_str()),
+        }
+    }
+}

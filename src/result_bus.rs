@@ -1,0 +1,217 @@
+//! The bus for result events: the one module that names the SDK of EventBridge.
+//!
+//! The client is made when the first result is published, so that an instance that publishes none does
+//! not pay for it. See
+//! <https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutEvents.html>.
+
+use std::cell::OnceCell;
+
+use aws_sdk_eventbridge::{
+    Client,
+    types::{PutEventsRequestEntry, PutEventsResultEntry},
+};
+use tokio::time::{Instant, timeout};
+
+use crate::{
+    http::Http,
+    retry::{Attempt, Retry, RetryError},
+    sdk::{self, CallError},
+    settings::Settings,
+    trigger::eventbridge::{ResultEvent, SOURCE},
+};
+
+/// Why a result event was not published.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unpublished(pub String);
+
+impl std::fmt::Display for Unpublished {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Unpublished {}
+
+/// The bus that the settings name, if they name one.
+pub struct ResultBus<'s> {
+    settings: &'s Settings,
+    http: Http,
+    client: OnceCell<Client>,
+}
+
+impl<'s> ResultBus<'s> {
+    /// Entries that a call takes.
+    const MAX_ENTRIES: usize = 10;
+    /// Bytes of details that a call takes, with room for the rest.
+    const MAX_BYTES: usize = 240 * 1024;
+    /// Attempts at a call: what fails more often is redelivered.
+    const MAX_ATTEMPTS: u32 = 3;
+
+    /// The bus of `settings`, reached over `http`.
+    #[must_use]
+    pub fn new(settings: &'s Settings, http: Http) -> Self {
+        Self { settings, http, client: OnceCell::new() }
+    }
+
+    /// Whether the settings name one.
+    #[must_use]
+    pub fn is_set(&self) -> bool {
+        self.settings.result_event_bus.is_some()
+    }
+
+    /// Publishes one event by `until`, where there is a bus.
+    ///
+    /// # Errors
+    /// Why it was not published.
+    pub async fn publish(
+        &self,
+        event: &ResultEvent,
+        trace: Option<&str>,
+        until: Instant,
+    ) -> Result<(), Unpublished> {
+        let results = self.publish_all(std::slice::from_ref(event), trace, until).await;
+        results.into_iter().next().unwrap_or(Ok(()))
+    }
+
+    /// Publishes `events` by `until`, ten to a call; says of each whether it was published. Without a
+    /// bus all of them count as published. `trace` is the X-Ray trace that they belong to.
+    pub async fn publish_all(
+        &self,
+        events: &[ResultEvent],
+        trace: Option<&str>,
+        until: Instant,
+    ) -> Vec<Result<(), Unpublished>> {
+        let Some(bus) = self.settings.result_event_bus.as_deref() else {
+            return vec![Ok(()); events.len()];
+        };
+        let mut results = Vec::with_capacity(events.len());
+        let mut rest = events;
+        while !rest.is_empty() {
+            let (chunk, after) = rest.split_at(Self::chunk_len(rest));
+            results.extend(self.put(bus, chunk, trace, until).await);
+            rest = after;
+        }
+        results
+    }
+
+    /// How many of `events` fit one call: at least one.
+    fn chunk_len(events: &[ResultEvent]) -> usize {
+        let sizes = events.iter().take(Self::MAX_ENTRIES).scan(0, |bytes, event| {
+            *bytes += event.detail.len();
+            Some(*bytes)
+        });
+        sizes.take_while(|bytes| *bytes <= Self::MAX_BYTES).count().clamp(1, events.len())
+    }
+
+    async fn put(
+        &self,
+        bus: &str,
+        events: &[ResultEvent],
+        trace: Option<&str>,
+        until: Instant,
+    ) -> Vec<Result<(), Unpublished>> {
+        const OPERATION: &str = "PutEvents";
+
+        let entries = events.iter().map(|event| entry(event, bus, trace)).collect();
+        let call = self.client().put_events().set_entries(Some(entries));
+        let retry = Retry { until, max_attempts: Self::MAX_ATTEMPTS };
+        let result = retry
+            .run(
+                async || {},
+                async |limit| {
+                    let error = match timeout(limit, Box::pin(call.clone().send())).await {
+                        Ok(Ok(output)) => return Attempt::Success(output),
+                        Ok(Err(error)) => CallError::new(OPERATION, &error, self.settings),
+                        Err(_) => CallError::no_response(OPERATION),
+                    };
+                    if error.is_transient() {
+                        Attempt::Transient(error)
+                    } else {
+                        Attempt::Permanent(error)
+                    }
+                },
+            )
+            .await;
+        let why = match result {
+            Ok(output) => {
+                let entries = output.entries.unwrap_or_default();
+                return entry_results(&entries, output.failed_entry_count, events.len());
+            }
+            Err(RetryError::Permanent(error) | RetryError::Exhausted(Some(error))) => {
+                error.to_string()
+            }
+            Err(RetryError::Exhausted(None)) => format!("{OPERATION}: no time was left"),
+        };
+        vec![Err(Unpublished(why)); events.len()]
+    }
+
+    fn client(&self) -> &Client {
+        self.client.get_or_init(|| {
+            let endpoint = self.settings.eventbridge_endpoint.as_deref();
+            Client::new(&sdk::config(self.settings, self.http.clone(), endpoint))
+        })
+    }
+}
+
+fn entry(event: &ResultEvent, bus: &str, trace: Option<&str>) -> PutEventsRequestEntry {
+    PutEventsRequestEntry::builder()
+        .event_bus_name(bus)
+        .source(SOURCE)
+        .detail_type(event.detail_type)
+        .set_resources(Some(event.resource.iter().cloned().collect()))
+        .set_trace_header(trace.map(str::to_owned))
+        .detail(event.detail.as_str())
+        .build()
+}
+
+/// Whether each of `sent` entries was taken. Where some failed and the response does not say which,
+/// all count as failed: a result may come twice, but must come.
+fn entry_results(
+    entries: &[PutEventsResultEntry],
+    failed: i32,
+    sent: usize,
+) -> Vec<Result<(), Unpublished>> {
+    let refused = |why: &str| Err(Unpublished(format!("PutEvents: {why}")));
+    let result = |index: usize| match entries.get(index) {
+        Some(PutEventsResultEntry { error_code: Some(code), .. }) => refused(code),
+        Some(entry) if failed > 0 && entry.event_id.is_none() => refused("the entry has no id"),
+        None if failed > 0 => refused("the response lacks the entry"),
+        Some(_) | None => Ok(()),
+    };
+    let results: Vec<_> = (0..sent).map(result).collect();
+    if failed > 0 && results.iter().all(Result::is_ok) {
+        return vec![refused("an entry failed"); sent];
+    }
+    results
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{PutEventsResultEntry, entry_results};
+
+    /// How many of two entries count as failed, by what the response says of each.
+    #[track_caller]
+    fn check(failed: i32, entries: &[(Option<&str>, Option<&str>)], expected: usize) {
+        let entry = |(id, code): &(Option<&str>, Option<&str>)| {
+            let entry = PutEventsResultEntry::builder().set_event_id(id.map(str::to_owned));
+            entry.set_error_code(code.map(str::to_owned)).build()
+        };
+        let entries: Vec<_> = entries.iter().map(entry).collect();
+        let results = entry_results(&entries, failed, 2);
+        assert_eq!(results.iter().filter(|result| result.is_err()).count(), expected);
+    }
+
+    #[test]
+    fn an_entry_is_published_only_where_the_response_leaves_no_doubt() {
+        let taken = (Some("id"), None);
+        check(0, &[taken, taken], 0);
+        check(0, &[], 0);
+        check(0, &[(None, None), taken], 0);
+        check(1, &[taken, (None, Some("InternalFailure"))], 1);
+        check(1, &[(Some("id"), Some("InternalFailure")), taken], 1);
+        check(1, &[taken, taken], 2);
+        check(1, &[taken], 1);
+        check(2, &[], 2);
+        check(0, &[(None, Some("InternalFailure")), taken], 1);
+    }
+}

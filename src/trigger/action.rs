@@ -1,0 +1,284 @@
+//! The properties of a mitigation action, which CloudFormation's resource and the API's request share:
+//! parameters, tags, the policy for conflicts and the audit checks.
+
+use super::reader::{Casing, Node, Reader};
+use crate::mitigation::{
+    AuditCheck, CertificateAction, Detail, Failure, Flag, Kind, LogLevel, OWNER_TAG, OnConflict,
+    Params, Parse, PolicyTemplate, Problem, Remedy, RoleArn, Tags, ThingGroupName, ThingGroupNames,
+    TopicArn, cut,
+};
+
+/// How a casing writes `onConflict` and its values.
+pub(super) struct ConflictWords {
+    /// The property.
+    pub property: &'static str,
+    /// [`OnConflict::Fail`].
+    pub fail: &'static str,
+    /// [`OnConflict::Adopt`].
+    pub adopt: &'static str,
+    /// [`OnConflict::Overwrite`].
+    pub overwrite: &'static str,
+}
+
+impl Casing {
+    /// The words of `onConflict`.
+    pub(super) fn conflict_words(self) -> &'static ConflictWords {
+        match self {
+            Self::CloudFormation => &ConflictWords {
+                property: "OnConflict",
+                fail: "Fail",
+                adopt: "Adopt",
+                overwrite: "Overwrite",
+            },
+            Self::Api => &ConflictWords {
+                property: "onConflict",
+                fail: "fail",
+                adopt: "adopt",
+                overwrite: "overwrite",
+            },
+        }
+    }
+
+    /// The policy that `word` names.
+    pub(super) fn on_conflict(self, word: &str) -> Option<OnConflict> {
+        let ConflictWords { fail, adopt, overwrite, .. } = *self.conflict_words();
+        [(fail, OnConflict::Fail), (adopt, OnConflict::Adopt), (overwrite, OnConflict::Overwrite)]
+            .into_iter()
+            .find_map(|(known, on_conflict)| (known == word).then_some(on_conflict))
+    }
+}
+
+impl Reader {
+    /// `actionParams`: the parameters of exactly one kind.
+    pub fn params(&mut self, node: &Node<'_>) -> Option<Params> {
+        let members: Vec<&str> = Kind::ALL.iter().map(|kind| kind.params_member()).collect();
+        let casing = self.casing();
+        let names = || members.iter().map(|name| casing.name(name)).collect::<Vec<_>>().join(", ");
+        let missing = |node: &Node<'_>| {
+            Problem::missing(node.path(), &format!("an object with one of {}", names()))
+        };
+        if node.value().is_none() {
+            self.add(|| missing(node));
+            return None;
+        }
+        let problems = self.problem_count();
+        let object = self.object(node, &members);
+        let is_sound = self.problem_count() == problems;
+        let mut given = Vec::new();
+        for kind in Kind::ALL {
+            let node = self.member(&object, kind.params_member());
+            if node.value().is_some() {
+                given.push((casing.name(kind.params_member()), self.params_of(*kind, &node)));
+            }
+        }
+        match given.as_slice() {
+            [] if is_sound => self.add(|| missing(node)),
+            [] => {}
+            [(_, params)] => return params.clone(),
+            several => self.add(|| {
+                let names: Vec<&str> = several.iter().map(|(name, _)| name.as_str()).collect();
+                let expected = "the parameters of exactly one kind";
+                Problem::invalid(node.path(), &names.join(" and "), expected)
+            }),
+        }
+        None
+    }
+
+    fn params_of(&mut self, kind: Kind, node: &Node<'_>) -> Option<Params> {
+        match kind {
+            Kind::AddThingsToThingGroup => {
+                let members = self.object(node, &["thingGroupNames", "overrideDynamicGroups"]);
+                if !members.is_object() {
+                    return None;
+                }
+                let names = self.thing_group_names(&self.member(&members, "thingGroupNames"));
+                let flag = self.flag(&self.member(&members, "overrideDynamicGroups"))?;
+                Some(Params::AddThingsToThingGroup {
+                    thing_group_names: names?,
+                    override_dynamic_groups: flag,
+                })
+            }
+            Kind::EnableIoTLogging => {
+                let members = self.object(node, &["logLevel", "roleArnForLogging"]);
+                if !members.is_object() {
+                    return None;
+                }
+                let log_level: Option<LogLevel> = self.text(&self.member(&members, "logLevel"));
+                let role_arn: Option<RoleArn> =
+                    self.text(&self.member(&members, "roleArnForLogging"));
+                Some(Params::EnableIoTLogging {
+                    log_level: log_level?,
+                    role_arn_for_logging: role_arn?,
+                })
+            }
+            Kind::PublishFindingToSns => {
+                let topic_arn: TopicArn = self.only_member(node, "topicArn")?;
+                Some(Params::PublishFindingToSns { topic_arn })
+            }
+            Kind::ReplaceDefaultPolicyVersion => {
+                let template_name: PolicyTemplate = self.only_member(node, "templateName")?;
+                Some(Params::ReplaceDefaultPolicyVersion { template_name })
+            }
+            Kind::UpdateCaCertificate => {
+                let action: CertificateAction = self.only_member(node, "action")?;
+                Some(Params::UpdateCaCertificate { action })
+            }
+            Kind::UpdateDeviceCertificate => {
+                let action: CertificateAction = self.only_member(node, "action")?;
+                Some(Params::UpdateDeviceCertificate { action })
+            }
+        }
+    }
+
+    /// The one member that an object may have, and must.
+    fn only_member<T: Parse>(&mut self, node: &Node<'_>, name: &'static str) -> Option<T> {
+        let members = self.object(node, &[name]);
+        if !members.is_object() {
+            return None;
+        }
+        self.text(&self.member(&members, name))
+    }
+
+    fn flag(&mut self, node: &Node<'_>) -> Option<Flag> {
+        let Some(value) = node.value() else { return Some(Flag(None)) };
+        let text = Casing::CloudFormation.text(value).unwrap_or_default();
+        if text.eq_ignore_ascii_case("true") {
+            Some(Flag(Some(true)))
+        } else if text.eq_ignore_ascii_case("false") {
+            Some(Flag(Some(false)))
+        } else {
+            self.invalid(node, "true or false");
+            None
+        }
+    }
+
+    fn thing_group_names(&mut self, node: &Node<'_>) -> Option<ThingGroupNames> {
+        if node.value().is_none() {
+            self.missing(node, ThingGroupNames::EXPECTED);
+        }
+        let mut names: Vec<ThingGroupName> = Vec::new();
+        let count = self.list(node, ThingGroupNames::EXPECTED, |reader, item| {
+            if let Some(name) = reader.text(item)
+                && names.len() < ThingGroupNames::MAX
+            {
+                names.push(name);
+            }
+        })?;
+        if (1..=ThingGroupNames::MAX).contains(&count) {
+            return ThingGroupNames::new(names);
+        }
+        self.wrong_length(node, count, ThingGroupNames::EXPECTED);
+        None
+    }
+
+    /// `tags`: a list of keys and values; absent is none. CloudFormation's have both members, the API's
+    /// may lack the value.
+    pub fn tags(&mut self, node: &Node<'_>) -> Tags {
+        let mut tags = Tags::default();
+        let expected = "a list of tags, each with Key and Value";
+        let count = self.list(node, expected, |reader, item| {
+            let members = reader.object(item, &["Key", "Value"]);
+            if !members.is_object() {
+                return;
+            }
+            let (key, value) = (reader.member(&members, "Key"), reader.member(&members, "Value"));
+            let key_text = reader.tag_text(&key, Tags::expected_key);
+            let value_text = match (value.value(), reader.casing()) {
+                (None, Casing::Api) => Some(String::new()),
+                _ => reader.tag_text(&value, Tags::expected_value),
+            };
+            let (Some(key_text), Some(value_text)) = (key_text, value_text) else { return };
+            if tags.contains(&key_text) {
+                reader.invalid(&key, "a key that no other tag has");
+            } else if tags.len() < Tags::MAX_GIVEN {
+                tags.set(key_text, value_text);
+            }
+        });
+        if let Some(count) = count.filter(|count| *count > Tags::MAX_GIVEN) {
+            let expected = "at most 48 tags: two of the 50 of an action are the provider's";
+            self.wrong_length(node, count, expected);
+        }
+        tags
+    }
+
+    fn tag_text(
+        &mut self,
+        node: &Node<'_>,
+        expected: fn(&str) -> Option<&'static str>,
+    ) -> Option<String> {
+        let Some(value) = node.value() else {
+            self.missing(node, "a string");
+            return None;
+        };
+        let text = self.casing().text(value);
+        match text.as_deref().map_or(Some("a string"), expected) {
+            None => text.map(Into::into),
+            Some(expected) => {
+                self.invalid(node, expected);
+                None
+            }
+        }
+    }
+
+    fn wrong_length(&mut self, node: &Node<'_>, count: usize, expected: &str) {
+        self.add(|| Problem::invalid(node.path(), &format!("a list of {count}"), expected));
+    }
+
+    /// `onConflict`; absent is [`OnConflict::Fail`].
+    pub fn on_conflict(&mut self, node: &Node<'_>) -> Option<OnConflict> {
+        let Some(value) = node.value() else { return Some(OnConflict::Fail) };
+        let casing = self.casing();
+        let found = casing.text(value).and_then(|word| casing.on_conflict(&word));
+        if found.is_none() {
+            let ConflictWords { fail, adopt, overwrite, .. } = *casing.conflict_words();
+            self.invalid(node, &format!("{fail}, {adopt} or {overwrite}"));
+        }
+        found
+    }
+
+    /// `checkNames`: the audit checks that an action of this kind is meant for. A check that is not
+    /// known here is a warning, as AWS adds checks.
+    pub fn check_names(&mut self, node: &Node<'_>, kind: Option<Kind>) {
+        self.list(node, "a list of names of audit checks", |reader, item| {
+            let text = item.value().and_then(|value| reader.casing().text(value));
+            let Some(name) = text.filter(|name| !name.is_empty()) else {
+                return reader.invalid(item, "the name of an audit check");
+            };
+            match (AuditCheck::named(&name), kind) {
+                (None, _) => reader.warn(|| {
+                    let name = cut(&name, 128);
+                    format!("{}: {name:?} is not an audit check that is known here", item.path())
+                }),
+                (Some(check), Some(kind)) if !check.kinds().any(|fit| fit == kind) => {
+                    let fit: Vec<&str> = check.kinds().map(Kind::as_str).collect();
+                    let fit = fit.join(" or ");
+                    let expected = format!("a check that {kind} can be applied to ({fit} can)");
+                    reader.invalid(item, &expected);
+                }
+                (Some(_), _) => {}
+            }
+        });
+    }
+}
+
+/// The failure with a name conflict in the words of `casing`.
+#[must_use]
+pub fn word_conflict(failure: Failure, casing: Casing) -> Failure {
+    let Detail::NameConflict(conflict) = &failure.detail else { return failure };
+    let ConflictWords { property, adopt, overwrite, .. } = *casing.conflict_words();
+    let remedy = match conflict.remedy {
+        Remedy::AdoptOrOverwrite => format!(
+            "choose another name, or set {property} to {adopt} (to take it as it is, if it is the \
+             same) or {overwrite}"
+        ),
+        Remedy::MatchOrOverwrite => format!(
+            "its role or its parameters differ, so that it cannot be adopted: choose another name, \
+             make them the same, or set {property} to {overwrite}"
+        ),
+        Remedy::DeleteThere => format!(
+            "choose another name, or have its owner delete it (if that stack is gone, remove the \
+             tag {OWNER_TAG} from the action and set {property} to {adopt} or {overwrite})"
+        ),
+    };
+    Failure::refusal(failure.code, format!("{conflict}: {remedy}"))
+}

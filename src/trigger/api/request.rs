@@ -1,0 +1,254 @@
+//! A request in the API's JSON.
+
+use serde_json::value::RawValue;
+
+use super::repeated;
+use crate::{
+    mitigation::{
+        ActionName, Change, Create, Definition, Delete, DeleteTarget, Failure, Lookup, OnForeign,
+        Operation, Params, Parse, Problem, Problems, Replay, RoleArn, Task, Update,
+    },
+    trigger::{
+        json::Fields,
+        reader::{Casing, Members, Node, Reader},
+    },
+};
+
+/// A request: the operation and the name as they were given, and the task or what is wrong.
+pub struct ApiRequest {
+    operation: Option<Operation>,
+    operation_text: String,
+    action_name: Option<String>,
+    request_id: Option<RequestId>,
+    task: Result<Task, Problems>,
+    warnings: Vec<String>,
+}
+
+/// Whether a request may give a `requestId`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RequestIds {
+    /// A direct call or a plain message, which nothing else may identify.
+    Taken,
+    /// The detail of an event, which has an id.
+    NotTaken,
+}
+
+const MEMBERS: [&str; 7] =
+    ["operation", "actionName", "roleArn", "actionParams", "tags", "onConflict", "checkNames"];
+const MEMBERS_WITH_ID: [&str; 8] = {
+    let [a, b, c, d, e, f, g] = MEMBERS;
+    [a, b, c, d, e, f, g, "requestId"]
+};
+
+impl ApiRequest {
+    /// Reads the request `value` at `path`, empty for a whole payload.
+    #[must_use]
+    pub(in crate::trigger) fn read(
+        path: &'static str,
+        value: Option<&RawValue>,
+        ids: RequestIds,
+    ) -> Self {
+        let mut reader = Reader::new(Casing::Api);
+        let given =
+            value.and_then(|value| Fields::read(value.get(), &["operation", "actionName"]).ok());
+        let given = |name: &str| Some(repeated(&given.as_ref()?.string(name)?));
+        let known = match ids {
+            RequestIds::Taken => MEMBERS_WITH_ID.as_slice(),
+            RequestIds::NotTaken => MEMBERS.as_slice(),
+        };
+        let mut request_id = None;
+        let mut operation = None;
+        let members = value.map(|value| reader.object(&Node::new(path, value), known));
+        let task = match members.filter(Members::is_object) {
+            Some(members) => {
+                if ids == RequestIds::Taken {
+                    request_id = reader.optional_text(&reader.member(&members, "requestId"));
+                }
+                let node = reader.member(&members, "operation");
+                operation = match node.value() {
+                    None => Some(Operation::Create),
+                    Some(_) => reader.text(&node),
+                };
+                match operation {
+                    Some(operation) => read_task(operation, &mut reader, &members),
+                    None => check_members(&mut reader, &members),
+                }
+            }
+            None if reader.problem_count() == 0 => {
+                let path = if path.is_empty() { "request" } else { path };
+                reader.add(|| Problem::invalid(path, "null", "an object"));
+                None
+            }
+            None => None,
+        };
+        let (task, warnings) = match reader.finish(task) {
+            Ok((task, warnings)) => (Ok(task), warnings),
+            Err(problems) => (Err(problems), Vec::new()),
+        };
+        Self {
+            operation,
+            operation_text: given("operation")
+                .unwrap_or_else(|| Operation::Create.as_str().to_owned()),
+            action_name: given("actionName"),
+            request_id,
+            task,
+            warnings,
+        }
+    }
+
+    /// Reads a whole payload or message as a request.
+    #[must_use]
+    pub(in crate::trigger) fn whole(text: &str) -> Self {
+        let value: Option<&RawValue> = serde_json::from_str(text).ok();
+        Self::read("", value, RequestIds::Taken)
+    }
+
+    /// The same request, rejected for `problem` besides its own.
+    pub(in crate::trigger) fn rejected(self, problem: Problem) -> Self {
+        let mut problems = Problems::from(problem);
+        if let Err(own) = self.task {
+            problems.extend(own);
+        }
+        Self { task: Err(problems), ..self }
+    }
+
+    /// What to do.
+    ///
+    /// # Errors
+    /// What is wrong with the request.
+    pub fn task(&self) -> Result<Task, Failure> {
+        self.task.clone().map_err(Failure::invalid)
+    }
+
+    /// The create, where the request is one.
+    #[must_use]
+    pub fn create(&self) -> Option<&Create> {
+        match &self.task {
+            Ok(Task::Create(create)) => Some(create),
+            Ok(Task::Update(_) | Task::Delete(_) | Task::Describe(_)) | Err(_) => None,
+        }
+    }
+
+    /// The operation; `None` where it is none that exists.
+    #[must_use]
+    pub fn operation(&self) -> Option<Operation> {
+        self.operation
+    }
+
+    /// The operation as given.
+    #[must_use]
+    pub fn operation_text(&self) -> &str {
+        &self.operation_text
+    }
+
+    /// The action's name as given.
+    #[must_use]
+    pub fn action_name(&self) -> Option<&str> {
+        self.action_name.as_deref()
+    }
+
+    /// `requestId`, where it is given.
+    #[must_use]
+    pub fn request_id(&self) -> Option<&str> {
+        self.request_id.as_ref().map(|id| id.0.as_str())
+    }
+
+    /// What deserves attention although the request is valid.
+    #[must_use]
+    pub fn warnings(&self) -> &[String] {
+        &self.warnings
+    }
+}
+
+/// Reads the members that `operation` takes. Others are problems.
+fn read_task(operation: Operation, reader: &mut Reader, members: &Members<'_>) -> Option<Task> {
+    let (rejected, takes): (&[&'static str], _) = match operation {
+        Operation::Create => (&[], ""),
+        Operation::Update => {
+            (&["onConflict"], "actionName, roleArn, actionParams, tags and checkNames")
+        }
+        Operation::Delete | Operation::Describe => {
+            (&["roleArn", "actionParams", "tags", "onConflict", "checkNames"], "actionName alone")
+        }
+    };
+    for name in rejected {
+        let node = reader.member(members, name);
+        if node.value().is_some() {
+            reader.invalid(&node, &format!("nothing, as {operation} takes {takes}"));
+        }
+    }
+    let name: Option<ActionName> = reader.text(&reader.member(members, "actionName"));
+    match operation {
+        Operation::Create => read_create(name, reader, members),
+        Operation::Update => read_update(name, reader, members),
+        Operation::Delete => Some(Task::Delete(Delete {
+            target: DeleteTarget::Named(name?),
+            on_foreign: OnForeign::Fail,
+            lookup: Lookup::Description,
+        })),
+        Operation::Describe => Some(Task::Describe(name?)),
+    }
+}
+
+fn read_create(
+    name: Option<ActionName>,
+    reader: &mut Reader,
+    members: &Members<'_>,
+) -> Option<Task> {
+    let role_arn: Option<RoleArn> = reader.text(&reader.member(members, "roleArn"));
+    let params = reader.params(&reader.member(members, "actionParams"));
+    let tags = reader.tags(&reader.member(members, "tags"));
+    let on_conflict = reader.on_conflict(&reader.member(members, "onConflict"));
+    let kind = params.as_ref().map(Params::kind);
+    reader.check_names(&reader.member(members, "checkNames"), kind);
+    let definition = Definition { role_arn: role_arn?, params: params? };
+    let (name, on_conflict) = (name?, on_conflict?);
+    Some(Task::Create(Create { name, definition, tags, on_conflict, replay: Replay::Keep }))
+}
+
+fn read_update(
+    name: Option<ActionName>,
+    reader: &mut Reader,
+    members: &Members<'_>,
+) -> Option<Task> {
+    let [role_arn, params, tags] =
+        ["roleArn", "actionParams", "tags"].map(|name| reader.member(members, name));
+    if [&role_arn, &params, &tags].iter().all(|node| node.value().is_none()) {
+        reader.missing(&role_arn, "at least one of roleArn, actionParams and tags");
+    }
+    let role_arn: Option<RoleArn> = reader.optional_text(&role_arn);
+    let is_given = params.value().is_some();
+    let params = if is_given { reader.params(&params) } else { None };
+    let tags = reader.tags(&tags);
+    if is_given {
+        let kind = params.as_ref().map(Params::kind);
+        reader.check_names(&reader.member(members, "checkNames"), kind);
+    }
+    let change = Change::Parts { role_arn, params };
+    Some(Task::Update(Update { name: name?, change, tags, previous_keys: Vec::new() }))
+}
+
+/// Collects what is wrong with the members that are there, where no operation says which are needed.
+fn check_members(reader: &mut Reader, members: &Members<'_>) -> Option<Task> {
+    reader.optional_text::<ActionName>(&reader.member(members, "actionName"));
+    reader.optional_text::<RoleArn>(&reader.member(members, "roleArn"));
+    let params = reader.member(members, "actionParams");
+    if params.value().is_some() {
+        reader.params(&params);
+    }
+    reader.tags(&reader.member(members, "tags"));
+    reader.on_conflict(&reader.member(members, "onConflict"));
+    None
+}
+
+/// What the retries and the redriven copies of a request are recognised by.
+struct RequestId(String);
+
+impl Parse for RequestId {
+    const EXPECTED: &'static str = "1 to 128 printable ASCII characters";
+
+    fn parse(text: &str) -> Option<Self> {
+        let is_printable = text.bytes().all(|b| b.is_ascii_graphic() || b == b' ');
+        (is_printable && (1..=128).contains(&text.len())).then(|| Self(text.to_owned()))
+    }
+}

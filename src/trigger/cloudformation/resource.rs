@@ -1,0 +1,330 @@
+//! `Custom::IoTMitigationAction`: its properties as a request, and what came of it as attributes.
+
+use serde::Serialize;
+use serde_json::value::RawValue;
+
+use super::{
+    request::{CustomResourceRequest, RequestType},
+    response,
+    response_url::ResponseUrl,
+};
+use crate::{
+    mitigation::{
+        Action, ActionName, Change, Create, Definition, Delete, DeleteTarget, Failure, InventedId,
+        Lookup, OnConflict, OnForeign, Owner, Params, Parse, Problem, Problems, Replay, Request,
+        RequestDigest, RoleArn, StackId, Success, Tags, Task, Update,
+    },
+    trigger::{
+        FunctionLocation, Plan,
+        json::{self, Fields},
+        reader::{Casing, Node, Reader},
+    },
+};
+
+const CASING: Casing = Casing::CloudFormation;
+
+/// What the physical id of a failed Create begins with. The colon ensures that it is no action's name.
+const NOT_CREATED: &str = "not-created:";
+
+/// What `!GetAtt` finds: the API's names, and the native resource's names for the same.
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Attributes<'a> {
+    action_arn: &'a str,
+    action_id: &'a str,
+    mitigation_action_arn: &'a str,
+    mitigation_action_id: &'a str,
+    action_name: &'a str,
+    action_type: &'a str,
+}
+
+/// What the properties declare.
+struct Declared {
+    name: ActionName,
+    definition: Definition,
+    tags: Tags,
+    on_conflict: OnConflict,
+}
+
+/// What to do about a request whose response goes to `url`, for a function at `location`.
+#[must_use]
+pub fn plan(
+    request: &CustomResourceRequest,
+    url: &ResponseUrl,
+    location: &FunctionLocation,
+) -> Plan {
+    let stack = stack_of(request).and_then(|stack| match location.check(&stack.location) {
+        Ok(()) => Ok(stack),
+        Err(elsewhere) => Err(Problem::other("StackId", &elsewhere.to_string()).into()),
+    });
+    let planned = match (request.request_type(), stack) {
+        (Ok(RequestType::Delete), Ok(stack)) => Ok((plan_delete(request, &stack), Vec::new())),
+        (Ok(RequestType::Delete), Err(problems)) => {
+            let why = Failure::invalid(problems).message(usize::MAX);
+            let notice = format!("nothing here can be this resource's: {why}");
+            return Plan::Respond(Ok(Success::absent(notice)));
+        }
+        (Ok(RequestType::Create), Ok(stack)) => plan_create(request, &stack),
+        (Ok(RequestType::Update), Ok(stack)) => plan_update(request, &stack),
+        // All problems at once: the properties are read although they cannot be used.
+        (request_type, stack) => {
+            let mut problems = Problems::default();
+            if let Err(problem) = request_type {
+                problems.add(|| problem);
+            }
+            let declared = declared(request, stack.as_ref().ok()).err();
+            problems.extend(stack.err().unwrap_or_default());
+            problems.extend(declared.unwrap_or_default());
+            Err(problems)
+        }
+    };
+    match planned {
+        Ok((planned, warnings)) => {
+            let digest = Some(RequestDigest::new(&request.request_id, url.date()));
+            Plan::Execute(Box::new(Request { digest, ..planned }), warnings)
+        }
+        Err(problems) => Plan::Respond(Err(Failure::invalid(problems))),
+    }
+}
+
+/// The response: the one document that is PUT.
+#[must_use]
+pub fn respond(
+    request: &CustomResourceRequest,
+    url: &ResponseUrl,
+    result: &Result<Success, Failure>,
+) -> String {
+    let request_type = request.request_type();
+    let action = match (&request_type, result) {
+        (Ok(RequestType::Delete), _) | (_, Err(_)) => None,
+        (_, Ok(success)) => success.action.as_ref(),
+    };
+    let placeholder;
+    let keeps_id = match &request_type {
+        Ok(RequestType::Create) => false,
+        Ok(RequestType::Update) => !request.physical_id.starts_with(NOT_CREATED),
+        Ok(RequestType::Delete) | Err(_) => true,
+    };
+    let physical_id = match action {
+        Some(action) => action.name.as_str(),
+        None if keeps_id && !request.physical_id.is_empty() => &request.physical_id,
+        None => {
+            placeholder = placeholder_id(request, url);
+            &placeholder
+        }
+    };
+    let attributes = action.map(Attributes::new);
+    let result = result.as_ref().map(|_| attributes.as_ref());
+    response::to_json(request, physical_id, result)
+}
+
+/// The physical id of what was not created, `not-created:<name>:<digest>`.
+fn placeholder_id(request: &CustomResourceRequest, url: &ResponseUrl) -> String {
+    let name = request.stack().map(|stack| {
+        let generated = || ActionName::generated(&stack, &request.logical_id);
+        name_of(request.properties.as_deref(), &stack, &request.logical_id)
+            .unwrap_or_else(generated)
+    });
+    let name = name.as_ref().map_or("unknown", ActionName::as_str);
+    let digest = RequestDigest::new(&request.request_id, url.date());
+    format!("{NOT_CREATED}{name}:{}", digest.as_str())
+}
+
+/// The stack, where there is also a logical id: without both nothing can be anybody's.
+fn stack_of(request: &CustomResourceRequest) -> Result<StackId, Problems> {
+    let mut problems = Problems::default();
+    let stack = request.stack();
+    if stack.is_none() {
+        problems.add(|| match request.stack_id.as_str() {
+            "" => Problem::missing("StackId", "the ARN of a stack"),
+            other => Problem::invalid("StackId", &format!("{other:?}"), "the ARN of a stack"),
+        });
+    }
+    if request.logical_id.is_empty() {
+        let expected = "the resource's name in its template";
+        problems.add(|| Problem::missing("LogicalResourceId", expected));
+    }
+    stack.filter(|_| problems.is_empty()).ok_or(problems)
+}
+
+type Planned = Result<(Request, Vec<String>), Problems>;
+
+fn plan_create(request: &CustomResourceRequest, stack: &StackId) -> Planned {
+    let (declared, warnings) = declared(request, Some(stack))?;
+    Ok((new_request(request, stack, Task::Create(declared.create())), warnings))
+}
+
+/// An Update in place, or a replacement where the name is new: that is made like a Create.
+fn plan_update(request: &CustomResourceRequest, stack: &StackId) -> Planned {
+    let declared = declared(request, Some(stack));
+    if request.physical_id.is_empty() {
+        let expected = "the id that an earlier response gave";
+        let mut problems = Problems::from(Problem::missing("PhysicalResourceId", expected));
+        problems.extend(declared.err().unwrap_or_default());
+        return Err(problems);
+    }
+    let (declared, warnings) = declared?;
+    let old = request.old_properties.as_deref().filter(|old| old.get().starts_with('{'));
+    let old_name = old.and_then(|old| name_of(Some(old), stack, &request.logical_id));
+    let orphan =
+        old_name.filter(|old| old.as_str() != request.physical_id && *old != declared.name);
+    let task = if declared.name.as_str() == request.physical_id {
+        let Declared { name, definition, tags, .. } = declared;
+        let previous_keys = old.map(tag_keys).unwrap_or_default();
+        Task::Update(Update { name, change: Change::Whole(definition), tags, previous_keys })
+    } else {
+        Task::Create(declared.create())
+    };
+    let current = ActionName::parse(&request.physical_id);
+    Ok((Request { current, orphan, ..new_request(request, stack, task) }, warnings))
+}
+
+/// A Delete needs no valid properties: the physical id says what to delete, or else the name that a
+/// Create would use.
+fn plan_delete(request: &CustomResourceRequest, stack: &StackId) -> Request {
+    let properties = request.properties.as_deref();
+    let declared = name_of(properties, stack, &request.logical_id);
+    let generated = ActionName::generated(stack, &request.logical_id);
+    let target = match (request.physical_id.as_str(), declared) {
+        ("", declared) => declared.map_or(DeleteTarget::Nothing, DeleteTarget::Named),
+        (id, declared) => match (id.strip_prefix(NOT_CREATED), ActionName::parse(id)) {
+            (Some(rest), _) => failed_create(rest),
+            (None, Some(id)) if Some(&id) == declared.as_ref() || id == generated => {
+                DeleteTarget::Named(id)
+            }
+            (None, id) => DeleteTarget::Invented(InventedId {
+                id,
+                name: declared,
+                on_conflict: on_conflict_of(properties),
+            }),
+        },
+    };
+    let delete = Delete { target, on_foreign: OnForeign::Skip, lookup: Lookup::Tags };
+    new_request(request, stack, Task::Delete(delete))
+}
+
+fn new_request(request: &CustomResourceRequest, stack: &StackId, task: Task) -> Request {
+    Request {
+        task,
+        owner: Owner::stack(stack, &request.logical_id),
+        location: Some(stack.location.clone()),
+        digest: None,
+        current: None,
+        orphan: None,
+    }
+}
+
+/// What the id `not-created:<name>:<digest>` stands for.
+fn failed_create(name_and_digest: &str) -> DeleteTarget {
+    let parts = name_and_digest.split_once(':');
+    parts
+        .and_then(|(name, digest)| {
+            Some(DeleteTarget::FailedCreate(
+                ActionName::parse(name)?,
+                RequestDigest::parse(digest)?,
+            ))
+        })
+        .unwrap_or(DeleteTarget::Nothing)
+}
+
+/// Reads the properties; all of their problems are named.
+fn declared(
+    request: &CustomResourceRequest,
+    stack: Option<&StackId>,
+) -> Result<(Declared, Vec<String>), Problems> {
+    const KNOWN: [&str; 8] = [
+        "actionName",
+        "roleArn",
+        "actionParams",
+        "tags",
+        "onConflict",
+        "checkNames",
+        "serviceToken",
+        "serviceTimeout",
+    ];
+    const PATH: &str = "ResourceProperties";
+
+    let Some(properties) = request.properties.as_deref() else {
+        let expected = "an object with RoleArn and ActionParams";
+        return Err(Problem::missing(PATH, expected).into());
+    };
+    if !properties.get().starts_with('{') {
+        return Err(Problem::invalid(PATH, properties.get(), "an object").into());
+    }
+    let mut reader = Reader::new(CASING);
+    let members = reader.object(&Node::new("", properties), &KNOWN);
+    let name = reader.member(&members, "actionName");
+    let name = match name.value().filter(|value| value.get() != "\"\"") {
+        None => stack.map(|stack| ActionName::generated(stack, &request.logical_id)),
+        Some(_) => reader.optional_text(&name),
+    };
+    let role_arn: Option<RoleArn> = reader.text(&reader.member(&members, "roleArn"));
+    let params = reader.params(&reader.member(&members, "actionParams"));
+    let tags = reader.tags(&reader.member(&members, "tags"));
+    let on_conflict = reader.on_conflict(&reader.member(&members, "onConflict"));
+    let kind = params.as_ref().map(Params::kind);
+    reader.check_names(&reader.member(&members, "checkNames"), kind);
+    let declared = || {
+        let definition = Definition { role_arn: role_arn?, params: params? };
+        Some(Declared { name: name?, definition, tags, on_conflict: on_conflict? })
+    };
+    reader.finish(declared())
+}
+
+/// The name that the properties declare, read leniently: the one that is given, or where none is the
+/// generated one; `None` where what is given can be no action's.
+fn name_of(properties: Option<&RawValue>, stack: &StackId, logical_id: &str) -> Option<ActionName> {
+    let fields =
+        properties.and_then(|properties| Fields::read(properties.get(), &["ActionName"]).ok());
+    let given = fields.as_ref().and_then(|fields| fields.get("ActionName"));
+    match given.filter(|given| given.get() != "\"\"") {
+        None => Some(ActionName::generated(stack, logical_id)),
+        Some(given) => ActionName::parse(&CASING.text(given)?),
+    }
+}
+
+/// The policy that the properties declare, read leniently.
+fn on_conflict_of(properties: Option<&RawValue>) -> OnConflict {
+    let fields =
+        properties.and_then(|properties| Fields::read(properties.get(), &["OnConflict"]).ok());
+    let word = fields.as_ref().and_then(|fields| fields.string("OnConflict"));
+    word.and_then(|word| CASING.on_conflict(&word)).unwrap_or_default()
+}
+
+/// The keys of the tags that old properties give, read leniently: those that the provider would have
+/// set.
+fn tag_keys(properties: &RawValue) -> Vec<String> {
+    let mut keys = Vec::new();
+    let fields = Fields::read(properties.get(), &["Tags"]).unwrap_or_default();
+    let Some(tags) = fields.get("Tags") else { return keys };
+    json::each_item(tags.get(), |tag| {
+        let tag = Fields::read(tag.get(), &["Key"]).unwrap_or_default();
+        let key = tag.get("Key").and_then(|key| CASING.text(key));
+        let key = key.filter(|key| Tags::expected_key(key).is_none());
+        keys.extend(key.filter(|_| keys.len() < Tags::MAX).map(std::borrow::Cow::into_owned));
+    })
+    // What cannot be read was never set.
+    .unwrap_or_default();
+    keys
+}
+
+impl Declared {
+    fn create(self) -> Create {
+        let Self { name, definition, tags, on_conflict } = self;
+        Create { name, definition, tags, on_conflict, replay: Replay::Converge }
+    }
+}
+
+impl<'a> Attributes<'a> {
+    fn new(action: &'a Action) -> Self {
+        let (arn, id) = (action.arn.as_str(), action.id.as_deref().unwrap_or_default());
+        Self {
+            action_arn: arn,
+            action_id: id,
+            mitigation_action_arn: arn,
+            mitigation_action_id: id,
+            action_name: action.name.as_str(),
+            action_type: action.action_type.as_deref().unwrap_or_default(),
+        }
+    }
+}

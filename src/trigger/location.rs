@@ -1,0 +1,62 @@
+//! Where the function is, and so what it can act on.
+
+use std::fmt;
+
+use crate::mitigation::{Arn, Location, partition_of};
+
+/// Where the function is.
+pub struct FunctionLocation {
+    region: String,
+    location: Option<Location>,
+}
+
+/// A stack that is not where the function is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Elsewhere {
+    stack: String,
+    function: String,
+}
+
+impl FunctionLocation {
+    /// The account in the ARN that the emulators make up, whatever the real one is.
+    const EMULATED: &str = "012345678912";
+
+    /// The location in the function's ARN; with an emulator's, which is made up, only `region` is
+    /// known.
+    #[must_use]
+    pub fn new(arn: &str, region: &str) -> Self {
+        let arn =
+            Arn::parse(arn).filter(|arn| arn.account != Self::EMULATED && !arn.region.is_empty());
+        Self { region: region.to_owned(), location: arn.map(Location::from) }
+    }
+
+    /// Where the actions are that the function makes; `None` with an emulator.
+    #[must_use]
+    pub fn location(&self) -> Option<&Location> {
+        self.location.as_ref()
+    }
+
+    /// Whether the function can act on a stack in `stack`.
+    ///
+    /// # Errors
+    /// Where it cannot.
+    pub fn check(&self, stack: &Location) -> Result<(), Elsewhere> {
+        let (is_same, function) = match &self.location {
+            Some(location) => (location == stack, location.to_string()),
+            None => (
+                self.region == stack.region && partition_of(&self.region) == stack.partition,
+                format!("region {}", self.region),
+            ),
+        };
+        if is_same { Ok(()) } else { Err(Elsewhere { stack: stack.to_string(), function }) }
+    }
+}
+
+impl fmt::Display for Elsewhere {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { stack, function } = self;
+        write!(f, "the stack is in {stack}, and the function in {function}: expected the same")
+    }
+}
+
+impl std::error::Error for Elsewhere {}

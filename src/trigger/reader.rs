@@ -1,0 +1,232 @@
+//! Reads the properties of a request in either casing, CloudFormation's or the API's, and collects
+//! every problem on the way.
+//!
+//! The two differ in the case of the first letter, and in what CloudFormation does to scalars: it
+//! turns each of them into a string.
+
+use std::borrow::Cow;
+
+use serde_json::value::RawValue;
+
+use super::json::{self, Fields};
+use crate::mitigation::{Parse, Problem, Problems};
+
+/// How names and scalars are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Casing {
+    /// `ActionParams.UpdateCACertificateParams`; any scalar may be a string or not.
+    CloudFormation,
+    /// `actionParams.updateCACertificateParams`; only booleans may be strings.
+    Api,
+}
+
+impl Casing {
+    /// The API's `name` in this casing.
+    pub(super) fn name(self, name: &str) -> String {
+        let mut letters = name.chars();
+        match (self, letters.next()) {
+            (Self::CloudFormation, Some(first)) => {
+                first.to_ascii_uppercase().to_string() + letters.as_str()
+            }
+            (Self::CloudFormation, None) | (Self::Api, _) => name.to_owned(),
+        }
+    }
+
+    /// Whether `given` is the API's `name` in this casing.
+    fn is_name(self, name: &str, given: &str) -> bool {
+        match self {
+            Self::Api => name == given,
+            Self::CloudFormation => {
+                let (mut name, mut given) = (name.bytes(), given.bytes());
+                name.next().map(|first| first.to_ascii_uppercase()) == given.next()
+                    && name.eq(given)
+            }
+        }
+    }
+
+    /// The text that a scalar is. CloudFormation would have turned any scalar into a string, so in its
+    /// casing any is taken for one.
+    pub(super) fn text(self, value: &RawValue) -> Option<Cow<'_, str>> {
+        match (self, value.get().as_bytes().first()) {
+            (_, Some(b'"')) => json::string(value),
+            (Self::CloudFormation, Some(b'-' | b'0'..=b'9' | b't' | b'f')) => {
+                Some(Cow::Borrowed(value.get()))
+            }
+            _ => None,
+        }
+    }
+}
+
+/// Reads the values of one request, and collects problems and warnings.
+pub struct Reader {
+    casing: Casing,
+    problems: Problems,
+    warnings: Vec<String>,
+}
+
+/// A value at a path. Null counts as absent.
+pub struct Node<'t> {
+    path: String,
+    value: Option<&'t RawValue>,
+}
+
+/// The members of an object at a path.
+pub struct Members<'t> {
+    path: String,
+    fields: Fields<'t>,
+    is_object: bool,
+}
+
+impl Reader {
+    /// Warnings that are kept.
+    const MAX_WARNINGS: usize = 10;
+
+    /// A reader of one request.
+    pub fn new(casing: Casing) -> Self {
+        Self { casing, problems: Problems::default(), warnings: Vec::new() }
+    }
+
+    /// The casing of the request.
+    pub fn casing(&self) -> Casing {
+        self.casing
+    }
+
+    /// `value` and the warnings.
+    ///
+    /// # Errors
+    /// The problems, where there are any: a value that could not be read has left one.
+    pub fn finish<T>(self, value: Option<T>) -> Result<(T, Vec<String>), Problems> {
+        match value {
+            Some(value) if self.problems.is_empty() => Ok((value, self.warnings)),
+            _ => Err(self.problems),
+        }
+    }
+
+    /// Problems so far.
+    pub fn problem_count(&self) -> usize {
+        self.problems.len()
+    }
+
+    /// Adds a problem.
+    pub fn add(&mut self, problem: impl FnOnce() -> Problem) {
+        self.problems.add(problem);
+    }
+
+    /// Adds the problem that the value of `node` is not what is expected.
+    pub fn invalid(&mut self, node: &Node<'_>, expected: &str) {
+        let value = node.value.map_or("null", RawValue::get);
+        self.problems.add(|| Problem::invalid(&node.path, value, expected));
+    }
+
+    /// Adds a warning.
+    pub fn warn(&mut self, warning: impl FnOnce() -> String) {
+        if self.warnings.len() < Self::MAX_WARNINGS {
+            self.warnings.push(warning());
+        }
+    }
+
+    /// The members of the object at `node`, none of which may be other than `known` (in the API's
+    /// casing).
+    pub fn object<'t>(&mut self, node: &Node<'t>, known: &[&'static str]) -> Members<'t> {
+        let mut members =
+            Members { path: node.path.clone(), fields: Fields::default(), is_object: false };
+        let Some(value) = node.value else { return members };
+        if !value.get().starts_with('{') {
+            self.invalid(node, "an object");
+            return members;
+        }
+        members.is_object = true;
+        let casing = self.casing;
+        let read = json::each_member(value.get(), |name, value| {
+            match known.iter().find(|known| casing.is_name(known, &name)) {
+                Some(known) => members.fields.set(known, value),
+                None => self.problems.add(|| {
+                    let known: Vec<String> = known.iter().map(|name| casing.name(name)).collect();
+                    Problem::unknown(&join(&node.path, &name), &name, &known)
+                }),
+            }
+        });
+        if let Err(unreadable) = read {
+            self.problems.add(|| Problem::other(&node.path, &unreadable.to_string()));
+        }
+        members
+    }
+
+    /// The member of that name in the API's casing.
+    pub fn member<'t>(&self, members: &Members<'t>, name: &'static str) -> Node<'t> {
+        let path = join(&members.path, &self.casing.name(name));
+        Node { path, value: members.fields.get(name) }
+    }
+
+    /// The text at `node`; its absence is a problem.
+    pub fn text<T: Parse>(&mut self, node: &Node<'_>) -> Option<T> {
+        if node.value.is_none() {
+            self.missing(node, T::EXPECTED);
+        }
+        self.optional_text(node)
+    }
+
+    /// The text at `node`, if there is any.
+    pub fn optional_text<T: Parse>(&mut self, node: &Node<'_>) -> Option<T> {
+        let text = self.casing.text(node.value?).and_then(|text| T::parse(&text));
+        if text.is_none() {
+            self.invalid(node, T::EXPECTED);
+        }
+        text
+    }
+
+    /// Adds the problem that nothing is at `node`.
+    pub fn missing(&mut self, node: &Node<'_>, expected: &str) {
+        self.problems.add(|| Problem::missing(&node.path, expected));
+    }
+
+    /// Calls `each` with the items of the list at `node`; returns how many there are, or `None` where
+    /// there is no list. An item that is null is one.
+    pub fn list<'t>(
+        &mut self,
+        node: &Node<'t>,
+        expected: &str,
+        mut each: impl FnMut(&mut Self, &Node<'t>),
+    ) -> Option<usize> {
+        let value = node.value?;
+        let mut count = 0;
+        let read = json::each_item(value.get(), |item| {
+            let path = format!("{}[{count}]", node.path);
+            count += 1;
+            each(self, &Node { path, value: Some(item) });
+        });
+        if read.is_err() {
+            self.invalid(node, expected);
+            return None;
+        }
+        Some(count)
+    }
+}
+
+impl Members<'_> {
+    /// Whether there was an object.
+    pub fn is_object(&self) -> bool {
+        self.is_object
+    }
+}
+
+impl<'t> Node<'t> {
+    /// A value at a path, empty for a whole request.
+    pub fn new(path: &str, value: &'t RawValue) -> Self {
+        Self { path: path.to_owned(), value: Some(value).filter(|value| value.get() != "null") }
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// The value, if there is one.
+    pub fn value(&self) -> Option<&'t RawValue> {
+        self.value
+    }
+}
+
+fn join(path: &str, name: &str) -> String {
+    if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") }
+}

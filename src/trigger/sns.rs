@@ -1,0 +1,51 @@
+//! SNS: notifications, as Lambda delivers them and as a subscribed queue holds them.
+//!
+//! See <https://docs.aws.amazon.com/lambda/latest/dg/with-sns.html> and
+//! <https://docs.aws.amazon.com/sns/latest/dg/sns-message-and-json-formats.html>.
+
+use serde_json::value::RawValue;
+
+use super::{
+    Unrecognized,
+    json::Fields,
+    message::{Carrier, Content},
+};
+
+/// The source of plain requests that came in a notification.
+const SOURCE: &str = "aws:sns";
+
+/// Whether a record is a notification.
+pub(super) fn is_record(record: &Fields<'_>) -> bool {
+    record.string("EventSource").as_deref() == Some(SOURCE)
+}
+
+/// The most notifications that an event holds: Lambda delivers one.
+pub(super) const MAX_RECORDS: usize = 100;
+
+/// The members of a record that are looked at.
+pub(super) const RECORD_MEMBERS: [&str; 2] = ["EventSource", "Sns"];
+
+/// What the notification in a record says.
+pub(super) fn read_record(record: &RawValue) -> Content {
+    let notification = Fields::read(record.get(), &RECORD_MEMBERS)
+        .ok()
+        .and_then(|record| record.object("Sns", &["Message", "MessageId"]));
+    notification
+        .and_then(|notification| read_message(&notification))
+        .unwrap_or(Content::Unrecognized(Unrecognized::NoRequestInside))
+}
+
+/// What the notification in the body of a queue's message says; `None` where the body is none.
+pub(super) fn read_body(body: &str) -> Option<Content> {
+    let fields = Fields::read(body, &["Type", "Message", "MessageId"]).ok()?;
+    if fields.string("Type").as_deref() != Some("Notification") {
+        return None;
+    }
+    read_message(&fields)
+}
+
+fn read_message(notification: &Fields<'_>) -> Option<Content> {
+    let message = notification.string("Message")?;
+    let id = notification.string("MessageId").unwrap_or_default().into_owned();
+    Some(Content::read(&message, Carrier { id, id_member: "MessageId", source: SOURCE }))
+}

@@ -1,0 +1,219 @@
+//! SQS: a batch of messages in, the ids of those to be redelivered out.
+//!
+//! See <https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html>.
+
+use std::collections::BTreeMap;
+
+use aws_lambda_events::event::sqs::SqsBatchResponse;
+use serde_json::value::RawValue;
+
+use super::{
+    Unrecognized,
+    json::{self, Fields},
+    message::{Carrier, Content},
+    sns,
+};
+
+/// The source of plain requests that came in a message.
+const SOURCE: &str = "aws:sqs";
+
+/// The messages of a batch.
+pub struct Batch {
+    messages: Vec<Message>,
+    queue: QueueType,
+}
+
+/// What kind of queue a batch is of, which decides on its order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum QueueType {
+    /// In the order of `SentTimestamp`.
+    Standard,
+    /// In the order of the array; message groups are in order, too.
+    Fifo,
+}
+
+/// A message. What it carries is read when it is its turn, so that a batch takes the memory of its
+/// text.
+pub struct Message {
+    /// Its id, by which it is reported for redelivery.
+    pub id: String,
+    body: Option<String>,
+    sent: u64,
+    /// What must not be worked out of order: the name of an action or a stack's resource, and the
+    /// message group.
+    keys: Vec<Key>,
+}
+
+/// What messages of a batch may share, and are then worked in order.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Key {
+    /// The name of an action.
+    Action(String),
+    /// `StackId` and `LogicalResourceId`.
+    Resource(String, String),
+    /// `MessageGroupId`.
+    Group(String),
+}
+
+impl Batch {
+    /// The most messages that an event source delivers at once.
+    const MAX_MESSAGES: usize = 10_000;
+
+    /// Whether a record is a queue's message.
+    pub(super) fn is_record(record: &Fields<'_>) -> bool {
+        record.string("eventSource").as_deref() == Some(SOURCE)
+    }
+
+    /// The members of a record that are looked at.
+    pub(super) const RECORD_MEMBERS: [&'static str; 5] =
+        ["eventSource", "eventSourceARN", "messageId", "body", "attributes"];
+
+    /// Reads the records in the array `records`. Each stands for itself, so that a broken one does
+    /// not take the others along.
+    ///
+    /// # Errors
+    /// Where there are more than an event source delivers.
+    pub(super) fn read(records: &str) -> Result<Self, Unrecognized> {
+        let mut batch = Self { messages: Vec::new(), queue: QueueType::Standard };
+        let mut count = 0;
+        let read = json::each_item(records, |record| {
+            count += 1;
+            if count <= Self::MAX_MESSAGES {
+                batch.add(record);
+            }
+        });
+        if read.is_err() || count > Self::MAX_MESSAGES {
+            return Err(Unrecognized::TooManyRecords);
+        }
+        if batch.queue == QueueType::Standard {
+            for message in &mut batch.messages {
+                message.keys.retain(|key| !matches!(key, Key::Group(_)));
+            }
+            batch.messages.sort_by_key(|message| message.sent);
+        }
+        Ok(batch)
+    }
+
+    fn add(&mut self, record: &RawValue) {
+        let record = Fields::read(record.get(), &Self::RECORD_MEMBERS).unwrap_or_default();
+        if record.string("eventSourceARN").is_some_and(|arn| arn.ends_with(".fifo")) {
+            self.queue = QueueType::Fifo;
+        }
+        self.messages.push(Message::read(&record));
+    }
+
+    /// The messages in chains, each in its order: those that share a key, directly or through others,
+    /// are in one.
+    #[must_use]
+    pub fn chains(self) -> Vec<Vec<Message>> {
+        let mut chains = Chains::default();
+        for (index, message) in self.messages.iter().enumerate() {
+            chains.add(index, &message.keys);
+        }
+        let roots: Vec<usize> = (0..self.messages.len()).map(|index| chains.root(index)).collect();
+        let mut of_root: BTreeMap<usize, Vec<Message>> = BTreeMap::new();
+        for (message, root) in self.messages.into_iter().zip(roots) {
+            of_root.entry(root).or_default().push(message);
+        }
+        of_root.into_values().collect()
+    }
+}
+
+impl Message {
+    fn read(record: &Fields<'_>) -> Self {
+        let text = |name: &str| record.string(name).map(std::borrow::Cow::into_owned);
+        let attributes = record.object("attributes", &["SentTimestamp", "MessageGroupId"]);
+        let attribute = |name: &str| attributes.as_ref().and_then(|found| found.get(name));
+        // A string of milliseconds; whoever writes events by hand may write a number.
+        let sent = attribute("SentTimestamp")
+            .and_then(|sent| sent.get().trim_matches('"').parse().ok())
+            .unwrap_or(u64::MAX);
+        let mut message = Self {
+            id: text("messageId").unwrap_or_default(),
+            body: text("body"),
+            sent,
+            keys: Vec::new(),
+        };
+        message.keys.extend(message.content().key());
+        let group = attribute("MessageGroupId").and_then(json::string);
+        message.keys.extend(group.map(|group| Key::Group(group.into_owned())));
+        message
+    }
+
+    /// What the message carries.
+    #[must_use]
+    pub fn content(&self) -> Content {
+        let Some(body) = &self.body else {
+            return Content::Unrecognized(Unrecognized::NoRequestInside);
+        };
+        sns::read_body(body).unwrap_or_else(|| {
+            let carrier = Carrier { id: self.id.clone(), id_member: "messageId", source: SOURCE };
+            Content::read(body, carrier)
+        })
+    }
+
+    /// What it may share with other messages of the batch.
+    #[must_use]
+    pub fn keys(&self) -> &[Key] {
+        &self.keys
+    }
+}
+
+impl Content {
+    fn key(&self) -> Option<Key> {
+        match self {
+            Self::CustomResource(request) => {
+                let (stack, logical) = (request.stack_id.clone(), request.logical_id.clone());
+                Some(Key::Resource(stack, logical))
+            }
+            Self::Request(request) => {
+                request.request.action_name().map(|name| Key::Action(name.to_owned()))
+            }
+            Self::OwnResult | Self::Unrecognized(_) => None,
+        }
+    }
+}
+
+/// Which messages are in one chain: a forest whose roots are the first messages of the chains.
+#[derive(Default)]
+struct Chains<'k> {
+    parents: Vec<usize>,
+    first_with: BTreeMap<&'k Key, usize>,
+}
+
+impl<'k> Chains<'k> {
+    fn add(&mut self, index: usize, keys: &'k [Key]) {
+        self.parents.push(index);
+        for key in keys {
+            let first = *self.first_with.entry(key).or_insert(index);
+            let (one, other) = (self.root(first), self.root(index));
+            if let Some(parent) = self.parents.get_mut(one.max(other)) {
+                *parent = one.min(other);
+            }
+        }
+    }
+
+    fn root(&mut self, index: usize) -> usize {
+        let mut root = index;
+        while let Some(parent) = self.parents.get(root).copied().filter(|parent| *parent != root) {
+            root = parent;
+        }
+        // What was walked is not walked again.
+        if let Some(parent) = self.parents.get_mut(index) {
+            *parent = root;
+        }
+        root
+    }
+}
+
+/// The response to a batch: the messages that are to be redelivered.
+///
+/// # Errors
+/// Where it cannot be written as JSON.
+pub fn batch_item_failures(
+    ids: impl IntoIterator<Item = String>,
+) -> Result<Box<RawValue>, serde_json::Error> {
+    let mut response = SqsBatchResponse::default();
+    response.set_failures(ids);
+    serde_json::value::to_raw_value(&response)
+}

@@ -1,0 +1,121 @@
+//! Events that this function does not serve, and the usual mistakes among them.
+
+use std::fmt;
+
+use super::{eventbridge::REQUESTED, json::Fields};
+
+/// Why an event is not served.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Unrecognized {
+    /// It is neither a JSON object nor an array of records.
+    NotAnObject,
+    /// It has none of the members that are looked for.
+    NoKnownMember,
+    /// It is an event of another type, which is named.
+    AnotherDetailType(String),
+    /// A notification or a message that holds no request.
+    NoRequestInside,
+    /// Its records are neither a queue's nor a topic's.
+    UnknownRecords,
+    /// It has more records than an event source delivers.
+    TooManyRecords,
+    /// It is a CloudFormation template.
+    Template,
+    /// It is a resource of a template, or its properties.
+    Properties,
+    /// It is a request whose members are written as in a template.
+    PascalCase,
+    /// It is what `PutEvents` takes.
+    PutEventsEntry,
+}
+
+impl Unrecognized {
+    /// The members by which the usual mistakes are recognised.
+    pub(super) const MEMBERS: [&'static str; 14] = [
+        "AWSTemplateFormatVersion",
+        "Resources",
+        "Type",
+        "Properties",
+        "ServiceToken",
+        "ActionName",
+        "ActionParams",
+        "RoleArn",
+        "Operation",
+        "OnConflict",
+        "Entries",
+        "Source",
+        "DetailType",
+        "Detail",
+    ];
+
+    /// The usual mistake that the members look like.
+    pub(super) fn hint(fields: &Fields<'_>) -> Self {
+        let has = |name: &&str| fields.has(name);
+        if ["AWSTemplateFormatVersion", "Resources"].iter().any(has) {
+            Self::Template
+        } else if fields.has("ServiceToken") || ["Type", "Properties"].iter().all(has) {
+            Self::Properties
+        } else if ["Entries", "DetailType", "Detail"].iter().any(has) {
+            Self::PutEventsEntry
+        } else if ["ActionName", "ActionParams", "RoleArn", "Operation"].iter().any(has) {
+            Self::PascalCase
+        } else {
+            Self::NoKnownMember
+        }
+    }
+}
+
+const LOOKED_FOR: &str = "expected one of: ResponseURL (a CloudFormation custom-resource request), \
+                          Records of aws:sns or aws:sqs, detail-type, source and detail (an \
+                          EventBridge event), actionName or operation (a direct call)";
+
+impl fmt::Display for Unrecognized {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotAnObject => write!(f, "the event is not a JSON object: {LOOKED_FOR}"),
+            Self::NoKnownMember => write!(f, "the event has no known member: {LOOKED_FOR}"),
+            Self::AnotherDetailType(given) => {
+                write!(
+                    f,
+                    "invalid value {given:?} of the event's detail-type: expected {REQUESTED:?}"
+                )
+            }
+            Self::NoRequestInside => f.write_str(
+                "the message holds no request: expected a CloudFormation custom-resource request, \
+                 an EventBridge event, or a request with actionName or operation",
+            ),
+            Self::UnknownRecords => {
+                write!(f, "the event's Records are neither a queue's nor a topic's: {LOOKED_FOR}")
+            }
+            Self::TooManyRecords => f.write_str(
+                "the event has too many Records: expected at most 10,000 of a queue, or 100 of a \
+                 topic",
+            ),
+            Self::Template => write!(
+                f,
+                "the event looks like a whole CloudFormation template: deploy it as a stack, with \
+                 this function as ServiceToken of its Custom::IoTMitigationAction; {LOOKED_FOR}"
+            ),
+            Self::Properties => write!(
+                f,
+                "the event looks like a resource of a template, or its bare Properties: deploy them \
+                 in a stack, or call with the API's members (actionName, roleArn, actionParams); \
+                 {LOOKED_FOR}"
+            ),
+            Self::PascalCase => write!(
+                f,
+                "the event looks like a request, or a resource's bare Properties, with members as in \
+                 a template (ActionName): a direct call writes them as the API does (actionName, \
+                 roleArn, actionParams, operation); {LOOKED_FOR}"
+            ),
+            Self::PutEventsEntry => write!(
+                f,
+                "the event looks like an entry of PutEvents (Source, DetailType, Detail): put it on \
+                 a bus, or send it as EventBridge delivers it (source, detail-type, detail); \
+                 {LOOKED_FOR}"
+            ),
+        }
+    }
+}
+
+impl std::error::Error for Unrecognized {}
