@@ -137,6 +137,14 @@ class LocalAws:
             "LAMBDA_ASYNC_RETRY_BASE_SECONDS": "0.1",
         }
 
+    def wait(self):
+        """Waits for a process to end of itself, which is an error."""
+        while True:
+            for process in self.processes:
+                if process.poll() is not None:
+                    raise RuntimeError(f"{process.args[0]} ended with {process.returncode}")
+            time.sleep(0.5)
+
     def stop(self):
         for process in reversed(self.processes):
             stop(process)
@@ -188,6 +196,18 @@ class LocalAws:
         if done.returncode != 0:
             raise RuntimeError(f"sam deploy failed:\n{done.stdout}\n{done.stderr}")
         self._make_result_queue(f"{STACK}-results")
+
+    def outputs(self):
+        """Returns the outputs of the provider's stack."""
+        [stack] = self.client("cloudformation").describe_stacks(StackName=STACK)["Stacks"]
+        return {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
+
+    def log_group(self):
+        """Returns the name of the log group of the deployed function."""
+        found = self.client("cloudformation").describe_stack_resource(
+            StackName=STACK, LogicalResourceId="LogGroup"
+        )
+        return found["StackResourceDetail"]["PhysicalResourceId"]
 
     def _make_result_queue(self, bus):
         sqs, events = self.client("sqs"), self.client("events")

@@ -1,4 +1,5 @@
-"""What the tests of the deployment share: where things are, the stand-ins, and every sample in an order that tells a story."""
+"""What the tests of the deployment share: where things are, the stand-ins, and every sample in an
+order that makes sense."""
 
 import json
 import os
@@ -25,7 +26,7 @@ ENVIRONMENT = {
     "SAM_CLI_TELEMETRY": "0",
 }
 
-# Each sample with what comes of it: CloudFormation's Status, or what the function returns, or the error it throws.
+# Each sample with its outcome: CloudFormation's Status, what the function returns, or its error.
 STORY = [
     ("create-add-things-to-thing-group", "SUCCESS"),
     ("update", "SUCCESS"),
@@ -74,7 +75,7 @@ def outcome(result):
 
 
 def check_story(test, invoke):
-    """Plays every sample through `invoke`, which takes its name and returns what the function returned."""
+    """Plays every sample through `invoke`, which takes a name and returns the function's result."""
     names = {path.stem for path in (ROOT / "events").glob("*.json")}
     test.assertEqual(names, {name for name, _ in STORY}, "every sample is played")
     for name, expected in STORY:
@@ -130,7 +131,7 @@ def moto(test):
 
 
 def run(arguments, environment=None, **options):
-    """Runs a tool and returns what it printed; what it says of itself is in the error where it fails."""
+    """Runs a tool and returns what it printed; if it fails, that is in the error."""
     environment = {**ENVIRONMENT, **(environment or {})}
     options = {"cwd": ROOT, "capture_output": True, "text": True, **options}
     done = subprocess.run(arguments, env=environment, **options)
@@ -142,7 +143,7 @@ def run(arguments, environment=None, **options):
 
 
 def emulator(test, variables, stdout=subprocess.DEVNULL):
-    """Starts the package under the runtime interface emulator; returns a function that invokes it."""
+    """Starts the package under Lambda's own emulator; returns a function that invokes it."""
     port, runtime = free_port(), free_port()
     rapid = next(
         (TOOLS / "sam").glob("lib/python3*/site-packages/samcli/local/rapid/aws-lambda-rie-x86_64")
@@ -153,7 +154,10 @@ def emulator(test, variables, stdout=subprocess.DEVNULL):
     ]
     rapid.chmod(0o755)
     running = Running(
-        test, [rapid, *addresses, PACKAGE / "bootstrap"], stdout=stdout, env={**ENVIRONMENT, **variables}
+        test,
+        [rapid, *addresses, PACKAGE / "bootstrap"],
+        stdout=stdout,
+        env={**ENVIRONMENT, **variables},
     )
     wait_for_port(port, running.process)
     return lambda body: post(

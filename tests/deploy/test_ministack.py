@@ -2,6 +2,7 @@
 
 import json
 import pathlib
+import re
 import shutil
 import socket
 import tempfile
@@ -35,19 +36,14 @@ def setUpModule():
     aws()
 
 
-def outputs():
-    [stack] = aws().client("cloudformation").describe_stacks(StackName=local_aws.STACK)["Stacks"]
-    return {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
-
-
 def arn(name):
     return f"arn:aws:iot:{local_aws.REGION}:{local_aws.ACCOUNT}:mitigationaction/{name}"
 
 
 def log():
     """Returns the messages in the log of the deployed function."""
-    logs, name = aws().client("logs"), f"/aws/cloudformation/{local_aws.STACK}/LogGroup"
-    pages = logs.get_paginator("filter_log_events").paginate(logGroupName=name)
+    events = aws().client("logs").get_paginator("filter_log_events")
+    pages = events.paginate(logGroupName=aws().log_group())
     return [event["message"] for page in pages for event in page["events"]]
 
 
@@ -276,7 +272,7 @@ class Stacks(unittest.TestCase):
 class Events(unittest.TestCase):
     def send(self, detail, source="com.example.fleet"):
         entry = {
-            "EventBusName": outputs()["RequestBusName"],
+            "EventBusName": aws().outputs()["RequestBusName"],
             "Source": source,
             "DetailType": "Mitigation Action Requested",
             "Detail": json.dumps(detail),
@@ -323,14 +319,15 @@ class Events(unittest.TestCase):
         self.delete_later("message-made")
         sqs = aws().client("sqs")
         body = json.dumps(self.request("message-made"))
-        sent = sqs.send_message(QueueUrl=outputs()["RequestQueueUrl"], MessageBody=body)
+        sent = sqs.send_message(QueueUrl=aws().outputs()["RequestQueueUrl"], MessageBody=body)
         detail = self.result(sent["MessageId"])["detail"]
         self.assertEqual((detail["outcome"], detail["requestSource"]), ("CREATED", "aws:sqs"))
 
     def test_the_sender_of_the_examples_sends_what_the_provider_takes(self):
         self.delete_later("device-quarantine")
-        sender = [ROOT / "examples" / "send-event.sh", outputs()["RequestBusName"]]
-        event_id = run(sender, aws().environment()).strip()
+        sender = [ROOT / "examples" / "send-event.sh", aws().outputs()["RequestBusName"]]
+        printed = run(sender, aws().environment())
+        [event_id] = re.findall(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", printed)
         self.assertEqual(self.result(event_id)["detail"]["outcome"], "CREATED")
 
     def test_the_topic_takes_a_request_of_a_stack(self):
@@ -345,13 +342,13 @@ class Events(unittest.TestCase):
             "LogicalResourceId": "Made",
             "ResourceType": "Custom::IoTMitigationAction",
             "ResourceProperties": {
-                "ServiceToken": outputs()["TopicServiceToken"],
+                "ServiceToken": aws().outputs()["TopicServiceToken"],
                 "ActionName": "topic-made",
                 "RoleArn": ROLE,
                 "ActionParams": DEACTIVATE,
             },
         }
-        topic = outputs()["TopicServiceToken"]
+        topic = aws().outputs()["TopicServiceToken"]
         aws().client("sns").publish(TopicArn=topic, Message=json.dumps(request))
 
         def response():
@@ -366,7 +363,7 @@ class Events(unittest.TestCase):
 
 class Calls(unittest.TestCase):
     def invoke(self, payload):
-        options = {"FunctionName": outputs()["ServiceToken"], "Payload": json.dumps(payload)}
+        options = {"FunctionName": aws().outputs()["ServiceToken"], "Payload": json.dumps(payload)}
         returned = aws().client("lambda").invoke(**options)
         return returned.get("FunctionError"), json.load(returned["Payload"])
 
@@ -455,7 +452,7 @@ class Alarms(unittest.TestCase):
         self.assertIn(expected, list(self.embedded_metrics()))
 
     def test_the_alarms_on_the_function_look_at_the_metrics_of_the_deployed_function(self):
-        options = {"FunctionName": outputs()["ServiceToken"], "Payload": "{}"}
+        options = {"FunctionName": aws().outputs()["ServiceToken"], "Payload": "{}"}
         aws().client("lambda").invoke(**options)
         listed = aws().client("cloudwatch").list_metrics(Namespace="AWS/Lambda")["Metrics"]
         known = [(metric["MetricName"], self.dimensions(metric)) for metric in listed]
@@ -515,7 +512,7 @@ class DifferencesFromAws(unittest.TestCase):
         self.assertTrue(self.refused("native", resource))
 
     def test_a_topic_is_refused_as_service_token(self):
-        topic = {"ServiceToken": outputs()["TopicServiceToken"]}
+        topic = {"ServiceToken": aws().outputs()["TopicServiceToken"]}
         self.assertTrue(self.refused("topic-token", action("topic-token", **topic)))
 
     def test_no_delete_follows_a_failed_create(self):

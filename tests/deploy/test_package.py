@@ -1,4 +1,4 @@
-"""The package that `sam build` makes, under the real emulator and in a container, with the real tools around it."""
+"""The package that `sam build` makes, under Lambda's own emulator and in a container."""
 
 import json
 import os
@@ -57,9 +57,15 @@ class Emulator(unittest.TestCase):
             get(f"http://127.0.0.1:{port}/local/events")
             result = invoke(sample(name, f"127.0.0.1:{port}"))
             if "Status" in result:
-                self.assertEqual(get(f"http://127.0.0.1:{port}/response/{name}"), result, "what CloudFormation got")
+                self.assertEqual(
+                    get(f"http://127.0.0.1:{port}/response/{name}"),
+                    result,
+                    "what CloudFormation got",
+                )
             events = get(f"http://127.0.0.1:{port}/local/events")
-            expected = 3 if name == "batch" else int(name.startswith("event-") and "result" not in name)
+            expected = (
+                3 if name == "batch" else int(name.startswith("event-") and "result" not in name)
+            )
             self.assertEqual(len(events), expected, "result events")
             return result
 
@@ -72,15 +78,18 @@ class Presigned(unittest.TestCase):
     PROGRAM = """
 const S3rver = require("s3rver");
 const [port, directory] = process.argv.slice(1);
-new S3rver({ port: Number(port), address: "127.0.0.1", directory, silent: true, allowMismatchedSignatures: false,
-  vhostBuckets: false, configureBuckets: [{ name: "responses" }] }).run();
+new S3rver({ port: Number(port), address: "127.0.0.1", directory, silent: true,
+  allowMismatchedSignatures: false, vhostBuckets: false,
+  configureBuckets: [{ name: "responses" }] }).run();
 """
     SIGN = """
 import sys, boto3
 from botocore.config import Config
-client = boto3.client("s3", endpoint_url=sys.argv[1], aws_access_key_id="S3RVER", aws_secret_access_key="S3RVER",
-    region_name="eu-west-1", config=Config(signature_version=sys.argv[2], s3={"addressing_style": "path"}))
-print(client.generate_presigned_url("put_object", Params={"Bucket": "responses", "Key": "answer"}, ExpiresIn=7200))
+config = Config(signature_version=sys.argv[2], s3={"addressing_style": "path"})
+client = boto3.client("s3", endpoint_url=sys.argv[1], region_name="eu-west-1", config=config,
+    aws_access_key_id="S3RVER", aws_secret_access_key="S3RVER")
+params = {"Bucket": "responses", "Key": "answer"}
+print(client.generate_presigned_url("put_object", Params=params, ExpiresIn=7200))
 """
 
     def test_the_answer_is_stored(self):
@@ -88,22 +97,31 @@ print(client.generate_presigned_url("put_object", Params={"Bucket": "responses",
         self.addCleanup(shutil.rmtree, directory)
         bucket, port = free_port(), stand_ins(self)
         environment = {**ENVIRONMENT, "NODE_PATH": str(ROOT / "tools" / "node_modules")}
-        server = Running(self, ["node", "-e", self.PROGRAM, str(bucket), directory], env=environment)
+        server = Running(
+            self, ["node", "-e", self.PROGRAM, str(bucket), directory], env=environment
+        )
         wait_for_port(bucket, server.process)
         python = TOOLS / "aws" / "bin" / "python"
         url = run([python, "-c", self.SIGN, f"http://127.0.0.1:{bucket}", "s3"]).strip()
 
         # The server is strict: with a Content-Type the signature is another.
-        typed = urllib.request.Request(url, b"{}", {"Content-Type": "application/json"}, method="PUT")
+        typed = urllib.request.Request(
+            url, b"{}", {"Content-Type": "application/json"}, method="PUT"
+        )
         with self.assertRaises(urllib.error.HTTPError) as refused:
             urllib.request.urlopen(typed)
         self.assertEqual(refused.exception.code, 403)
 
-        variables = {"AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}", "RESPONSE_URL_ALLOWED_HOSTS": "127.0.0.1"}
+        variables = {
+            "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
+            "RESPONSE_URL_ALLOWED_HOSTS": "127.0.0.1",
+        }
         invoke = emulator(self, variables)
         event = json.loads(sample("create-publish-finding-to-sns")) | {"ResponseURL": url}
         self.assertEqual(invoke(json.dumps(event))["Status"], "SUCCESS")
-        forged = invoke(json.dumps(event | {"ResponseURL": url.replace("Signature=", "Signature=x")}))
+        forged = invoke(
+            json.dumps(event | {"ResponseURL": url.replace("Signature=", "Signature=x")})
+        )
         self.assertEqual(forged["errorType"], "UndeliverableResponse")
 
 
@@ -115,7 +133,15 @@ class CommandLine(unittest.TestCase):
 
     def aws(self, *arguments):
         done = subprocess.run(
-            [TOOLS / "aws" / "bin" / "aws", "--endpoint-url", f"http://127.0.0.1:{self.port}", "--output", "json", "iot", *arguments],
+            [
+                TOOLS / "aws" / "bin" / "aws",
+                "--endpoint-url",
+                f"http://127.0.0.1:{self.port}",
+                "--output",
+                "json",
+                "iot",
+                *arguments,
+            ],
             env=ENVIRONMENT,
             capture_output=True,
             text=True,
@@ -125,24 +151,74 @@ class CommandLine(unittest.TestCase):
     def test_good_and_bad(self):
         role = "arn:aws:iam::123456789012:role/quarantine-things"
         params = '{"updateDeviceCertificateParams":{"action":"DEACTIVATE"}}'
-        create = ["create-mitigation-action", "--action-name", "a", "--role-arn", role, "--action-params", params]
+        create = [
+            "create-mitigation-action",
+            "--action-name",
+            "a",
+            "--role-arn",
+            role,
+            "--action-params",
+            params,
+        ]
         made = self.aws(*create)
         arn = made["actionArn"]
         self.assertEqual(self.aws(*create), made, "an identical create is a replay")
-        self.assertIn("ResourceAlreadyExistsException", self.aws(*create, "--tags", "Key=k,Value=v"))
-        self.assertEqual(self.aws("describe-mitigation-action", "--action-name", "a")["actionType"], "UPDATE_DEVICE_CERTIFICATE")
-        self.assertEqual(self.aws("tag-resource", "--resource-arn", arn, "--tags", *(f"Key=k{n},Value=v" for n in range(5))), {})
+        self.assertIn(
+            "ResourceAlreadyExistsException", self.aws(*create, "--tags", "Key=k,Value=v")
+        )
+        self.assertEqual(
+            self.aws("describe-mitigation-action", "--action-name", "a")["actionType"],
+            "UPDATE_DEVICE_CERTIFICATE",
+        )
+        self.assertEqual(
+            self.aws(
+                "tag-resource",
+                "--resource-arn",
+                arn,
+                "--tags",
+                *(f"Key=k{n},Value=v" for n in range(5)),
+            ),
+            {},
+        )
         tags = self.aws("list-tags-for-resource", "--resource-arn", arn)["tags"]
         self.assertEqual(len(tags), 5, "all pages")
         self.assertEqual(self.aws("untag-resource", "--resource-arn", arn, "--tag-keys", "k0"), {})
-        self.assertEqual(self.aws("update-mitigation-action", "--action-name", "a", "--role-arn", role + "2")["actionArn"], arn)
-        self.assertEqual([action["actionName"] for action in self.aws("list-mitigation-actions")["actionIdentifiers"]], ["a"])
+        self.assertEqual(
+            self.aws("update-mitigation-action", "--action-name", "a", "--role-arn", role + "2")[
+                "actionArn"
+            ],
+            arn,
+        )
+        self.assertEqual(
+            [
+                action["actionName"]
+                for action in self.aws("list-mitigation-actions")["actionIdentifiers"]
+            ],
+            ["a"],
+        )
         self.assertEqual(self.aws("delete-mitigation-action", "--action-name", "a"), {})
-        self.assertEqual(self.aws("delete-mitigation-action", "--action-name", "a"), {}, "absent is no error")
-        self.assertIn("ResourceNotFoundException", self.aws("describe-mitigation-action", "--action-name", "a"))
-        self.assertIn("ResourceNotFoundException", self.aws("list-tags-for-resource", "--resource-arn", arn))
-        disabled = '{"enableIoTLoggingParams":{"logLevel":"DISABLED","roleArnForLogging":"' + role + '"}}'
-        bad = ["create-mitigation-action", "--action-name", "b", "--role-arn", role, "--action-params", disabled]
+        self.assertEqual(
+            self.aws("delete-mitigation-action", "--action-name", "a"), {}, "absent is no error"
+        )
+        self.assertIn(
+            "ResourceNotFoundException",
+            self.aws("describe-mitigation-action", "--action-name", "a"),
+        )
+        self.assertIn(
+            "ResourceNotFoundException", self.aws("list-tags-for-resource", "--resource-arn", arn)
+        )
+        disabled = (
+            '{"enableIoTLoggingParams":{"logLevel":"DISABLED","roleArnForLogging":"' + role + '"}}'
+        )
+        bad = [
+            "create-mitigation-action",
+            "--action-name",
+            "b",
+            "--role-arn",
+            role,
+            "--action-params",
+            disabled,
+        ]
         self.assertIn("InvalidRequestException", self.aws(*bad))
         self.assertIn("InvalidRequestException", self.aws(*create[:2], "a b", *create[3:]))
 
@@ -152,7 +228,10 @@ def docker_runs():
     return bool(docker) and subprocess.run([docker, "info"], capture_output=True).returncode == 0
 
 
-@unittest.skipUnless(docker_runs() or os.environ.get("CI"), "no Docker engine runs here: the tests in a container are left out")
+@unittest.skipUnless(
+    docker_runs() or os.environ.get("CI"),
+    "no Docker engine runs here: the tests in a container are left out",
+)
 class Container(unittest.TestCase):
     """The package in a container of `sam local`, reaching the stand-ins on the host."""
 
@@ -161,7 +240,14 @@ class Container(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         run([ROOT / "tools" / "base-image"])
-        bridge = ["docker", "network", "inspect", "bridge", "--format", "{{(index .IPAM.Config 0).Gateway}}"]
+        bridge = [
+            "docker",
+            "network",
+            "inspect",
+            "bridge",
+            "--format",
+            "{{(index .IPAM.Config 0).Gateway}}",
+        ]
         cls.gateway = run(bridge).strip() or "172.17.0.1"
 
     def environment_file(self, port):
@@ -180,7 +266,16 @@ class Container(unittest.TestCase):
     def test_it_answers_every_sample_in_a_container(self):
         port = stand_ins(self, ["127.0.0.1", self.gateway])
         api = free_port()
-        server = ["sam", "local", "start-lambda", "--port", str(api), "--warm-containers", "EAGER", *self.options(port)]
+        server = [
+            "sam",
+            "local",
+            "start-lambda",
+            "--port",
+            str(api),
+            "--warm-containers",
+            "EAGER",
+            *self.options(port),
+        ]
         running = Running(self, server, env=ENVIRONMENT, cwd=ROOT)
         wait_for_port(api, running.process)
         url = f"http://127.0.0.1:{api}/2015-03-31/functions/Function/invocations"
