@@ -1,5 +1,5 @@
-//! One invocation: recognise the event, execute what it asks under a deadline with panics caught, log
-//! and count the outcome. How each trigger is served is a file of its own.
+//! One invocation: recognise the event, execute what it asks under a deadline with panics caught,
+//! log and count the outcome. How each trigger is served is a file of its own.
 
 mod custom_resource;
 mod deadlines;
@@ -228,8 +228,8 @@ impl<'s> Handler<'s> {
         }
     }
 
-    /// Whether a failed request is redelivered: to be executed, or in the end to be kept for a person.
-    /// Permanent failures are published where there is a bus.
+    /// Whether a failed request is redelivered: to be executed, or in the end to be kept for a
+    /// person. Permanent failures are published where there is a bus.
     fn is_redelivered(&self, failure: &Failure) -> bool {
         failure.code.is_transient()
             || failure.code == ErrorCode::InvalidSetting

@@ -1,7 +1,8 @@
-//! The one HTTP stack: HTTP/1.1 over rustls with ring, for the AWS SDK's clients and the response PUT.
+//! The one HTTP stack: HTTP/1.1 over rustls with ring, for the AWS SDK's clients and the response
+//! PUT.
 //!
-//! One pool of connections and one TLS configuration, without the system's certificates: reading those
-//! takes longer than the rest of the start. Redirects are not followed.
+//! One pool of connections and one TLS configuration, without the system's certificates: reading
+//! those takes longer than the rest of the start. Redirects are not followed.
 
 use std::{
     fmt,
@@ -37,11 +38,12 @@ use rustls::{ClientConfig, RootCertStore, crypto::ring};
 use tokio::net::TcpStream;
 use tower_service::Service;
 
-/// How long a TCP connection may take to open, and how long what was sent may stay unacknowledged: so
-/// a connection that died while the function was frozen is noticed in time for another one.
+/// How long a TCP connection may take to open, and how long what was sent may stay unacknowledged:
+/// so a connection that died while the function was frozen is noticed in time for another one.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// How long a preconnected connection may wait for its first request: its peer may drop it after that.
+/// How long a preconnected connection may wait for its first request: its peer may drop it after
+/// that.
 const PRECONNECTED_FOR: Duration = Duration::from_mins(1);
 
 /// The HTTP client. Clones share its connections.
@@ -55,7 +57,8 @@ impl Http {
     /// A client that trusts `roots`, or the built-in root certificates where that is `None`.
     ///
     /// # Errors
-    /// Where the TLS library has no protocol version in common with its cryptography, which no input brings about.
+    /// Where the TLS library has no protocol version in common with its cryptography, which no
+    /// input brings about.
     pub fn new(roots: Option<RootCertStore>) -> Result<Self, rustls::Error> {
         let roots =
             roots.unwrap_or_else(|| webpki_roots::TLS_SERVER_ROOTS.iter().cloned().collect());
@@ -88,8 +91,8 @@ impl Http {
         }
     }
 
-    /// PUTs `body` with no `Content-Type`, over which CloudFormation's URL is signed; returns the status
-    /// and the beginning of the response's body.
+    /// PUTs `body` with no `Content-Type`, over which CloudFormation's URL is signed; returns the
+    /// status and the beginning of the response's body.
     ///
     /// # Errors
     /// Where there is no response: which step failed, never the URL.
@@ -100,8 +103,8 @@ impl Http {
         let response =
             self.client.request(request).await.map_err(|error| NoResponse::from(&error))?;
         let status = response.status();
-        // The status says all but for a 400. Otherwise the body is read so that the connection can be
-        // used again, and not waited for.
+        // The status says all but for a 400. Otherwise the body is read so that the connection can
+        // be used again, and not waited for.
         let wait =
             Duration::from_millis(if status == StatusCode::BAD_REQUEST { 1000 } else { 100 });
         let body = Limited::new(response.into_body(), 64 * 1024).collect();
@@ -144,7 +147,8 @@ impl HttpClient for Http {
         settings: &HttpConnectorSettings,
         _: &RuntimeComponents,
     ) -> SharedHttpConnector {
-        // Connecting is part of waiting for the response, and has the connector's own time-out besides.
+        // Connecting is part of waiting for the response, and has the connector's own time-out
+        // besides.
         let limit = match (settings.connect_timeout(), settings.read_timeout()) {
             (connect, Some(read)) => Some(read + connect.unwrap_or_default()),
             (_, None) => None,
@@ -223,7 +227,8 @@ impl Service<Uri> for Connections {
     }
 }
 
-/// Whether a connection on which nothing was asked is still there: its peer may have closed it while the function was frozen.
+/// Whether a connection on which nothing was asked is still there: its peer may have closed it
+/// while the function was frozen.
 async fn is_open(connection: &mut Connection) -> bool {
     let mut byte = [0];
     let mut buffer = ReadBuf::new(&mut byte);

@@ -1,7 +1,7 @@
 //! AWS IoT: its SDK is named here and in the files below alone. Domain types go in and come out.
 //!
-//! A call is retried for as long as there is time to respond afterwards: the SDK's own retries, which
-//! stop after a few attempts, are off. See
+//! A call is retried for as long as there is time to respond afterwards: the SDK's own retries,
+//! which stop after a few attempts, are off. See
 //! <https://docs.aws.amazon.com/iot/latest/apireference/API_Operations_AWS_IoT.html>.
 
 mod calls;
@@ -22,7 +22,8 @@ use self::pace::Pace;
 pub use self::session::{OnTimeout, Session};
 use crate::{http::Http, sdk, settings::Settings};
 
-/// How long a start waits for its first connection: longer than any takes where the network is well.
+/// How long a start waits for its first connection: longer than any takes where the network is
+/// well.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The service, and the settings of its calls.

@@ -4,14 +4,14 @@
 //! event -> trigger -> plan -> life cycle, with calls of AWS IoT -> outcome -> response or result
 //! ```
 //!
-//! [`trigger`] recognises who called; it has a file for each protocol and does no I/O. [`mitigation`]
-//! is the domain, pure. [`lifecycle`] creates, updates, deletes and describes an action, and decides
-//! who may do what. [`iot`] calls AWS IoT, [`result_bus`] EventBridge; both over [`http`]. [`handler`]
-//! is one invocation from start to finish, with a file for how each trigger is served.
+//! [`trigger`] recognises who called; it has a file for each protocol and does no I/O.
+//! [`mitigation`] is the domain, pure. [`lifecycle`] creates, updates, deletes and describes an
+//! action, and decides who may do what. [`iot`] calls AWS IoT, [`result_bus`] EventBridge; both
+//! over [`http`]. [`handler`] is one invocation from start to finish, with a file for how each
+//! trigger is served.
 //!
-//! Imports run one way: `main -> handler -> trigger -> mitigation`, and
-//! `handler -> lifecycle -> iot -> mitigation`. Public is what `main.rs`, the tests, the benchmarks and
-//! the fuzzer use.
+//! Imports run one way: `main -> handler -> trigger -> mitigation`, and `handler -> lifecycle ->
+//! iot -> mitigation`. Public is what `main.rs`, the tests, the benchmarks and the fuzzer use.
 
 #[macro_use]
 mod words;

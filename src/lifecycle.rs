@@ -1,10 +1,10 @@
-//! The life cycle: creates, updates, deletes and describes an action, whoever asks, and changes only
-//! what is theirs.
+//! The life cycle: creates, updates, deletes and describes an action, whoever asks, and changes
+//! only what is theirs.
 //!
-//! Ownership is the owner tag, put in with the create call and proven before every change. Nothing is
-//! remembered: each operation reads from the service what an earlier delivery of the same request may
-//! have done, so that a replay is free. An operation on a stack's action reads and writes its request
-//! tag besides: [`role_wait`] and [`orphan`] say what for.
+//! Ownership is the owner tag, put in with the create call and proven before every change. Nothing
+//! is remembered: each operation reads from the service what an earlier delivery of the same
+//! request may have done, so that a replay is free. An operation on a stack's action reads and
+//! writes its request tag besides: [`role_wait`] and [`orphan`] say what for.
 
 mod create;
 mod delete;

@@ -13,8 +13,8 @@ use tracing_subscriber::{
 
 const THIS_CRATE: &str = env!("CARGO_CRATE_NAME");
 
-/// Starts logging as the runtime would: at the level of `AWS_LAMBDA_LOG_LEVEL` or else of `RUST_LOG`,
-/// INFO where neither is set, and as JSON where `AWS_LAMBDA_LOG_FORMAT` says so.
+/// Starts logging as the runtime would: at the level of `AWS_LAMBDA_LOG_LEVEL` or else of
+/// `RUST_LOG`, INFO where neither is set, and as JSON where `AWS_LAMBDA_LOG_FORMAT` says so.
 pub fn init() {
     let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
     let level = level(variable("AWS_LAMBDA_LOG_LEVEL").or_else(|| variable("RUST_LOG")).as_deref());

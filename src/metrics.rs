@@ -1,9 +1,9 @@
-//! Metrics: what an invocation counts, as one line in CloudWatch's
-//! [embedded metric format](https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html),
+//! Metrics: what an invocation counts, as one line in CloudWatch's [embedded metric
+//! format](https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html),
 //! without a call.
 //!
-//! By function, and by function and trigger, so that two deployments never share an alarm. What is zero
-//! is left out, as each metric has its price.
+//! By function, and by function and trigger, so that two deployments never share an alarm. What is
+//! zero is left out, as each metric has its price.
 
 use std::{
     cell::RefCell,
@@ -93,11 +93,11 @@ impl Metrics {
     }
 }
 
-/// The line, written piece by piece: a tree of JSON would be a tenth of the work of an invocation. No
-/// name in it has a character that JSON escapes.
+/// The line, written piece by piece: a tree of JSON would be a tenth of the work of an invocation.
+/// No name in it has a character that JSON escapes.
 ///
-/// Lambda's log-level filter drops a JSON line without a valid level and timestamp where its level is
-/// WARN or ERROR, so the line has the level of the log itself:
+/// Lambda's log-level filter drops a JSON line without a valid level and timestamp where its level
+/// is WARN or ERROR, so the line has the level of the log itself:
 /// <https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs-log-level.html>.
 fn line(
     settings: &Settings,

@@ -1,20 +1,21 @@
 //! The bus for result events: the one module that names the SDK of EventBridge.
 //!
-//! The client is made when the first result is published, so that an instance that publishes none does
-//! not pay for it. See
+//! The client is made when the first result is published, so that an instance that publishes none
+//! does not pay for it. See
 //! <https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutEvents.html>.
 
-use std::cell::OnceCell;
+use std::cell::{Cell, OnceCell};
 
 use aws_sdk_eventbridge::{
     Client,
     types::{PutEventsRequestEntry, PutEventsResultEntry},
 };
+use futures_util::future::LocalBoxFuture;
 use tokio::time::{Instant, timeout};
 
 use crate::{
     http::Http,
-    retry::{Attempt, Retry, RetryError},
+    retry::{Attempt, Retry, RetryError, at_once},
     sdk::{self, CallError},
     settings::Settings,
     trigger::eventbridge::{ResultEvent, SOURCE},
@@ -73,8 +74,8 @@ impl<'s> ResultBus<'s> {
         results.into_iter().next().unwrap_or(Ok(()))
     }
 
-    /// Publishes `events` by `until`, ten to a call; says of each whether it was published. Without a
-    /// bus all of them count as published. `trace` is the X-Ray trace that they belong to.
+    /// Publishes `events` by `until`, ten to a call; says of each whether it was published. Without
+    /// a bus all of them count as published. `trace` is the X-Ray trace that they belong to.
     pub async fn publish_all(
         &self,
         events: &[ResultEvent],
@@ -115,27 +116,32 @@ impl<'s> ResultBus<'s> {
         let entries = events.iter().map(|event| entry(event, bus, trace)).collect();
         let call = self.client().put_events().set_entries(Some(entries));
         let retry = Retry { until, max_attempts: Self::MAX_ATTEMPTS };
-        let result = retry
-            .run(
-                async || {},
-                async |limit| {
-                    let error = match timeout(limit, Box::pin(call.clone().send())).await {
-                        Ok(Ok(output)) => return Attempt::Success(output),
-                        Ok(Err(error)) => CallError::new(OPERATION, &error, self.settings),
-                        Err(_) => CallError::no_response(OPERATION),
-                    };
-                    if error.is_transient() {
-                        Attempt::Transient(error)
-                    } else {
-                        Attempt::Permanent(error)
+        let output = Cell::new(None);
+        let (output_of_attempt, call) = (&output, &call);
+        let attempt = move |limit| -> LocalBoxFuture<'_, Attempt<CallError>> {
+            Box::pin(async move {
+                let error = match timeout(limit, call.clone().send()).await {
+                    Ok(Ok(output)) => {
+                        output_of_attempt.set(Some(output));
+                        return Attempt::Success;
                     }
-                },
-            )
-            .await;
+                    Ok(Err(error)) => CallError::new(OPERATION, &error, self.settings),
+                    Err(_) => CallError::no_response(OPERATION),
+                };
+                if error.is_transient() {
+                    Attempt::Transient(error)
+                } else {
+                    Attempt::Permanent(error)
+                }
+            })
+        };
+        let result = retry.run(&at_once, &attempt).await;
         let why = match result {
-            Ok(output) => {
-                let entries = output.entries.unwrap_or_default();
-                return entry_results(&entries, output.failed_entry_count, events.len());
+            Ok(()) => {
+                let (entries, failed) = output
+                    .take()
+                    .map_or((None, 0), |output| (output.entries, output.failed_entry_count));
+                return entry_results(&entries.unwrap_or_default(), failed, events.len());
             }
             Err(RetryError::Permanent(error) | RetryError::Exhausted(Some(error))) => {
                 error.to_string()

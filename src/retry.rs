@@ -1,14 +1,16 @@
-//! The one retry loop, for calls of AWS IoT and of EventBridge and for the response PUT. What differs
-//! is how each classifies an answer.
+//! The one retry loop, for calls of AWS IoT and of EventBridge and for the response PUT. What
+//! differs is how each classifies an answer.
 
 use std::time::Duration;
+
+use futures_util::future::LocalBoxFuture;
 
 use tokio::time::{Instant, sleep};
 
 /// How an attempt ended.
-pub enum Attempt<T, E> {
+pub enum Attempt<E> {
     /// It succeeded.
-    Success(T),
+    Success,
     /// It failed, and may succeed later.
     Transient(E),
     /// It failed, and would fail again.
@@ -44,12 +46,13 @@ impl Retry {
     }
 
     /// Makes attempts until one succeeds or fails for good. Each gets the time that it may take, and
-    /// is preceded by `ready`.
-    pub async fn run<T, E>(
+    /// is preceded by `ready`. What an attempt yields is its own to keep, so that the binary has this
+    /// loop once for all calls.
+    pub async fn run<'a, E>(
         self,
-        ready: impl AsyncFn(),
-        attempt: impl AsyncFn(Duration) -> Attempt<T, E>,
-    ) -> Result<T, RetryError<E>> {
+        ready: &(dyn Fn() -> LocalBoxFuture<'a, ()> + 'a),
+        attempt: &(dyn Fn(Duration) -> LocalBoxFuture<'a, Attempt<E>> + 'a),
+    ) -> Result<(), RetryError<E>> {
         let mut attempts = 0;
         let mut last = None;
         loop {
@@ -60,7 +63,7 @@ impl Retry {
             }
             attempts += 1;
             match attempt(attempt_time(left)).await {
-                Attempt::Success(value) => return Ok(value),
+                Attempt::Success => return Ok(()),
                 Attempt::Permanent(error) => return Err(RetryError::Permanent(error)),
                 Attempt::Transient(error) => last = Some(error),
             }
@@ -78,16 +81,16 @@ impl Retry {
     }
 }
 
-/// How long one attempt may take of the time `left`: a service answers within a second or two, and a
-/// lost answer must leave time to ask again.
+/// How long one attempt may take of the time `left`: a service answers within a second or two, and
+/// a lost answer must leave time to ask again.
 #[must_use]
 pub fn attempt_time(left: Duration) -> Duration {
     (left / 2).min(Duration::from_secs(5)).max(Duration::from_secs(1)).min(left)
 }
 
-/// The wait after so many attempts: doubling from 100 ms to 5 s, but at most half of the time `left`,
-/// and up to half less at random, so that callers who were refused together do not return together.
-/// `None` where no time is left for another attempt.
+/// The wait after so many attempts: doubling from 100 ms to 5 s, but at most half of the time
+/// `left`, and up to half less at random, so that callers who were refused together do not return
+/// together. `None` where no time is left for another attempt.
 #[must_use]
 pub fn backoff(attempts: u32, left: Duration) -> Option<Duration> {
     const MIN_LEFT: Duration = Duration::from_millis(150);
@@ -95,4 +98,10 @@ pub fn backoff(attempts: u32, left: Duration) -> Option<Duration> {
     let doubled = Duration::from_millis(100 << attempts.saturating_sub(1).min(6));
     let longest = doubled.min(Duration::from_secs(5)).min(left / 2);
     (left >= MIN_LEFT).then(|| longest.mul_f64(0.5 + fastrand::f64() / 2.0))
+}
+
+/// No preparation for an attempt.
+#[must_use]
+pub fn at_once<'a>() -> LocalBoxFuture<'a, ()> {
+    Box::pin(std::future::ready(()))
 }

@@ -25,7 +25,8 @@ use crate::{
     settings::Settings,
 };
 
-/// The configuration of a client that calls `endpoint`, or the service's own where that is `None`, over `http`.
+/// The configuration of a client that calls `endpoint`, or the service's own where that is `None`,
+/// over `http`.
 #[must_use]
 pub fn config(settings: &Settings, http: Http, endpoint: Option<&str>) -> SdkConfig {
     let credentials = SharedCredentialsProvider::new(EnvironmentVariableCredentialsProvider::new());
@@ -121,8 +122,8 @@ impl CallError {
 
 /// The API's name for an error, from the status and the name in the response.
 ///
-/// A 4xx without a name is not the service's own but a proxy's, and so transient; save that a nameless
-/// 409 to a create is looked into as a name that is taken.
+/// A 4xx without a name is not the service's own but a proxy's, and so transient; save that a
+/// nameless 409 to a create is looked into as a name that is taken.
 fn error_code(operation: &str, status: u16, name: Option<&str>) -> ErrorCode {
     let name = name.unwrap_or_default();
     match (status, name) {

@@ -1,6 +1,7 @@
 //! Settings: environment variables, read once at start.
 //!
-//! A bad one does not end the process, as a stack would be left hanging: every request fails with it.
+//! A bad one does not end the process, as a stack would be left hanging: every request fails with
+//! it.
 
 use std::time::Duration;
 
@@ -26,12 +27,13 @@ pub struct Settings {
     pub function_name: String,
     /// `AWS_LAMBDA_LOG_LEVEL`: the level that passes Lambda's filter; INFO where it is not set.
     pub log_level: &'static str,
-    /// `RESULT_EVENT_BUS`: the name or the ARN of the bus for result events; `None` for no result events.
+    /// `RESULT_EVENT_BUS`: the name or the ARN of the bus for result events; `None` for no result
+    /// events.
     pub result_event_bus: Option<String>,
     /// `ROLE_PROPAGATION_SECONDS`: how long a new role may take to be known everywhere.
     pub role_propagation: Duration,
-    /// `RESPONSE_URL_ALLOWED_HOSTS`: hosts that a response may be sent to besides CloudFormation's own,
-    /// in lower case.
+    /// `RESPONSE_URL_ALLOWED_HOSTS`: hosts that a response may be sent to besides CloudFormation's
+    /// own, in lower case.
     pub response_hosts: Vec<String>,
     /// `SSL_CERT_FILE`: root certificates that replace the built-in ones; `None` for those.
     pub roots: Option<RootCertStore>,
@@ -157,8 +159,8 @@ impl<F: Fn(&str) -> Option<String>> Variables<F> {
         LEVELS.into_iter().find(|level| given.eq_ignore_ascii_case(level)).unwrap_or("INFO")
     }
 
-    /// The hosts that can be read, even where something is wrong with the list: whoever can be responded
-    /// to is.
+    /// The hosts that can be read, even where something is wrong with the list: whoever can be
+    /// responded to is.
     fn hosts(&mut self) -> Vec<String> {
         const NAME: &str = "RESPONSE_URL_ALLOWED_HOSTS";
 
@@ -188,8 +190,8 @@ impl<F: Fn(&str) -> Option<String>> Variables<F> {
         hosts
     }
 
-    /// What may never be printed. What is shorter than any credential belongs to a local run, and would
-    /// blot out words.
+    /// What may never be printed. What is shorter than any credential belongs to a local run, and
+    /// would blot out words.
     fn credentials(&mut self) -> Vec<String> {
         let names = [
             ("AWS_ACCESS_KEY_ID", true),
@@ -225,7 +227,8 @@ fn region(value: &str) -> Option<String> {
         .then(|| value.to_owned())
 }
 
-/// As the API's [`EventBusName`](https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutEventsRequestEntry.html).
+/// As the API's
+/// [`EventBusName`](https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutEventsRequestEntry.html).
 fn event_bus(value: &str, region: &str) -> Option<String> {
     let name = match Arn::parse(value) {
         Some(arn) => {

@@ -94,7 +94,6 @@ impl Trigger {
         let mut names = vec!["Records", "actionName", "operation"];
         names.extend(CustomResourceRequest::MEMBERS);
         names.extend(Event::MEMBERS);
-        names.extend(Unrecognized::MEMBERS);
         let fields = Fields::read(text, &names).map_err(|_| Unrecognized::NotAnObject)?;
         if fields.get("ResponseURL").is_some() {
             let request = CustomResourceRequest::read(&fields);
@@ -109,7 +108,7 @@ impl Trigger {
         if fields.has("actionName") || fields.has("operation") {
             return Ok(Self::Direct(Box::new(ApiRequest::whole(text))));
         }
-        Err(Unrecognized::hint(&fields))
+        Err(Unrecognized::hint(text))
     }
 
     /// Recognises records by any of them: those of an invocation are of one kind, and one may be
@@ -118,7 +117,7 @@ impl Trigger {
         let mut names = Batch::RECORD_MEMBERS.to_vec();
         names.extend(sns::RECORD_MEMBERS);
         let (mut has_messages, mut has_notifications) = (false, false);
-        let read = json::each_item(records, |record| {
+        let read = json::each_item(records, &mut |record| {
             if !has_messages && let Ok(record) = Fields::read(record.get(), &names) {
                 has_messages = Batch::is_record(&record);
                 has_notifications |= sns::is_record(&record);
@@ -132,7 +131,7 @@ impl Trigger {
         }
         let mut contents = Vec::new();
         let mut count = 0;
-        let read = json::each_item(records, |record| {
+        let read = json::each_item(records, &mut |record| {
             count += 1;
             if count <= sns::MAX_RECORDS {
                 contents.push(sns::read_record(record));

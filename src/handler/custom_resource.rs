@@ -1,7 +1,8 @@
 //! A custom resource's request: always exactly one response, even on timeout or panic.
 
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
+use futures_util::future::LocalBoxFuture;
 use hyper::StatusCode;
 use serde_json::value::RawValue;
 use tokio::time::{Instant, timeout};
@@ -11,7 +12,7 @@ use crate::{
     iot::{OnTimeout, Session},
     metrics::Metric,
     mitigation::Operation,
-    retry::{Attempt, Retry, RetryError},
+    retry::{Attempt, Retry, RetryError, at_once},
     trigger::{
         Casing,
         cloudformation::{self, CustomResourceRequest, RequestType, ResponseUrl},
@@ -95,19 +96,23 @@ impl Handler<'_> {
         response: &str,
         until: Instant,
     ) -> Result<(), FunctionError> {
-        let put = async |limit: Duration| {
-            let put = self.http.put(url.expose(), response.to_owned());
-            match timeout(limit, put).await {
-                Ok(Ok((status, _))) if status.is_success() => Attempt::Success(()),
-                Ok(Ok((status, body))) if is_transient(status, &body) => {
-                    Attempt::Transient(format!("the last attempt got status {status}"))
+        let attempt = move |limit| -> LocalBoxFuture<'_, Attempt<String>> {
+            Box::pin(async move {
+                let put = self.http.put(url.expose(), response.to_owned());
+                match timeout(limit, put).await {
+                    Ok(Ok((status, _))) if status.is_success() => Attempt::Success,
+                    Ok(Ok((status, body))) if is_transient(status, &body) => {
+                        Attempt::Transient(format!("the last attempt got status {status}"))
+                    }
+                    Ok(Ok((status, _))) => {
+                        Attempt::Permanent(format!("refused with status {status}"))
+                    }
+                    Ok(Err(none)) => Attempt::Transient(format!("the last attempt failed: {none}")),
+                    Err(_) => Attempt::Transient("the last attempt got no response".to_owned()),
                 }
-                Ok(Ok((status, _))) => Attempt::Permanent(format!("refused with status {status}")),
-                Ok(Err(none)) => Attempt::Transient(format!("the last attempt failed: {none}")),
-                Err(_) => Attempt::Transient("the last attempt got no response".to_owned()),
-            }
+            })
         };
-        match Retry::until(until).run(async || {}, put).await {
+        match Retry::until(until).run(&at_once, &attempt).await {
             Ok(()) => Ok(()),
             Err(RetryError::Permanent(why) | RetryError::Exhausted(Some(why))) => {
                 Err(undeliverable(&why))
@@ -141,8 +146,8 @@ fn operation_of(request_type: RequestType) -> Operation {
     }
 }
 
-/// Whether a response that was refused may be accepted later. S3 answers a body that came too slowly
-/// with 400 `RequestTimeout`.
+/// Whether a response that was refused may be accepted later. S3 answers a body that came too
+/// slowly with 400 `RequestTimeout`.
 fn is_transient(status: StatusCode, body: &[u8]) -> bool {
     const TIMED_OUT: &[u8] = b"<Code>RequestTimeout</Code>";
 

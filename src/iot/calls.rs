@@ -98,8 +98,8 @@ impl Session<'_> {
         }
     }
 
-    /// [`TagResource`](https://docs.aws.amazon.com/iot/latest/apireference/API_TagResource.html): adds
-    /// and changes.
+    /// [`TagResource`](https://docs.aws.amazon.com/iot/latest/apireference/API_TagResource.html):
+    /// adds and changes.
     ///
     /// # Errors
     /// As [`Session::create`].

@@ -1,9 +1,10 @@
-//! The pace of calls that come in numbers: under the service's rate, and slower where more share it.
+//! The pace of calls that come in numbers: under the service's rate, and slower where more share
+//! it.
 //!
 //! AWS IoT takes 10 calls a second of each mitigation-action operation in an account
-//! (<https://docs.aws.amazon.com/general/latest/gr/iot-core.html>), and at least two instances serve a
-//! queue. So an instance makes at most half of that, evenly spaced; half as many where the service
-//! throttles, and a little more again with each success.
+//! (<https://docs.aws.amazon.com/general/latest/gr/iot-core.html>), and at least two instances
+//! serve a queue. So an instance makes at most half of that, evenly spaced; half as many where the
+//! service throttles, and a little more again with each success.
 
 use std::{
     cell::{Cell, RefCell},
@@ -25,8 +26,8 @@ const MIN_RATE: f64 = 0.5;
 #[derive(Default)]
 pub struct Pace(RefCell<BTreeMap<&'static str, Rc<Turns>>>);
 
-/// The calls of one operation. They take turns in the order of asking, and none is given a turn ahead
-/// of time, so that those that wait are slowed down, too.
+/// The calls of one operation. They take turns in the order of asking, and none is given a turn
+/// ahead of time, so that those that wait are slowed down, too.
 struct Turns {
     turn: Mutex<()>,
     rate: Cell<f64>,

@@ -1,8 +1,8 @@
-//! The waits for a role that was made moments ago: IAM makes it known everywhere within seconds, and
-//! until then AWS IoT refuses it.
+//! The waits for a role that was made moments ago: IAM makes it known everywhere within seconds,
+//! and until then AWS IoT refuses it.
 //!
-//! See <https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot.html>, "Changes that I make are
-//! not always immediately visible".
+//! See <https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot.html>, "Changes that I make
+//! are not always immediately visible".
 
 use std::{cell::Cell, time::Duration};
 

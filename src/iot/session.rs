@@ -8,12 +8,13 @@ use std::{
 
 use aws_sdk_iot::error::{ProvideErrorMetadata, SdkError};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use futures_util::future::LocalBoxFuture;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::{Iot, pace::Pace, role_propagation::RolePropagation};
 use crate::{
     mitigation::{ErrorCode, Failure},
-    retry::{Attempt, Retry, RetryError, backoff},
+    retry::{Attempt, Retry, RetryError, at_once, backoff},
     sdk::CallError,
 };
 
@@ -155,27 +156,40 @@ impl Session<'_> {
         R: Future<Output = Result<T, SdkError<E, HttpResponse>>>,
         E: ProvideErrorMetadata + Debug,
     {
-        let ready = async || {
-            if let Some(pace) = self.pace {
-                pace.turn(operation, self.until).await;
+        let output = Cell::new(None);
+        let (output_of_attempt, send) = (&output, &send);
+        let attempt = move |limit| -> LocalBoxFuture<'_, Attempt<Failure>> {
+            Box::pin(async move {
+                self.calls.set(self.calls.get() + 1);
+                let error = match timeout(limit, send()).await {
+                    Ok(Ok(output)) => {
+                        self.record_success(operation);
+                        output_of_attempt.set(Some(output));
+                        return Attempt::Success;
+                    }
+                    Ok(Err(error)) => CallError::new(operation, &error, self.iot.settings),
+                    Err(_) => CallError::no_response(operation),
+                };
+                self.classify(operation, error)
+            })
+        };
+        self.retry(operation, &attempt).await?;
+        output.take().ok_or_else(|| self.out_of_time())
+    }
+
+    async fn retry<'a>(
+        &'a self,
+        operation: &'static str,
+        attempt: &(dyn Fn(Duration) -> LocalBoxFuture<'a, Attempt<Failure>> + 'a),
+    ) -> Result<(), Failure> {
+        let ready = move || -> LocalBoxFuture<'a, ()> {
+            match self.pace {
+                Some(pace) => Box::pin(pace.turn(operation, self.until)),
+                None => at_once(),
             }
         };
-        let attempt = async |limit| {
-            self.calls.set(self.calls.get() + 1);
-            match timeout(limit, Box::pin(send())).await {
-                Ok(Ok(output)) => {
-                    self.record_success(operation);
-                    Attempt::Success(output)
-                }
-                Ok(Err(error)) => {
-                    let error = CallError::new(operation, &error, self.iot.settings);
-                    self.classify(operation, error)
-                }
-                Err(_) => self.classify(operation, CallError::no_response(operation)),
-            }
-        };
-        match Retry::until(self.until).run(ready, attempt).await {
-            Ok(output) => Ok(output),
+        match Retry::until(self.until).run(&ready, attempt).await {
+            Ok(()) => Ok(()),
             Err(RetryError::Permanent(failure)) => Err(failure),
             Err(RetryError::Exhausted(_)) => Err(self.out_of_time()),
         }
@@ -188,7 +202,7 @@ impl Session<'_> {
         }
     }
 
-    fn classify<T>(&self, operation: &'static str, error: CallError) -> Attempt<T, Failure> {
+    fn classify(&self, operation: &'static str, error: CallError) -> Attempt<Failure> {
         let is_transient = error.is_transient();
         match &error {
             CallError::Service(failure) => {

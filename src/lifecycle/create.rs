@@ -59,8 +59,8 @@ impl Lifecycle<'_> {
         }
     }
 
-    /// A create that meets its owner's own action: an earlier delivery made it, or a rename is rolled
-    /// back. The request tag of another request is replaced last of all.
+    /// A create that meets its owner's own action: an earlier delivery made it, or a rename is
+    /// rolled back. The request tag of another request is replaced last of all.
     async fn converge(&self, wanted: &Create, found: &Found) -> Result<Success, Failure> {
         let (action, description) = self.iot.describe(&wanted.name).await?;
         if wanted.replay == Replay::Keep {
@@ -111,7 +111,8 @@ impl Lifecycle<'_> {
         Ok(Success::new(Outcome::Adopted, action))
     }
 
-    /// The definition first, the owner tag last: what could not be changed is not taken over either.
+    /// The definition first, the owner tag last: what could not be changed is not taken over
+    /// either.
     async fn overwrite(
         &self,
         wanted: &Create,

@@ -1,5 +1,5 @@
-//! Delete: of a name, of what a failed Create may have made, and of what a cancelled Create may still
-//! be making.
+//! Delete: of a name, of what a failed Create may have made, and of what a cancelled Create may
+//! still be making.
 
 use std::time::Duration;
 
@@ -141,8 +141,8 @@ impl Lifecycle<'_> {
         let action = &found.action;
         match self.ownership(&found.tags) {
             Ownership::Own | Ownership::Shared => {
-                // The service does not fail where there is no such action; whoever else says so means
-                // that it is gone.
+                // The service does not fail where there is no such action; whoever else says so
+                // means that it is gone.
                 unless_absent(self.iot.delete(&action.name).await)?;
                 Ok(Some(Success::new(Outcome::Deleted, action.clone())))
             }

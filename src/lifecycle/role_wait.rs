@@ -1,9 +1,9 @@
 //! The wait for a new role, and the mark under which an Update waits.
 //!
-//! CloudFormation may cancel an Update that waits and roll it back at once, with another instance of
-//! the function. So an Update that is about to wait puts a mark, its own digest, into the request tag
-//! of the resource's current action. Every other request of the resource takes the mark off before its
-//! first change, and the one that waited then changes nothing more.
+//! CloudFormation may cancel an Update that waits and roll it back at once, with another instance
+//! of the function. So an Update that is about to wait puts a mark, its own digest, into the
+//! request tag of the resource's current action. Every other request of the resource takes the mark
+//! off before its first change, and the one that waited then changes nothing more.
 
 use tokio::time::sleep;
 
@@ -13,8 +13,8 @@ use crate::mitigation::{
 };
 
 impl Lifecycle<'_> {
-    /// Runs `attempt` again for as long as a new role may be the cause of its failure. The life cycle
-    /// takes an attempt that is half done for a replay.
+    /// Runs `attempt` again for as long as a new role may be the cause of its failure. The life
+    /// cycle takes an attempt that is half done for a replay.
     pub(super) async fn with_role_wait(
         &self,
         attempt: impl AsyncFn() -> Result<Success, Failure>,
@@ -120,8 +120,8 @@ impl Lifecycle<'_> {
         result
     }
 
-    /// A replacement that succeeds after a wait renews the request tag of the new action. So another
-    /// delivery of it that finds the mark gone knows that this one has succeeded.
+    /// A replacement that succeeds after a wait renews the request tag of the new action. So
+    /// another delivery of it that finds the mark gone knows that this one has succeeded.
     async fn confirm(&self, success: &Success) -> Result<(), Failure> {
         let Some(action) = &success.action else { return Ok(()) };
         let milliseconds = now().max(self.began.saturating_add(1));

@@ -6,8 +6,8 @@ use super::{Parse, StackId, digest, has_length};
 
 /// The name of a mitigation action: 1 to 128 characters of `[a-zA-Z0-9_-]`.
 ///
-/// Unique in an account and region; the physical id of a stack's resource. The native CloudFormation
-/// resource also takes `:`, which the service refuses.
+/// Unique in an account and region; the physical id of a stack's resource. The native
+/// CloudFormation resource also takes `:`, which the service refuses.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ActionName(String);
 
@@ -15,10 +15,11 @@ impl ActionName {
     const MAX_LENGTH: usize = 128;
     const SUFFIX: usize = 12;
 
-    /// The name of an action whose template gives none: `<stack name>-<logical id>-<12 characters>`.
+    /// The name of an action whose template gives none: `<stack name>-<logical id>-<12
+    /// characters>`.
     ///
-    /// A pure function of stack id and logical id, so that a replay, and a Delete that knows nothing
-    /// else, find the same action. The readable part is cut to keep the length limit.
+    /// A pure function of stack id and logical id, so that a replay, and a Delete that knows
+    /// nothing else, find the same action. The readable part is cut to keep the length limit.
     #[must_use]
     pub fn generated(stack: &StackId, logical_id: &str) -> Self {
         let readable = stack.name.chars().chain(['-']).chain(logical_id.chars());

@@ -1,6 +1,8 @@
-//! The audit checks of Device Defender, and the kinds of action that can be applied to their findings.
+//! The audit checks of Device Defender, and the kinds of action that can be applied to their
+//! findings.
 //!
-//! See <https://docs.aws.amazon.com/iot-device-defender/latest/devguide/dd-mitigation-actions.html>.
+//! See
+//! <https://docs.aws.amazon.com/iot-device-defender/latest/devguide/dd-mitigation-actions.html>.
 
 use super::Kind;
 

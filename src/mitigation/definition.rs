@@ -139,8 +139,8 @@ impl PartialEq for ThingGroupNames {
 
 impl Eq for ThingGroupNames {}
 
-/// Declares a type of text with a rule. `found` takes what the service holds, which may be older than
-/// the rule.
+/// Declares a type of text with a rule. `found` takes what the service holds, which may be older
+/// than the rule.
 macro_rules! text {
     ($(#[$doc:meta])* $name:ident, $expected:literal, $rule:expr) => {
         $(#[$doc])*
@@ -184,8 +184,8 @@ text!(
 text!(
     /// The ARN of an SNS topic: `arn:<partition>:sns:<region>:<12 digits>:<name>`, at most 350
     /// characters.
-    TopicArn, "the ARN of an SNS topic, arn:<partition>:sns:<region>:<12 digits>:<name>, of at most \
-               350 characters",
+    TopicArn, "the ARN of an SNS topic, arn:<partition>:sns:<region>:<12 digits>:<name>, of at \
+               most 350 characters",
     |text| has_length(text, 1, 350) && is_arn(text, |arn| {
         arn.service == "sns" && is_word(arn.region) && is_word(arn.resource)
     })

@@ -1,5 +1,5 @@
-//! The request tag of a stack's action: which request made it or last took it over, and when; and the
-//! mark of an Update that waits. It is no ownership.
+//! The request tag of a stack's action: which request made it or last took it over, and when; and
+//! the mark of an Update that waits. It is no ownership.
 
 use std::fmt;
 
@@ -33,7 +33,8 @@ impl RequestDigest {
     }
 }
 
-/// The value of the request tag: `<milliseconds>/<digest>`, and `/<digest>` of a request that waits.
+/// The value of the request tag: `<milliseconds>/<digest>`, and `/<digest>` of a request that
+/// waits.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RequestTag {
     /// When the action was made or last taken over: milliseconds since 1970.

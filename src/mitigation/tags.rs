@@ -1,5 +1,5 @@
-//! Tags: their rules, and how the tags of an action become the desired ones without touching anybody
-//! else's.
+//! Tags: their rules, and how the tags of an action become the desired ones without touching
+//! anybody else's.
 
 use std::collections::BTreeMap;
 
@@ -107,8 +107,8 @@ impl Tags {
     }
 
     /// What leads from these tags, which the action has, to `desired`: of `previous_keys` (which an
-    /// earlier request gave) those that are there and no longer desired are removed; what is missing
-    /// or differs is set; the rest stays.
+    /// earlier request gave) those that are there and no longer desired are removed; what is
+    /// missing or differs is set; the rest stays.
     #[must_use]
     pub fn change_to(&self, desired: &Self, previous_keys: &[String]) -> TagChange {
         let is_gone = |key: &&String| self.contains(key) && !desired.contains(key);
@@ -176,7 +176,8 @@ fn is_legal_in_key(c: char) -> bool {
         return c.is_ascii_alphanumeric()
             || matches!(c, ' ' | '_' | '.' | ':' | '/' | '=' | '+' | '-' | '@');
     }
-    // \p{L}, \p{Z} and \p{N}. `char::is_alphabetic` takes combining marks, which the service refuses.
+    // \p{L}, \p{Z} and \p{N}. `char::is_alphabetic` takes combining marks, which the service
+    // refuses.
     matches!(
         get_general_category(c),
         Is::UppercaseLetter

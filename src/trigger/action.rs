@@ -1,5 +1,5 @@
-//! The properties of a mitigation action, which CloudFormation's resource and the API's request share:
-//! parameters, tags, the policy for conflicts and the audit checks.
+//! The properties of a mitigation action, which CloudFormation's resource and the API's request
+//! share: parameters, tags, the policy for conflicts and the audit checks.
 
 use super::reader::{Casing, Node, Reader};
 use crate::mitigation::{
@@ -157,7 +157,7 @@ impl Reader {
             self.missing(node, ThingGroupNames::EXPECTED);
         }
         let mut names: Vec<ThingGroupName> = Vec::new();
-        let count = self.list(node, ThingGroupNames::EXPECTED, |reader, item| {
+        let count = self.list(node, ThingGroupNames::EXPECTED, &mut |reader, item| {
             if let Some(name) = reader.text(item)
                 && names.len() < ThingGroupNames::MAX
             {
@@ -171,12 +171,12 @@ impl Reader {
         None
     }
 
-    /// `tags`: a list of keys and values; absent is none. CloudFormation's have both members, the API's
-    /// may lack the value.
+    /// `tags`: a list of keys and values; absent is none. CloudFormation's have both members, the
+    /// API's may lack the value.
     pub fn tags(&mut self, node: &Node<'_>) -> Tags {
         let mut tags = Tags::default();
         let expected = "a list of tags, each with Key and Value";
-        let count = self.list(node, expected, |reader, item| {
+        let count = self.list(node, expected, &mut |reader, item| {
             let members = reader.object(item, &["Key", "Value"]);
             if !members.is_object() {
                 return;
@@ -239,7 +239,7 @@ impl Reader {
     /// `checkNames`: the audit checks that an action of this kind is meant for. A check that is not
     /// known here is a warning, as AWS adds checks.
     pub fn check_names(&mut self, node: &Node<'_>, kind: Option<Kind>) {
-        self.list(node, "a list of names of audit checks", |reader, item| {
+        self.list(node, "a list of names of audit checks", &mut |reader, item| {
             let text = item.value().and_then(|value| reader.casing().text(value));
             let Some(name) = text.filter(|name| !name.is_empty()) else {
                 return reader.invalid(item, "the name of an audit check");

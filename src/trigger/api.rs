@@ -1,7 +1,7 @@
 //! The API's own JSON, which events, messages and direct calls share: a request in, a result out.
 //!
-//! See <https://docs.aws.amazon.com/iot/latest/apireference/API_CreateMitigationAction.html> and its
-//! siblings.
+//! See <https://docs.aws.amazon.com/iot/latest/apireference/API_CreateMitigationAction.html> and
+//! its siblings.
 
 mod request;
 mod result;

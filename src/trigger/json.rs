@@ -1,8 +1,8 @@
 //! JSON, read one level at a time as the text that it is.
 //!
-//! Nothing is built of what is not asked for: a value is a slice of its event until somebody reads it.
-//! So the memory that an event takes does not depend on what is in it, and an event of megabytes of
-//! brackets costs no more than a scan. `serde_json` skips values without recursion.
+//! Nothing is built of what is not asked for: a value is a slice of its event until somebody reads
+//! it. So the memory that an event takes does not depend on what is in it, and an event of
+//! megabytes of brackets costs no more than a scan. `serde_json` skips values without recursion.
 
 use std::{borrow::Cow, fmt};
 
@@ -34,7 +34,7 @@ impl From<serde_json::Error> for Unreadable {
 /// Where `text` is not an object; `each` may have been called.
 pub fn each_member<'t>(
     text: &'t str,
-    each: impl FnMut(Cow<'t, str>, &'t RawValue),
+    each: &mut dyn FnMut(Cow<'t, str>, &'t RawValue),
 ) -> Result<(), Unreadable> {
     serde_json::Deserializer::from_str(text).deserialize_map(EachMember(each))?;
     Ok(())
@@ -44,7 +44,7 @@ pub fn each_member<'t>(
 ///
 /// # Errors
 /// Where `text` is not an array; `each` may have been called.
-pub fn each_item<'t>(text: &'t str, each: impl FnMut(&'t RawValue)) -> Result<(), Unreadable> {
+pub fn each_item<'t>(text: &'t str, each: &mut dyn FnMut(&'t RawValue)) -> Result<(), Unreadable> {
     serde_json::Deserializer::from_str(text).deserialize_seq(EachItem(each))?;
     Ok(())
 }
@@ -63,8 +63,8 @@ pub fn string(value: &RawValue) -> Option<Cow<'_, str>> {
     is_string.then(|| serde_json::from_str(value.get()).ok().map(|Text(text)| text)).flatten()
 }
 
-/// The members of an object that somebody looks for, each still to be read, so that a broken one does
-/// not take the others along.
+/// The members of an object that somebody looks for, each still to be read, so that a broken one
+/// does not take the others along.
 #[derive(Default)]
 pub struct Fields<'t>(Vec<(&'static str, &'t RawValue)>);
 
@@ -75,7 +75,7 @@ impl<'t> Fields<'t> {
     /// Where `text` is not an object.
     pub fn read(text: &'t str, names: &[&'static str]) -> Result<Self, Unreadable> {
         let mut fields = Self::default();
-        each_member(text, |name, value| {
+        each_member(text, &mut |name, value| {
             if let Some(known) = names.iter().find(|known| **known == name) {
                 fields.set(known, value);
             }
@@ -111,16 +111,16 @@ impl<'t> Fields<'t> {
     }
 }
 
-struct EachMember<F>(F);
+struct EachMember<'f, 't>(&'f mut dyn FnMut(Cow<'t, str>, &'t RawValue));
 
-impl<'de, F: FnMut(Cow<'de, str>, &'de RawValue)> Visitor<'de> for EachMember<F> {
+impl<'de> Visitor<'de> for EachMember<'_, 'de> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("an object")
     }
 
-    fn visit_map<A: MapAccess<'de>>(mut self, mut members: A) -> Result<(), A::Error> {
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<(), A::Error> {
         while let Some(name) = members.next_key_seed(Name)? {
             (self.0)(name, members.next_value()?);
         }
@@ -128,16 +128,16 @@ impl<'de, F: FnMut(Cow<'de, str>, &'de RawValue)> Visitor<'de> for EachMember<F>
     }
 }
 
-struct EachItem<F>(F);
+struct EachItem<'f, 't>(&'f mut dyn FnMut(&'t RawValue));
 
-impl<'de, F: FnMut(&'de RawValue)> Visitor<'de> for EachItem<F> {
+impl<'de> Visitor<'de> for EachItem<'_, 'de> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("an array")
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(mut self, mut items: A) -> Result<(), A::Error> {
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
         while let Some(item) = items.next_element()? {
             (self.0)(item);
         }

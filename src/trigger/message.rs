@@ -1,4 +1,5 @@
-//! What a notification or a queue's message carries: a stack's request, an event, or a plain request.
+//! What a notification or a queue's message carries: a stack's request, an event, or a plain
+//! request.
 
 use super::{
     Unrecognized,

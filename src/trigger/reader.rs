@@ -44,8 +44,8 @@ impl Casing {
         }
     }
 
-    /// The text that a scalar is. CloudFormation would have turned any scalar into a string, so in its
-    /// casing any is taken for one.
+    /// The text that a scalar is. CloudFormation would have turned any scalar into a string, so in
+    /// its casing any is taken for one.
     pub(super) fn text(self, value: &RawValue) -> Option<Cow<'_, str>> {
         match (self, value.get().as_bytes().first()) {
             (_, Some(b'"')) => json::string(value),
@@ -137,14 +137,15 @@ impl Reader {
         }
         members.is_object = true;
         let casing = self.casing;
-        let read = json::each_member(value.get(), |name, value| {
-            match known.iter().find(|known| casing.is_name(known, &name)) {
-                Some(known) => members.fields.set(known, value),
-                None => self.problems.add(|| {
-                    let known: Vec<String> = known.iter().map(|name| casing.name(name)).collect();
-                    Problem::unknown(&join(&node.path, &name), &name, &known)
-                }),
-            }
+        let read = json::each_member(value.get(), &mut |name, value| match known
+            .iter()
+            .find(|known| casing.is_name(known, &name))
+        {
+            Some(known) => members.fields.set(known, value),
+            None => self.problems.add(|| {
+                let known: Vec<String> = known.iter().map(|name| casing.name(name)).collect();
+                Problem::unknown(&join(&node.path, &name), &name, &known)
+            }),
         });
         if let Err(unreadable) = read {
             self.problems.add(|| Problem::other(&node.path, &unreadable.to_string()));
@@ -180,17 +181,17 @@ impl Reader {
         self.problems.add(|| Problem::missing(&node.path, expected));
     }
 
-    /// Calls `each` with the items of the list at `node`; returns how many there are, or `None` where
-    /// there is no list. An item that is null is one.
+    /// Calls `each` with the items of the list at `node`; returns how many there are, or `None`
+    /// where there is no list. An item that is null is one.
     pub fn list<'t>(
         &mut self,
         node: &Node<'t>,
         expected: &str,
-        mut each: impl FnMut(&mut Self, &Node<'t>),
+        each: &mut dyn FnMut(&mut Self, &Node<'t>),
     ) -> Option<usize> {
         let value = node.value?;
         let mut count = 0;
-        let read = json::each_item(value.get(), |item| {
+        let read = json::each_item(value.get(), &mut |item| {
             let path = format!("{}[{count}]", node.path);
             count += 1;
             each(self, &Node { path, value: Some(item) });

@@ -76,7 +76,7 @@ impl Batch {
     pub(super) fn read(records: &str) -> Result<Self, Unrecognized> {
         let mut batch = Self { messages: Vec::new(), queue: QueueType::Standard };
         let mut count = 0;
-        let read = json::each_item(records, |record| {
+        let read = json::each_item(records, &mut |record| {
             count += 1;
             if count <= Self::MAX_MESSAGES {
                 batch.add(record);
@@ -102,8 +102,8 @@ impl Batch {
         self.messages.push(Message::read(&record));
     }
 
-    /// The messages in chains, each in its order: those that share a key, directly or through others,
-    /// are in one.
+    /// The messages in chains, each in its order: those that share a key, directly or through
+    /// others, are in one.
     #[must_use]
     pub fn chains(self) -> Vec<Vec<Message>> {
         let mut chains = Chains::default();

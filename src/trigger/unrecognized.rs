@@ -31,7 +31,7 @@ pub enum Unrecognized {
 
 impl Unrecognized {
     /// The members by which the usual mistakes are recognised.
-    pub(super) const MEMBERS: [&'static str; 14] = [
+    const MEMBERS: [&'static str; 14] = [
         "AWSTemplateFormatVersion",
         "Resources",
         "Type",
@@ -48,8 +48,9 @@ impl Unrecognized {
         "Detail",
     ];
 
-    /// The usual mistake that the members look like.
-    pub(super) fn hint(fields: &Fields<'_>) -> Self {
+    /// The usual mistake that the members of the object `text` look like.
+    pub(super) fn hint(text: &str) -> Self {
+        let fields = Fields::read(text, &Self::MEMBERS).unwrap_or_default();
         let has = |name: &&str| fields.has(name);
         if ["AWSTemplateFormatVersion", "Resources"].iter().any(has) {
             Self::Template
@@ -98,21 +99,21 @@ impl fmt::Display for Unrecognized {
             ),
             Self::Properties => write!(
                 f,
-                "the event looks like a resource of a template, or its bare Properties: deploy them \
-                 in a stack, or call with the API's members (actionName, roleArn, actionParams); \
-                 {LOOKED_FOR}"
+                "the event looks like a resource of a template, or its bare Properties: deploy it \
+                 in a stack, or call with the API's members (actionName, roleArn, \
+                 actionParams); {LOOKED_FOR}"
             ),
             Self::PascalCase => write!(
                 f,
-                "the event looks like a request, or a resource's bare Properties, with members as in \
-                 a template (ActionName): a direct call writes them as the API does (actionName, \
-                 roleArn, actionParams, operation); {LOOKED_FOR}"
+                "the event looks like a request, or a resource's bare Properties, with members as \
+                 in a template (ActionName): a direct call writes them as the API does \
+                 (actionName, roleArn, actionParams, operation); {LOOKED_FOR}"
             ),
             Self::PutEventsEntry => write!(
                 f,
-                "the event looks like an entry of PutEvents (Source, DetailType, Detail): put it on \
-                 a bus, or send it as EventBridge delivers it (source, detail-type, detail); \
-                 {LOOKED_FOR}"
+                "the event looks like an entry of PutEvents (Source, DetailType, Detail): put it \
+                 on a bus, or send it as EventBridge delivers it (source, detail-type, \
+                 detail); {LOOKED_FOR}"
             ),
         }
     }

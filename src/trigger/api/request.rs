@@ -228,7 +228,8 @@ fn read_update(
     Some(Task::Update(Update { name: name?, change, tags, previous_keys: Vec::new() }))
 }
 
-/// Collects what is wrong with the members that are there, where no operation says which are needed.
+/// Collects what is wrong with the members that are there, where no operation says which are
+/// needed.
 fn check_members(reader: &mut Reader, members: &Members<'_>) -> Option<Task> {
     reader.optional_text::<ActionName>(&reader.member(members, "actionName"));
     reader.optional_text::<RoleArn>(&reader.member(members, "roleArn"));

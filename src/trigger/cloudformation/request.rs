@@ -1,7 +1,8 @@
 //! A request for a custom resource: the members that CloudFormation sends, whatever the resource.
 //!
-//! See <https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/crpg-ref-requests.html>. Reading
-//! takes anything, so that whoever can be responded to is; what is not as it should be is found later.
+//! See <https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/crpg-ref-requests.html>.
+//! Reading takes anything, so that whoever can be responded to is; what is not as it should be is
+//! found later.
 
 use std::time::Duration;
 
@@ -68,7 +69,10 @@ impl CustomResourceRequest {
             let text = fields.get(name).and_then(|value| Casing::CloudFormation.text(value));
             text.unwrap_or_default().into_owned()
         };
-        let short = |name: &str| cut(&text(name), Self::MAX_TEXT);
+        let short = |name: &str| {
+            let text = text(name);
+            if text.len() > Self::MAX_TEXT { cut(&text, Self::MAX_TEXT) } else { text }
+        };
         let raw = |name: &str| fields.get(name).map(RawValue::to_owned);
         Self {
             response_url: text("ResponseURL"),

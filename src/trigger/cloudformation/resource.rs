@@ -23,7 +23,8 @@ use crate::{
 
 const CASING: Casing = Casing::CloudFormation;
 
-/// What the physical id of a failed Create begins with. The colon ensures that it is no action's name.
+/// What the physical id of a failed Create begins with. The colon ensures that it is no action's
+/// name.
 const NOT_CREATED: &str = "not-created:";
 
 /// What `!GetAtt` finds: the API's names, and the native resource's names for the same.
@@ -271,8 +272,8 @@ fn declared(
     reader.finish(declared())
 }
 
-/// The name that the properties declare, read leniently: the one that is given, or where none is the
-/// generated one; `None` where what is given can be no action's.
+/// The name that the properties declare, read leniently: the one that is given, or where none is
+/// the generated one; `None` where what is given can be no action's.
 fn name_of(properties: Option<&RawValue>, stack: &StackId, logical_id: &str) -> Option<ActionName> {
     let fields =
         properties.and_then(|properties| Fields::read(properties.get(), &["ActionName"]).ok());
@@ -291,13 +292,13 @@ fn on_conflict_of(properties: Option<&RawValue>) -> OnConflict {
     word.and_then(|word| CASING.on_conflict(&word)).unwrap_or_default()
 }
 
-/// The keys of the tags that old properties give, read leniently: those that the provider would have
-/// set.
+/// The keys of the tags that old properties give, read leniently: those that the provider would
+/// have set.
 fn tag_keys(properties: &RawValue) -> Vec<String> {
     let mut keys = Vec::new();
     let fields = Fields::read(properties.get(), &["Tags"]).unwrap_or_default();
     let Some(tags) = fields.get("Tags") else { return keys };
-    json::each_item(tags.get(), |tag| {
+    json::each_item(tags.get(), &mut |tag| {
         let tag = Fields::read(tag.get(), &["Key"]).unwrap_or_default();
         let key = tag.get("Key").and_then(|key| CASING.text(key));
         let key = key.filter(|key| Tags::expected_key(key).is_none());

@@ -1,5 +1,5 @@
-//! `ResponseURL`: the presigned S3 URL that takes the response. A secret, and the one address that a
-//! caller chooses.
+//! `ResponseURL`: the presigned S3 URL that takes the response. A secret, and the one address that
+//! a caller chooses.
 
 use std::{
     fmt,
@@ -9,8 +9,8 @@ use std::{
 
 use hyper::Uri;
 
-/// A `ResponseURL` that a response may be sent to. Cannot be printed: whoever has it can respond for
-/// the function.
+/// A `ResponseURL` that a response may be sent to. Cannot be printed: whoever has it can respond
+/// for the function.
 pub struct ResponseUrl {
     uri: Uri,
 }
@@ -54,8 +54,8 @@ impl fmt::Display for ForbiddenUrl {
 impl std::error::Error for ForbiddenUrl {}
 
 impl ResponseUrl {
-    /// Checks `text`: https on port 443 without user info, to CloudFormation's bucket in `region`; or
-    /// to one of the `allowed` hosts (lower case), then on any port and over http, too.
+    /// Checks `text`: https on port 443 without user info, to CloudFormation's bucket in `region`;
+    /// or to one of the `allowed` hosts (lower case), then on any port and over http, too.
     ///
     /// # Errors
     /// What is wrong with it.
@@ -99,14 +99,15 @@ impl ResponseUrl {
         self.uri.clone()
     }
 
-    /// When the URL was signed, which is when the request was sent; `None` where it does not say so.
+    /// When the URL was signed, which is when the request was sent; `None` where it does not say
+    /// so.
     #[must_use]
     pub fn signed_at(&self) -> Option<SystemTime> {
         seconds_of(self.parameter("X-Amz-Date")?).and_then(at)
     }
 
-    /// When the URL expires: `X-Amz-Date` and `X-Amz-Expires`, or `Expires`; `None` where it does not
-    /// say so.
+    /// When the URL expires: `X-Amz-Date` and `X-Amz-Expires`, or `Expires`; `None` where it does
+    /// not say so.
     #[must_use]
     pub fn expires_at(&self) -> Option<SystemTime> {
         match (self.signed_at(), self.parameter("X-Amz-Expires")) {
@@ -133,8 +134,8 @@ impl ResponseUrl {
     }
 }
 
-/// Whether `host` is CloudFormation's response bucket in `region`, as S3 spells it, under the suffix of
-/// a partition. The bucket's name has the region without dashes:
+/// Whether `host` is CloudFormation's response bucket in `region`, as S3 spells it, under the
+/// suffix of a partition. The bucket's name has the region without dashes:
 /// <https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/vpc-interface-endpoints.html>.
 fn is_response_bucket(host: &str, region: &str) -> bool {
     const BUCKET: &str = "cloudformation-custom-resource-response-";
