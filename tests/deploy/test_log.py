@@ -109,12 +109,17 @@ def passes(line, minimum):
     return LEVELS.index(level) >= LEVELS.index(minimum)
 
 
-def finds(query, line):
-    """Whether the first `filter` of a saved query takes a line: an `or` of the two forms it has."""
-    text = transformed()["Resources"][query]["Properties"]["QueryString"]
+def query(name):
+    return transformed()["Resources"][name]["Properties"]["QueryString"]
+
+
+def finds(text, line):
+    """Whether the `filter` of a query takes a line: an `or` of the three forms that there are."""
     for term in re.fullmatch(r"filter (.*?)\n\|.*", text.strip(), re.DOTALL)[1].split(" or "):
         if present := re.fullmatch(r"ispresent\((\w+)\)", term.strip()):
             taken = present[1] in line
+        elif equal := re.fullmatch(r'(\w+) = "(.*)"', term.strip()):
+            taken = line.get(equal[1]) == equal[2]
         else:
             field, values = re.fullmatch(r"(\w+) in (\[.*\])", term.strip()).groups()
             taken = line.get(field) in json.loads(values)
@@ -160,11 +165,67 @@ class Platform(unittest.TestCase):
         resources = transformed()["Resources"]
         logging = resources["Function"]["Properties"]["LoggingConfig"]
         self.assertEqual((logging["SystemLogLevel"], logging["LogFormat"]), ("INFO", "JSON"))
-        query = resources["InvocationsQuery"]["Properties"]["QueryString"]
-        self.assertIn(f'filter type = "{self.REPORT["type"]}"', query)
-        metrics = set(re.findall(r"record\.metrics\.(\w+)", query))
+        self.assertTrue(finds(query("InvocationsQuery"), self.REPORT))
+        metrics = set(re.findall(r"record\.metrics\.(\w+)", query("InvocationsQuery")))
         self.assertLessEqual({"initDurationMs", "maxMemoryUsedMB", "durationMs"}, metrics)
         self.assertLessEqual(metrics, self.REPORT["record"]["metrics"].keys())
+
+
+class Mistakes(unittest.TestCase):
+    def test_those_that_are_function_errors_are_counted_by_the_triggers_that_the_alarm_names(self):
+        function = Logging(self, RESULT_EVENT_BUS="results", AWS_LAMBDA_FUNCTION_NAME="a")
+        invalid = {"actionName": "not legal", "roleArn": ROLE, "actionParams": {}}
+        event = json.loads((ROOT / "events" / "event-invalid.json").read_text())
+        for mistake in [invalid, {"hello": "world"}, event]:
+            function.invoke(mistake)
+        function.stack("Create", "Invalid", "not legal")
+        errors = [line["trigger"] for line in function.lines() if "error_type" in line]
+        counted = [line for line in function.lines() if "_aws" in line and "CallerMistakes" in line]
+        self.assertEqual(len(counted), 4)
+        alarm = transformed()["Resources"]["ErrorsAlarm"]["Properties"]["Metrics"]
+        subtracted = set(re.findall(r'"Trigger", "Value": "(\w+)"', json.dumps(alarm)))
+        self.assertEqual(set(errors), subtracted)
+        self.assertLessEqual(subtracted, {line["Trigger"] for line in counted})
+
+
+class Queries(unittest.TestCase):
+    QUERIES = [name for name in transformed()["Resources"] if name.endswith("Query")]
+
+    def test_the_guide_names_each_and_no_other(self):
+        guide = " ".join((ROOT / "docs" / "operating.md").read_text().split())
+        saved = {self.title(name) for name in self.QUERIES}
+        self.assertEqual(len(saved), 6)
+        listed = guide.split("queries saved under the stack's name: ")[1].split(". ")[0]
+        self.assertEqual(set(re.findall(r"\*([^*]+)\*", listed)), saved)
+
+    @staticmethod
+    def title(name):
+        return transformed()["Resources"][name]["Properties"]["Name"]["Fn::Sub"].split("/")[1]
+
+    def test_each_finds_its_lines_by_fields_that_lines_have(self):
+        function = Logging(self)
+        function.stack("Create", "Quarantine", "fleet-quarantine")
+        function.stack("Create", "Other", "fleet-quarantine")
+        function.stack("Create", "Elsewhere", "elsewhere", url="https://example.com/")
+        function.iot.delete_mitigation_action(actionName="fleet-quarantine")
+        function.stack(
+            "Update", "Quarantine", "fleet-quarantine", PhysicalResourceId="fleet-quarantine"
+        )
+        lines = [line for line in function.lines() if "_aws" not in line]
+        fields = {field for line in lines for field in line} | {"xray_trace_id"}
+        given = {"LOGICAL-ID-OR-NAME": "Quarantine", "REQUEST-ID": "Create-Quarantine"}
+        for name in self.QUERIES:
+            if name == "InvocationsQuery":  # reads Lambda's own lines
+                continue
+            text = query(name)
+            for placeholder, value in given.items():
+                text = text.replace(f"REPLACE-WITH-{placeholder}", value)
+            self.assertTrue(any(finds(text, line) for line in lines), name)
+            for clause in re.findall(r"^\| fields (.*?)(?=\n\|)", text, re.MULTILINE | re.DOTALL):
+                plain = re.sub(r'"[^"]*"', "", clause)
+                plain = re.sub(r"\bas \w+", "", plain)
+                used = set(re.findall(r"@?\b[a-z_]+\b(?!\()", plain)) - {"timestamp"}
+                self.assertLessEqual(used - {"@timestamp"}, fields, name)
 
 
 class Lines(unittest.TestCase):
@@ -328,14 +389,16 @@ class Symptoms(unittest.TestCase):
         for symptom, lines in zip(symptoms, self.lines_of_each(self), strict=True):
             with self.subTest(symptom=symptom):
                 pattern = ".*".join(re.escape(part.strip()) for part in symptom.split("…"))
-                found = [json.dumps(line) for line in lines if finds("FailuresQuery", line)]
+                found = [json.dumps(line) for line in lines if finds(query("FailuresQuery"), line)]
                 found = "\n".join(found).replace('\\"', '"')
                 self.assertRegex(found, re.compile(pattern, re.DOTALL))
 
     def test_a_request_without_trouble_is_not_found(self):
         function = Logging(self)
         function.stack("Create", "Quarantine", "fleet-quarantine")
-        self.assertEqual([line for line in function.lines() if finds("FailuresQuery", line)], [])
+        self.assertEqual(
+            [line for line in function.lines() if finds(query("FailuresQuery"), line)], []
+        )
 
 
 if __name__ == "__main__":

@@ -456,7 +456,7 @@ class Alarms(unittest.TestCase):
         aws().client("lambda").invoke(**options)
         listed = aws().client("cloudwatch").list_metrics(Namespace="AWS/Lambda")["Metrics"]
         known = [(metric["MetricName"], self.dimensions(metric)) for metric in listed]
-        function = {"FunctionName": outputs()["FunctionName"]}
+        function = {"FunctionName": aws().outputs()["FunctionName"]}
         # MiniStack does not count what becomes of asynchronous invocations.
         known += [("AsyncEventsDropped", function), ("DestinationDeliveryFailures", function)]
         alarms = self.alarms("AWS/Lambda")

@@ -1,12 +1,13 @@
 """tools/redrive: shows dead letters without their URLs, sends what can be sent, deletes."""
 
 import json
+import re
 import subprocess
 import unittest
 from types import SimpleNamespace
 
 from support import ENVIRONMENT, ROOT, TOOLS, moto
-from test_template import transformed
+from test_template import statements, transformed
 
 SECRET = "X-Amz-Signature=0123456789abcdef"
 
@@ -136,6 +137,19 @@ class Redrive(unittest.TestCase):
         self.assertEqual((code, said), (0, "2 sent, 0 left\n"))
         sent = [json.loads(body) for body in self.bodies("RequestQueue")]
         self.assertCountEqual(sent, [sample("event-create"), record["Sns"]])
+
+    def test_who_breaks_glass_may_make_every_call_of_it(self):
+        source = (ROOT / "tools" / "redrive").read_text()
+        calls = set(re.findall(r"\bsqs\.(\w+)\(", source))
+        needed = {f"sqs:{name.title().replace('_', '')}" for name in calls}
+        self.assertGreaterEqual(len(needed), 4)
+        self.assertIn("stack.describe_stack_resource(", source)
+        needed |= {"cloudformation:DescribeStackResource"}
+        granted = set()
+        for statement in statements(transformed()["Resources"]["BreakGlassRole"]):
+            actions = statement["Action"]
+            granted |= set([actions] if isinstance(actions, str) else actions)
+        self.assertLessEqual(needed, granted)
 
     def test_an_error_of_aws_is_said_in_a_line(self):
         environment = {
