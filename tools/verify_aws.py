@@ -266,7 +266,7 @@ class Verification(Checks):
         self.expect(created, "SUCCESS")
         again = self.request("Create", logical, name)
         if again["Data"] != created["Data"]:
-            raise AssertionError("a replay answers otherwise")
+            raise AssertionError("a replay gets another response")
         tags = [{"Key": "team", "Value": "x"}]
         self.expect(
             self.request("Update", logical, name, name, {"ActionName": name}, Tags=tags), "SUCCESS"
