@@ -3,6 +3,7 @@
 mod conflict;
 mod create;
 mod delete;
+mod overlap;
 mod retry;
 mod update;
 

@@ -31,8 +31,10 @@ mod sent;
 mod settings;
 mod sns;
 mod sqs;
+mod sqs_order;
 mod unrecognized;
 mod validation;
+mod wrapped;
 
 use std::path::Path;
 

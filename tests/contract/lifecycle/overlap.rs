@@ -1,0 +1,262 @@
+//! Requests of one resource that overlap: CloudFormation cancels what still runs, and sends what
+//! follows to another instance at once.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use stand_ins::{
+    OWNER_TAG, REQUEST_TAG,
+    fault::Fault,
+    stack::{Played, World, merged},
+};
+
+use super::{ADOPTED, NAME, OTHERS, OURS, create, create_with, follow_up};
+use crate::{function, sample, world, world_with};
+
+const WAITING: [(&str, &str); 1] = [("ROLE_PROPAGATION_SECONDS", "10")];
+const RENAMED: &str = "fleet-isolate";
+
+/// A Delete with an id that CloudFormation invented for `event`, a Create.
+fn cancelled(event: &Value) -> Value {
+    merged(
+        event.clone(),
+        &json!({ "RequestType": "Delete", "RequestId": "cancelled", "PhysicalResourceId": "fleet-security-Quarantine-1A2B3C4D5E6F" }),
+    )
+}
+
+/// The rename of the action of [`create`].
+fn rename() -> Value {
+    merged(
+        sample("rename.json"),
+        &json!({ "OldResourceProperties": create()["ResourceProperties"] }),
+    )
+}
+
+/// The Update that CloudFormation sends to roll `event` back.
+fn reverse(event: &Value) -> Value {
+    merged(follow_up(event, &json!({})), &json!({ "RequestId": "reverse" }))
+}
+
+fn refuse(world: &World, call: &str, times: usize) {
+    world.aws.iot.faults.set(call, Fault::Refuse(403, "AccessDeniedException"), times);
+}
+
+/// Plays `first`, which waits for its role, and after a second `second` at another instance.
+async fn overlap(world: &World, first: &Value, second: &Value) -> (Played, Played) {
+    let _other = function(&world.aws, &WAITING);
+    tokio::join!(world.play(first), async {
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        world.play(second).await
+    })
+}
+
+fn names(world: &World) -> Vec<String> {
+    world.aws.iot.actions().into_keys().collect()
+}
+
+#[tokio::test]
+async fn a_delete_with_an_invented_id_removes_what_the_cancelled_create_makes_later() {
+    for on_conflict in ["Fail", "Overwrite"] {
+        let world = world_with(&WAITING).await;
+        refuse(&world, "CreateMitigationAction", 2);
+        let event = create_with(&json!({ "OnConflict": on_conflict }));
+        let (created, deleted) = overlap(&world, &event, &cancelled(&event)).await;
+        created.succeeded();
+        deleted.succeeded();
+        assert_eq!(names(&world), [""; 0]);
+    }
+}
+
+#[tokio::test]
+async fn a_delete_with_an_invented_id_looks_until_its_time_for_work_ends() {
+    let world = world().await.with_timeout(Duration::from_secs(5));
+    let played = world.play(&cancelled(&create())).await;
+    let looks = played.operations().iter().filter(|call| **call == "ListTagsForResource").count();
+    assert!(looks >= 3, "{:?}", played.operations());
+    assert_eq!(played.succeeded().operations().last(), Some(&"DescribeMitigationAction"));
+    assert!(played.answered_after.unwrap() > Duration::from_secs(2));
+}
+
+#[tokio::test]
+async fn a_delete_with_an_invented_id_responds_at_once_where_the_create_cannot_make_anything() {
+    let world = world().await;
+    for (tags, properties) in [
+        (vec![(OWNER_TAG, OTHERS)], json!({ "OnConflict": "Overwrite" })),
+        (vec![], json!({})),
+        (vec![(OWNER_TAG, "event/com.example/1")], json!({})),
+        (vec![], json!({ "ActionName": "no name", "OnConflict": "Overwrite" })),
+    ] {
+        world.aws.iot.reset();
+        world.plant_identical(NAME, &tags);
+        let deleted = world.play(&cancelled(&create_with(&properties))).await;
+        deleted.succeeded().changed_nothing();
+        assert!(deleted.answered_after.unwrap() < Duration::from_secs(1), "{properties}");
+    }
+}
+
+#[tokio::test]
+async fn a_delete_by_a_known_id_never_waits() {
+    let world = world().await;
+    let generated = world.play(&sample("create-without-name.json")).await.physical_id().to_owned();
+    world.aws.iot.reset();
+    for (event, id) in [
+        (create(), NAME),
+        (create(), "not-created:fleet-quarantine:0011223344556677"),
+        (create(), "not-created:unknown"),
+        (sample("create-without-name.json"), generated.as_str()),
+    ] {
+        let delete = json!({ "RequestType": "Delete", "PhysicalResourceId": id });
+        let deleted = world.play(&merged(event, &delete)).await;
+        assert!(deleted.succeeded().answered_after.unwrap() < Duration::from_secs(1), "{id}");
+    }
+}
+
+#[tokio::test]
+async fn an_update_that_waits_changes_nothing_after_its_rollback() {
+    let world = world_with(&WAITING).await;
+    world.play(&create()).await.succeeded();
+    let before = world.aws.iot.action(NAME).unwrap();
+    refuse(&world, "UpdateMitigationAction", 1);
+    let update = merged(
+        sample("update.json"),
+        &json!({ "OldResourceProperties": create()["ResourceProperties"] }),
+    );
+    let (forward, back) = overlap(&world, &update, &reverse(&update)).await;
+    back.succeeded();
+    let reason = forward.failed("AccessDeniedException").reason();
+    assert!(reason.contains("a later request for this resource has taken over"), "{reason}");
+    let after = world.aws.iot.action(NAME).unwrap();
+    assert_eq!((after.params, after.tags), (before.params, before.tags));
+}
+
+#[tokio::test]
+async fn an_update_that_waits_and_is_not_disturbed_succeeds_and_takes_its_mark_off() {
+    let world = world_with(&WAITING).await;
+    world.play(&create()).await.succeeded();
+    let tag = world.aws.iot.action(NAME).unwrap().tags[REQUEST_TAG].clone();
+    refuse(&world, "UpdateMitigationAction", 1);
+    world.play(&sample("update.json")).await.succeeded();
+    let action = world.aws.iot.action(NAME).unwrap();
+    assert_eq!(action.tags[REQUEST_TAG], tag);
+    refuse(&world, "UpdateMitigationAction", 100);
+    world.play(&sample("update.json")).await.failed("AccessDeniedException");
+    assert_eq!(world.aws.iot.action(NAME).unwrap().tags[REQUEST_TAG], tag);
+}
+
+#[tokio::test]
+async fn a_rename_that_waits_makes_nothing_after_its_rollback() {
+    let world = world_with(&WAITING).await;
+    world.play(&create()).await.succeeded();
+    refuse(&world, "CreateMitigationAction", 1);
+    let (forward, back) = overlap(&world, &rename(), &reverse(&rename())).await;
+    back.succeeded();
+    forward.failed("AccessDeniedException");
+    assert_eq!(forward.physical_id(), NAME);
+    assert_eq!(names(&world), [NAME]);
+}
+
+#[tokio::test]
+async fn a_rename_whose_create_is_in_flight_deletes_what_it_makes_after_its_rollback() {
+    let world = world_with(&WAITING).await;
+    world.play(&create()).await.succeeded();
+    refuse(&world, "CreateMitigationAction", 1);
+    // The second create is on its way while the rollback is executed.
+    world.aws.iot.faults.set("CreateMitigationAction", Fault::Slow(Duration::from_secs(2)), 1);
+    let _other = function(&world.aws, &WAITING);
+    let (event, back) = (rename(), reverse(&rename()));
+    let (forward, back) = tokio::join!(world.play(&event), async {
+        tokio::time::sleep(Duration::from_millis(1800)).await;
+        world.play(&back).await
+    });
+    back.succeeded();
+    forward.failed("AccessDeniedException");
+    assert_eq!(names(&world), [NAME]);
+}
+
+#[tokio::test]
+async fn two_deliveries_of_a_rename_that_waits_both_succeed_and_keep_the_action() {
+    let world = world_with(&WAITING).await;
+    world.play(&create()).await.succeeded();
+    refuse(&world, "CreateMitigationAction", 3);
+    let (one, other) = overlap(&world, &rename(), &rename()).await;
+    assert_eq!(one.succeeded().answer(), other.succeeded().answer());
+    assert_eq!(names(&world), [RENAMED, NAME]);
+    let tag = &world.aws.iot.action(NAME).unwrap().tags[REQUEST_TAG];
+    assert_eq!(tag.split('/').count(), 2, "the mark is off: {tag}");
+}
+
+#[tokio::test]
+async fn a_failed_creates_delete_removes_only_what_that_create_made() {
+    let world = world().await;
+    world.aws.iot.faults.set("CreateMitigationAction", Fault::LoseAfter, 1);
+    refuse(&world, "CreateMitigationAction", 1);
+    let failed = world.play(&create()).await;
+    let id = failed.failed("AccessDeniedException").physical_id().to_owned();
+    assert!(id.starts_with("not-created:fleet-quarantine:"), "{id}");
+    // A retry takes the action over before the clean-up of the failed one.
+    let retry = merged(create(), &json!({ "RequestId": "retry" }));
+    world.play(&retry).await.succeeded();
+    let clean_up = follow_up(&create(), failed.answer());
+    world.play(&clean_up).await.succeeded().changed_nothing();
+    assert_eq!(names(&world), [NAME]);
+    // Without the retry it is removed.
+    world.aws.iot.reset();
+    world.aws.iot.faults.set("CreateMitigationAction", Fault::LoseAfter, 1);
+    refuse(&world, "CreateMitigationAction", 1);
+    world.play(&create()).await.failed("AccessDeniedException");
+    world.play(&clean_up).await.succeeded();
+    assert_eq!(names(&world), [""; 0]);
+}
+
+#[tokio::test]
+async fn a_failed_adoption_is_released_by_its_delete() {
+    let world = world().await.with_timeout(Duration::from_secs(4));
+    world.plant_identical(NAME, &[]);
+    let event = create_with(&json!({ "OnConflict": "Adopt" }));
+    world.aws.iot.faults.set("TagResource", Fault::HangAfter, 100);
+    let failed = world.play(&event).await;
+    failed.failed("InternalFailureException");
+    assert_eq!(world.aws.iot.action(NAME).unwrap().tags[OWNER_TAG], ADOPTED);
+    world.aws.iot.faults.clear();
+    world.play(&follow_up(&event, failed.answer())).await.succeeded();
+    let tags = world.aws.iot.action(NAME).unwrap().tags;
+    assert!(!tags.contains_key(OWNER_TAG) && !tags.contains_key(REQUEST_TAG), "{tags:?}");
+}
+
+#[tokio::test]
+async fn a_reverse_update_leaves_an_action_that_is_older_than_the_current_one() {
+    let tag = |milliseconds: u64| format!("{milliseconds}/0011223344556677");
+    for (orphan, current, is_removed, is_warned) in [
+        (Some(2), Some(1), true, false),
+        (Some(1), Some(2), false, false),
+        (None, Some(1), false, true),
+        (Some(2), None, false, true),
+    ] {
+        let world = world().await;
+        for (name, milliseconds) in [(RENAMED, orphan), (NAME, current)] {
+            let tag = milliseconds.map(tag);
+            let mut tags = vec![(OWNER_TAG, OURS)];
+            tags.extend(tag.as_deref().map(|tag| (REQUEST_TAG, tag)));
+            world.plant_identical(name, &tags);
+        }
+        world.play(&reverse(&rename())).await.succeeded();
+        assert_eq!(world.aws.iot.action(RENAMED).is_none(), is_removed, "{orphan:?} {current:?}");
+        let output = world.function.end().await;
+        let warning = "may be left behind by a failed replacement";
+        assert_eq!(output.contains(warning), is_warned, "{output}");
+    }
+}
+
+#[tokio::test]
+async fn a_failed_update_of_what_was_not_created_responds_with_an_id_of_its_own() {
+    let world = world().await;
+    let id = "not-created:fleet-quarantine:0011223344556677";
+    let update = merged(sample("update.json"), &json!({ "PhysicalResourceId": id }));
+    refuse(&world, "*", 100);
+    let failed = world.play(&update).await;
+    failed.failed("AccessDeniedException");
+    let own = failed.physical_id();
+    assert!(own.starts_with("not-created:fleet-quarantine:") && own != id, "{own}");
+    world.aws.iot.faults.clear();
+    assert_eq!(world.play(&update).await.succeeded().physical_id(), NAME);
+}

@@ -1,0 +1,236 @@
+//! The order of the messages of a batch, and what becomes of it once one is redelivered.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use serde_json::{Value, json};
+use stand_ins::{
+    OWNER_TAG,
+    fault::Fault,
+    stack::{World, merged},
+};
+
+use crate::{
+    create_request,
+    sent::{NAME, Sent, create_event, event_with, send, with_id, world_with_bus},
+    world,
+};
+
+const ROLE: &str = "arn:aws:iam::123456789012:role/quarantine-things";
+
+/// A plain create of the action of that name.
+fn create(name: &str) -> Value {
+    merged(create_event()["detail"].clone(), &json!({ "actionName": name }))
+}
+
+fn delete(name: &str) -> Value {
+    json!({ "operation": "DeleteMitigationAction", "actionName": name })
+}
+
+/// A record of a standard queue.
+fn record(id: &str, sent: u64, body: &Value) -> Value {
+    json!({
+        "messageId": id, "eventSource": "aws:sqs", "body": body.to_string(),
+        "eventSourceARN": "arn:aws:sqs:eu-west-1:123456789012:requests",
+        "attributes": { "SentTimestamp": sent.to_string() },
+    })
+}
+
+/// A record of a FIFO queue, sent earlier the later it is in the batch.
+fn fifo(id: &str, group: &str, body: &Value) -> Value {
+    let patch = json!({
+        "eventSourceARN": "arn:aws:sqs:eu-west-1:123456789012:requests.fifo",
+        "attributes": { "MessageGroupId": group },
+    });
+    merged(record(id, 1, body), &patch)
+}
+
+async fn batch(world: &World, records: &[Value]) -> Sent {
+    send(world, &json!({ "Records": records })).await
+}
+
+/// The ids of the messages that are redelivered.
+fn redelivered(sent: &Sent) -> BTreeSet<String> {
+    let failures = &sent.returned.as_ref().unwrap()["batchItemFailures"];
+    let id = |failure: &Value| failure["itemIdentifier"].as_str().unwrap().to_owned();
+    failures.as_array().unwrap().iter().map(id).collect()
+}
+
+fn ids(ids: &[&str]) -> BTreeSet<String> {
+    ids.iter().map(|id| (*id).to_owned()).collect()
+}
+
+#[tokio::test]
+async fn what_follows_a_transient_failure_of_the_same_name_is_redelivered_unworked() {
+    let world = world_with_bus().await.with_timeout(Duration::from_secs(4));
+    world.aws.iot.faults.set("CreateMitigationAction", Fault::Hang, 100);
+    let records = [record("c", 1, &create("a")), record("d", 2, &delete("a"))];
+    let sent = batch(&world, &records).await;
+    assert_eq!(redelivered(&sent), ids(&["c", "d"]));
+    assert!(sent.calls.iter().all(|call| call.operation == "CreateMitigationAction"));
+    world.aws.iot.faults.clear();
+    assert_eq!(redelivered(&batch(&world, &records).await), ids(&[]));
+    assert!(world.aws.iot.actions().is_empty());
+}
+
+#[tokio::test]
+async fn what_follows_a_denied_message_is_redelivered_where_there_is_no_bus() {
+    let world = world().await;
+    world.aws.iot.faults.set(
+        "CreateMitigationAction",
+        Fault::Refuse(403, "AccessDeniedException"),
+        1,
+    );
+    let records = [
+        record("c", 1, &create("a")),
+        record("d", 2, &delete("a")),
+        record("other", 3, &create("b")),
+    ];
+    assert_eq!(redelivered(&batch(&world, &records).await), ids(&["c", "d"]));
+    assert_eq!(world.aws.iot.actions().into_keys().collect::<Vec<_>>(), ["b"]);
+}
+
+#[tokio::test]
+async fn what_follows_a_message_whose_result_is_not_published_is_redelivered_unworked() {
+    let world = world_with_bus().await;
+    world.aws.bus.faults.set("entry", Fault::Refuse(0, "InternalFailure"), 1);
+    let records = [record("c", 1, &create("a")), record("d", 2, &delete("a"))];
+    let sent = batch(&world, &records).await;
+    assert_eq!(redelivered(&sent), ids(&["c", "d"]));
+    assert!(world.aws.iot.action("a").is_some());
+    assert_eq!(redelivered(&batch(&world, &records).await), ids(&[]));
+    assert!(world.aws.iot.action("a").is_none());
+}
+
+#[tokio::test]
+async fn the_messages_of_a_fifo_queue_are_served_in_the_order_of_the_array() {
+    let world = world_with_bus().await;
+    let update = |n: u32| json!({ "operation": "UpdateMitigationAction", "actionName": NAME, "tags": [{ "Key": "n", "Value": n.to_string() }] });
+    let mut records = vec![fifo("c", "g", &create(NAME))];
+    records.extend((0..4).map(|n| {
+        let record = fifo(&format!("u{n}"), &format!("g{n}"), &update(n));
+        merged(record, &json!({ "attributes": { "SentTimestamp": (100 - n).to_string() } }))
+    }));
+    assert_eq!(redelivered(&batch(&world, &records).await), ids(&[]));
+    assert_eq!(world.aws.iot.action(NAME).unwrap().tags["n"], "3");
+}
+
+#[tokio::test]
+async fn on_a_fifo_queue_what_shares_a_name_or_a_group_is_redelivered_too_and_so_on() {
+    let world = world().await;
+    let noise = json!("no request");
+    let records = [
+        fifo("before", "one", &create("before")),
+        fifo("noise", "one", &noise),
+        fifo("same-group", "one", &create("a")),
+        fifo("same-name", "two", &delete("a")),
+        fifo("same-group-again", "two", &create("b")),
+        fifo("another", "three", &create("c")),
+    ];
+    let sent = batch(&world, &records).await;
+    let again = ["noise", "same-group", "same-name", "same-group-again"];
+    assert_eq!(redelivered(&sent), ids(&again));
+    assert_eq!(world.aws.iot.actions().into_keys().collect::<Vec<_>>(), ["before", "c"]);
+}
+
+#[tokio::test]
+async fn the_groups_of_a_standard_queue_mean_no_order() {
+    let world = world().await;
+    let group = json!({ "attributes": { "MessageGroupId": "tenant" } });
+    let records = [
+        merged(record("noise", 1, &json!("no request")), &group),
+        merged(record("c", 2, &create("a")), &group),
+    ];
+    assert_eq!(redelivered(&batch(&world, &records).await), ids(&["noise"]));
+    assert!(world.aws.iot.action("a").is_some());
+}
+
+#[tokio::test]
+async fn a_redriven_message_is_recognised_by_its_request_id() {
+    let world = world_with_bus().await;
+    let body = merged(create("a"), &json!({ "requestId": "order 66" }));
+    for message in ["first", "redriven"] {
+        let sent = batch(&world, &[record(message, 1, &body)]).await;
+        let detail = &sent.only_event().detail;
+        assert_eq!(
+            (&detail["outcome"], &detail["requestId"]),
+            (&json!("CREATED"), &json!("order 66"))
+        );
+        assert_eq!(detail["requestSource"], "aws:sqs");
+    }
+    let tag = world.aws.iot.action("a").unwrap().tags[OWNER_TAG].clone();
+    assert!(tag.starts_with("request/order=2066/"), "{tag}");
+    // The same id for another definition is a conflict and no replay.
+    let other = merged(body, &json!({ "roleArn": format!("{ROLE}-2") }));
+    let sent = batch(&world, &[record("other", 1, &other)]).await;
+    assert_eq!(sent.only_event().detail["error"]["code"], "ResourceAlreadyExistsException");
+}
+
+/// A stack's request of a logical id, which is responded to at a key.
+fn stack_request(world: &World, logical_id: &str, patch: &Value) -> (String, Value) {
+    let (key, url) = world.response_url("");
+    let patch =
+        merged(patch.clone(), &json!({ "ResponseURL": url, "LogicalResourceId": logical_id }));
+    (key, merged(create_request(), &patch))
+}
+
+#[tokio::test]
+async fn a_stacks_request_in_a_message_gets_its_response() {
+    let world = world_with_bus().await;
+    let (key, request) = stack_request(&world, "One", &json!({}));
+    let sent = batch(&world, &[record("s", 1, &request)]).await;
+    assert_eq!((redelivered(&sent), sent.events.len()), (ids(&[]), 0));
+    assert_eq!(world.aws.bucket.puts(&key)[0].document()["Status"], "SUCCESS");
+}
+
+#[tokio::test]
+async fn a_failed_delivery_of_a_stacks_response_redelivers_the_message_and_what_follows() {
+    let world = world().await;
+    let (key, create) = stack_request(&world, "One", &json!({}));
+    let (later, delete) = stack_request(
+        &world,
+        "One",
+        &json!({ "RequestType": "Delete", "PhysicalResourceId": "fleet-deactivate-certificate" }),
+    );
+    let (other, another) =
+        stack_request(&world, "Two", &json!({ "ResourceProperties": { "ActionName": "another" } }));
+    world.aws.bucket.faults.set("PUT", Fault::Refuse(403, "AccessDenied"), 1);
+    let records = [record("c", 1, &create), record("d", 2, &delete)];
+    assert_eq!(redelivered(&batch(&world, &records).await), ids(&["c", "d"]));
+    assert!(world.aws.bucket.puts(&later).is_empty());
+    assert!(world.aws.iot.action("fleet-deactivate-certificate").is_some());
+    assert_eq!(world.aws.bucket.puts(&key).len(), 1);
+    let records = [record("c", 1, &create), record("d", 2, &delete), record("o", 3, &another)];
+    assert_eq!(redelivered(&batch(&world, &records).await), ids(&[]));
+    assert_eq!(world.aws.bucket.puts(&other)[0].document()["Status"], "SUCCESS");
+    assert_eq!(world.aws.iot.actions().into_keys().collect::<Vec<_>>(), ["another"]);
+}
+
+#[tokio::test]
+async fn a_stacks_request_that_cannot_be_begun_in_time_is_redelivered_without_a_response() {
+    let world = world().await.with_timeout(Duration::from_secs(6));
+    let (_, create) = stack_request(&world, "One", &json!({}));
+    let (later, delete) = stack_request(
+        &world,
+        "One",
+        &json!({ "RequestType": "Delete", "PhysicalResourceId": "fleet-deactivate-certificate" }),
+    );
+    world.aws.iot.faults.set("CreateMitigationAction", Fault::Slow(Duration::from_secs(3)), 100);
+    let records = [record("c", 1, &create), record("d", 2, &delete)];
+    assert!(redelivered(&batch(&world, &records).await).contains("d"));
+    assert!(world.aws.bucket.puts(&later).is_empty());
+}
+
+#[tokio::test]
+async fn a_broken_message_is_dropped_by_itself() {
+    let world = world_with_bus().await;
+    let broken =
+        event_with(&json!({ "actionName": "x".repeat(200_000), "tags": vec![json!({}); 50_000] }));
+    let records =
+        [record("broken", 1, &with_id("broken", broken)), record("good", 2, &create("a"))];
+    let sent = batch(&world, &records).await;
+    assert_eq!((redelivered(&sent), sent.events.len()), (ids(&[]), 2));
+    assert!(world.aws.iot.action("a").is_some());
+    for event in &sent.events {
+        assert!(event.detail["actionName"].as_str().unwrap().len() <= 256);
+    }
+}

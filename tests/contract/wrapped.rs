@@ -1,0 +1,199 @@
+//! Requests that come wrapped: in notifications, in messages, in notifications in messages, and in
+//! records alone.
+
+use serde_json::{Value, json};
+use stand_ins::{
+    OWNER_TAG,
+    stack::{World, merged},
+};
+
+use crate::{
+    create_request, sample,
+    sent::{EVENTS_TAG, NAME, Sent, create_event, send, world_with_bus},
+    world,
+};
+
+const MESSAGE_ID: &str = "95df01b4-ee98-5cb9-9903-4c221d41eb5e";
+
+/// A notification, as a queue that is subscribed to a topic holds it.
+fn notification(message: &Value) -> Value {
+    json!({
+        "Type": "Notification", "MessageId": MESSAGE_ID, "Message": message.to_string(),
+        "TopicArn": "arn:aws:sns:eu-west-1:123456789012:requests", "Timestamp": "2026-11-24T00:00:00Z",
+    })
+}
+
+/// A notification, as Lambda gets it.
+fn sns(message: &Value) -> Value {
+    json!({ "Records": [{ "EventSource": "aws:sns", "EventVersion": "1.0", "Sns": notification(message) }] })
+}
+
+fn record(body: &Value) -> Value {
+    json!({
+        "messageId": "message-1", "eventSource": "aws:sqs", "body": body.to_string(),
+        "eventSourceARN": "arn:aws:sqs:eu-west-1:123456789012:requests", "attributes": {},
+    })
+}
+
+fn sqs(body: &Value) -> Value {
+    json!({ "Records": [record(body)] })
+}
+
+/// The id and the source that the one result names, and the owner tag of what was made.
+fn told(world: &World, sent: &Sent) -> [String; 3] {
+    let detail = &sent.only_event().detail;
+    let text = |member: &str| detail[member].as_str().unwrap_or_default().to_owned();
+    let owner = world.aws.iot.action(NAME).map(|action| action.tags[OWNER_TAG].clone());
+    [text("requestId"), text("requestSource"), owner.unwrap_or_default()]
+}
+
+#[tokio::test]
+async fn an_event_keeps_its_own_id_and_source_however_it_is_wrapped() {
+    let event = create_event();
+    for payload in [
+        event.clone(),
+        sqs(&event),
+        json!([record(&event)]),
+        sns(&event),
+        sqs(&notification(&event)),
+        json!([record(&notification(&event))]),
+    ] {
+        let world = world_with_bus().await;
+        let sent = send(&world, &payload).await;
+        let id = event["id"].as_str().unwrap();
+        assert_eq!(told(&world, &sent), [id, "com.example.fleet", EVENTS_TAG], "{payload}");
+    }
+}
+
+#[tokio::test]
+async fn a_plain_request_has_the_id_of_the_message_or_of_the_notification_around_it() {
+    let plain = create_event()["detail"].clone();
+    for (payload, id, source) in [
+        (sqs(&plain), "message-1", "aws:sqs"),
+        (json!([record(&plain)]), "message-1", "aws:sqs"),
+        (sns(&plain), MESSAGE_ID, "aws:sns"),
+        (sqs(&notification(&plain)), MESSAGE_ID, "aws:sns"),
+    ] {
+        let world = world_with_bus().await;
+        let sent = send(&world, &payload).await;
+        assert_eq!(told(&world, &sent), [id, source, &format!("message/{id}")]);
+    }
+}
+
+#[tokio::test]
+async fn a_plain_request_may_give_an_id_of_its_own_and_an_event_may_not() {
+    let plain = merged(create_event()["detail"].clone(), &json!({ "requestId": "mine" }));
+    for (payload, source) in [
+        (sqs(&plain), "aws:sqs"),
+        (sns(&plain), "aws:sns"),
+        (sqs(&notification(&plain)), "aws:sns"),
+    ] {
+        let world = world_with_bus().await;
+        let sent = send(&world, &payload).await;
+        let [id, given, owner] = told(&world, &sent);
+        assert_eq!((id.as_str(), given.as_str()), ("mine", source));
+        assert!(owner.starts_with("request/mine/"), "{owner}");
+    }
+    let world = world_with_bus().await;
+    let event = merged(create_event(), &json!({ "detail": { "requestId": "mine" } }));
+    let sent = send(&world, &sqs(&event)).await;
+    assert_eq!(sent.only_event().detail["error"]["code"], "InvalidRequestException");
+}
+
+#[tokio::test]
+async fn a_stacks_request_gets_its_response_however_it_is_wrapped() {
+    let world = world().await;
+    let wraps: [fn(&Value) -> Value; 5] = [
+        sns,
+        sqs,
+        |request| sqs(&notification(request)),
+        |request| json!([record(request)]),
+        |request| json!([record(&notification(request))]),
+    ];
+    for wrap in wraps {
+        let (key, url) = world.response_url("");
+        let request = merged(create_request(), &json!({ "ResponseURL": url }));
+        send(&world, &wrap(&request)).await.returned.unwrap();
+        assert_eq!(world.aws.bucket.puts(&key)[0].document()["Status"], "SUCCESS");
+    }
+}
+
+#[tokio::test]
+async fn only_one_notification_is_unwrapped() {
+    let world = world_with_bus().await;
+    let twice = notification(&notification(&create_event()));
+    let sent = send(&world, &sqs(&twice)).await;
+    assert_eq!(
+        sent.returned,
+        Ok(json!({ "batchItemFailures": [{ "itemIdentifier": "message-1" }] }))
+    );
+    send(&world, &sns(&notification(&create_event()))).await.errored("UnrecognizedEvent");
+    assert!(world.aws.iot.actions().is_empty());
+}
+
+#[tokio::test]
+async fn what_comes_through_a_notification_fails_as_an_event_does() {
+    let invalid = sample("event-invalid.json");
+    let world_with = world_with_bus().await;
+    let sent = send(&world_with, &sns(&invalid)).await;
+    sent.reported("InvalidRequestException");
+    send(&world().await, &sns(&invalid)).await.errored("InvalidRequestException");
+    let sent = send(&world_with, &sns(&sample("event-result.json"))).await;
+    assert_eq!(sent.returned, Ok(json!({ "status": "IGNORED" })));
+    let other = merged(create_event(), &json!({ "detail-type": "Other" }));
+    assert!(
+        send(&world_with, &sns(&other)).await.errored("UnrecognizedEvent").contains("\"Other\"")
+    );
+}
+
+#[tokio::test]
+async fn the_texts_that_a_result_repeats_are_cut_to_256_characters() {
+    let world = world_with_bus().await;
+    let long = "ä".repeat(300_000);
+    let event = merged(
+        create_event(),
+        &json!({ "id": long, "source": long, "detail": { "operation": long, "actionName": long } }),
+    );
+    let sent = send(&world, &event).await;
+    for member in ["requestId", "requestSource", "operation", "actionName"] {
+        let text = sent.only_event().detail[member].as_str().unwrap();
+        assert_eq!(text, "ä".repeat(256), "{member}");
+    }
+}
+
+#[tokio::test]
+async fn check_names_are_checked_at_every_trigger_and_never_sent() {
+    let world = world_with_bus().await;
+    let with = |check: &str| json!({ "checkNames": [check] });
+    let (fit, misfit) = ("DEVICE_CERTIFICATE_SHARED_CHECK", "LOGGING_DISABLED_CHECK");
+    let detail = create_event()["detail"].clone();
+    let direct = |check: &str| merged(detail.clone(), &with(check));
+    let event = |check: &str| merged(create_event(), &json!({ "detail": with(check) }));
+    let update = json!({ "operation": "UpdateMitigationAction", "onConflict": null });
+    assert!(
+        send(&world, &direct(misfit))
+            .await
+            .errored("InvalidRequestException")
+            .starts_with("checkNames[0]: invalid value")
+    );
+    send(&world, &event(misfit)).await.reported("InvalidRequestException");
+    send(&world, &event(fit)).await.succeeded("CREATED");
+    send(&world, &merged(direct(misfit), &update)).await.errored("InvalidRequestException");
+    send(&world, &merged(direct(fit), &update)).await.succeeded("UPDATED");
+    // Without parameters it is not looked at, and alone it is no change.
+    let alone = json!({
+        "operation": "UpdateMitigationAction", "onConflict": null, "actionParams": null,
+        "roleArn": null, "tags": null,
+    });
+    let nothing = send(&world, &merged(direct(fit), &alone)).await;
+    assert!(nothing.errored("InvalidRequestException").contains("at least one of"));
+    let tagged = json!({ "tags": [] });
+    send(&world, &merged(merged(direct(misfit), &alone), &tagged)).await.succeeded("UPDATED");
+    // A check that AWS adds later is a warning with the id of the request.
+    let request =
+        merged(direct("A_LATER_CHECK"), &json!({ "requestId": "later", "actionName": "b" }));
+    send(&world, &request).await.succeeded("CREATED");
+    let output = world.function.end().await;
+    let line = output.lines().find(|line| line.contains("A_LATER_CHECK")).expect("a warning");
+    assert!(line.contains("WARN") && line.contains("later"), "{line}");
+}
