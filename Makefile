@@ -1,7 +1,8 @@
-# What a newcomer runs. Needs Rust (rustup), a C compiler and, for the tests, Node and Python 3; the rest is pinned and
-# installed by the targets themselves.
+# What a newcomer runs. Needs Rust (rustup), a C compiler, Python 3 and, for the tests, Node; the
+# targets install the rest, pinned. `make doctor` says what is missing.
 .POSIX:
-.PHONY: help run serve test lint deny tools package local deploy-tests verify-aws bench endure measure guard hello fuzz mutants
+.PHONY: help doctor run serve test lint deny advisories tools deploy-tools serve-tools test-tools package local \
+	deploy-tests verify-aws bench endure measure guard hello fuzz mutants check-build check-serve check-local
 
 CARGO = cargo
 DENY = 0.20.2
@@ -10,24 +11,26 @@ CARGO_MUTANTS = 27.1.0
 FUZZ_SECONDS = 60
 PYTHON = python3
 PACKAGE = .aws-sam/build/Function/bootstrap
-LOCAL_CREDENTIALS = AWS_ACCESS_KEY_ID=local AWS_SECRET_ACCESS_KEY=local AWS_EC2_METADATA_DISABLED=true SAM_CLI_TELEMETRY=0
+LOCAL_CREDENTIALS = AWS_ACCESS_KEY_ID=local AWS_SECRET_ACCESS_KEY=local \
+	AWS_EC2_METADATA_DISABLED=true SAM_CLI_TELEMETRY=0
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile
 
-run: ## play a stack's life against stand-ins for AWS and print it
+doctor: ## check that this machine has what the targets need
+	@$(PYTHON) tools/doctor.py
+
+run: check-build ## play a stack's life against stand-ins for AWS and print it
 	@$(CARGO) build
 	@$(CARGO) build --package stand-ins
 	@target/debug/stand-ins run target/debug/bootstrap
 
-serve: ## leave the function and the stand-ins up for events of your own
-	@$(CARGO) build
+serve: check-serve package serve-tools ## leave an AWS up on this machine, the provider deployed to it
 	@$(CARGO) build --package stand-ins
-	@target/debug/stand-ins serve target/debug/bootstrap
+	@.tools/aws/bin/python tools/serve.py
 
-test: tools package ## run all tests
-	@RUST_BACKTRACE=0 $(CARGO) test --quiet --workspace -- --test-threads 16
-	@$(MAKE) --no-print-directory deploy-tests
+test: ## run all tests
+	@$(PYTHON) tools/test.py
 
 lint: ## check format, lints and documentation
 	$(CARGO) fmt --all --check
@@ -57,14 +60,31 @@ deny: ## check licences, bans and sources of the dependencies
 	@command -v cargo-deny >/dev/null || $(CARGO) install --quiet --locked cargo-deny@$(DENY)
 	$(CARGO) deny --log-level error check licenses bans sources
 
-tools: .tools/.installed examples/cdk/node_modules/.installed tools/node_modules/.installed ## install what the tests need besides Rust, pinned, into this folder
+advisories: ## check the dependencies against known vulnerabilities, where their databases can be reached
+	@$(PYTHON) tools/advisories.py
 
-.tools/.installed: tools/sam.txt tools/aws.txt tools/checkov.txt
-	@for name in sam aws checkov; do \
-		echo "installing tools/$$name.txt into .tools/$$name" && $(PYTHON) -m venv .tools/$$name && \
-		.tools/$$name/bin/pip install --quiet --disable-pip-version-check --requirement tools/$$name.txt || exit 1; \
-	done
-	@touch $@
+tools: deploy-tools serve-tools test-tools ## install all tools, pinned, into this folder
+
+deploy-tools: .tools/sam/.installed ## install what a deployer needs: the SAM CLI and cargo-lambda
+
+serve-tools: .tools/aws/.installed .tools/ministack/.installed
+
+test-tools: .tools/checkov/.installed examples/cdk/node_modules/.installed \
+	tools/node_modules/.installed
+
+# Each set of Python packages has a virtual environment of its own, as they pin different versions.
+INSTALL = name=$$(basename "$$(dirname $@)") && echo "installing tools/$$name.txt into .tools/$$name" && \
+	$(PYTHON) -m venv .tools/$$name && .tools/$$name/bin/pip install --quiet --disable-pip-version-check \
+	--require-hashes --requirement tools/$$name.txt && touch $@
+
+.tools/sam/.installed: tools/sam.txt
+	@$(INSTALL)
+.tools/aws/.installed: tools/aws.txt
+	@$(INSTALL)
+.tools/checkov/.installed: tools/checkov.txt
+	@$(INSTALL)
+.tools/ministack/.installed: tools/ministack.txt
+	@$(INSTALL)
 
 examples/cdk/node_modules/.installed: examples/cdk/package-lock.json
 	cd examples/cdk && npm ci --no-audit --no-fund --loglevel=error && touch node_modules/.installed
@@ -72,21 +92,35 @@ examples/cdk/node_modules/.installed: examples/cdk/package-lock.json
 tools/node_modules/.installed: tools/package-lock.json
 	cd tools && npm ci --no-audit --no-fund --loglevel=error && touch node_modules/.installed
 
-package: tools ## build the package as it is deployed, with sam build
-	@if [ -z "$$(find .aws-sam/build/Function/bootstrap -newer Cargo.lock -newer template.yaml 2>/dev/null)" ] || \
-		[ -n "$$(find src build.rs Cargo.toml -newer .aws-sam/build/Function/bootstrap)" ]; then \
-		echo 'sam build (some minutes the first time)' && PATH="$$PWD/.tools/sam/bin:$$PATH" SAM_CLI_TELEMETRY=0 sam build --region eu-west-1; \
+# The same build as that of `sam build`, which shows nothing of it, goes before it.
+package: check-build .tools/sam/.installed ## build the package as it is deployed, with sam build
+	@if [ -z "$$(find $(PACKAGE) -newer Cargo.lock -newer template.yaml 2>/dev/null)" ] || \
+		[ -n "$$(find src build.rs Cargo.toml -newer $(PACKAGE))" ]; then \
+		export PATH="$$PWD/.tools/sam/bin:$$PATH" SAM_CLI_TELEMETRY=0 && \
+		echo 'cargo lambda build (four minutes the first time)' && \
+		CARGO_TARGET_DIR="$$PWD/target" cargo-lambda lambda build --release && \
+		echo 'sam build' && sam build --region eu-west-1; \
 	fi
 
-local: package ## answer EVENT=events/....json with sam local invoke, against the stand-ins that make serve leaves up
-	@test -n "$(EVENT)" || { echo 'usage: make local EVENT=events/create-add-things-to-thing-group.json'; exit 1; }
+local: check-local package ## play EVENT=events/....json with sam local invoke, while make serve is up
 	@tools/base-image
-	@sed 's/127\.0\.0\.1/host.docker.internal/' $(EVENT) | PATH="$$PWD/.tools/sam/bin:$$PATH" $(LOCAL_CREDENTIALS) \
-		sam local invoke Function --region eu-west-1 --event - --skip-pull-image --add-host host.docker.internal:172.17.0.1
+	@sed 's/127\.0\.0\.1/host.docker.internal/' $(EVENT) | \
+		PATH="$$PWD/.tools/sam/bin:$$PATH" $(LOCAL_CREDENTIALS) \
+		sam local invoke Function --region eu-west-1 --event - --skip-pull-image \
+		--add-host host.docker.internal:172.17.0.1 && echo
 
-deploy-tests: package
+check-build:
+	@$(PYTHON) tools/doctor.py rust compiler python
+
+check-serve:
+	@$(PYTHON) tools/doctor.py ports
+
+check-local:
+	@$(PYTHON) tools/doctor.py "event=$(EVENT)" docker stand-ins
+
+deploy-tests: package tools
 	@$(CARGO) build --quiet --package stand-ins
-	@cd tests/deploy && ../../.tools/aws/bin/python -m unittest --verbose
+	@.tools/aws/bin/python tests/deploy $(TESTS)
 
 bench: package hello bench/node/node_modules/.installed .tools/bench/.installed ## compare the package with others that do the same, as tables (needs valgrind; builds ten minutes the first time, runs six)
 	@$(CARGO) build --quiet --release --manifest-path bench/straightforward/Cargo.toml --target-dir target/bench
@@ -119,6 +153,7 @@ hello:
 bench/node/node_modules/.installed: bench/node/package-lock.json
 	cd bench/node && npm ci --no-audit --no-fund --loglevel=error && touch node_modules/.installed
 
-verify-aws: package ## prove the assumptions against a real account: REGION=... ROLE=ARN-of-a-role-for-actions
+verify-aws: package .tools/aws/.installed ## prove the assumptions against a real account: REGION=... ROLE=ARN-of-a-role-for-actions
 	@test -n "$(REGION)" && test -n "$(ROLE)" || { echo 'usage: make verify-aws REGION=eu-west-1 ROLE=arn:aws:iam::...'; exit 1; }
-	@PATH="$$PWD/.tools/sam/bin:$$PATH" .tools/aws/bin/python tools/verify_aws.py --region $(REGION) --role $(ROLE)
+	@PATH="$$PWD/.tools/sam/bin:$$PATH" .tools/aws/bin/python tools/verify_aws.py --region $(REGION) --role $(ROLE) \
+		$(if $(FILL_QUOTA),--fill-quota)

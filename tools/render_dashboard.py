@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Draws the layout of the template's dashboard, from its JSON, as docs/dashboard.svg: what stands where, under which title."""
+"""Draws the layout of the template's dashboard as docs/dashboard.svg: what stands where."""
 
 import html
 import json
@@ -11,39 +11,61 @@ UNIT = 44
 
 
 def body():
+    """The dashboard's JSON, with the queries that the template substitutes."""
     text = (ROOT / "template.yaml").read_text()
-    block = re.search(r"DashboardBody: !Sub \|\n((?: {8}.*\n|\n)+)", text)
-    return json.loads(block[1])
+    block = re.search(r"DashboardBody: !Sub\n {8}- \|\n((?: {10}.*\n)+)((?: {8}.*\n)+)", text)
+    body = block[1]
+    for name, query in re.findall(r"(\w+): !Sub >-\n((?: {12}.*\n)+)", block[2]):
+        body = body.replace(f"${{{name}}}", " ".join(query.split()))
+    return json.loads(body)
+
+
+def metrics(widget):
+    """Each metric of a widget, its shorthands written out, and its label."""
+    last = []
+    for metric in widget["properties"].get("metrics", []):
+        names = [part for part in metric if isinstance(part, str)]
+        if names[0] == "...":
+            names = last[: 1 + len(last) - len(names)] + names[1:]
+        names = [old if new == "." else new for new, old in zip(names, last + names[len(last) :])]
+        last = names
+        label = next(
+            (part["label"] for part in metric if isinstance(part, dict) and "label" in part), None
+        )
+        yield names, label
 
 
 def lines_of(widget):
-    properties = widget["properties"]
     if widget["type"] == "log":
-        return [line.strip() for line in properties["query"].split("|")[1:]]
-    lines, last = [], []
-    for metric in properties["metrics"]:
-        names = [part for part in metric if isinstance(part, str)]
-        label = next((part["label"] for part in metric if isinstance(part, dict) and "label" in part), None)
-        names = last[: 1 + len(last) - len(names)] + names[1:] if names[0] == "..." else names
-        last = names
-        lines.append(label or (names[3] if len(names) > 3 and names[2] == "Trigger" else names[1]))
-    return lines
+        return [line.strip() for line in widget["properties"]["query"].split("|")[1:]]
+    return [
+        label or (names[-1] if names[-2] == "Trigger" else names[1])
+        for names, label in metrics(widget)
+    ]
+
+
+def text(x, y, words, attributes):
+    return f'<text x="{x}" y="{y}" {attributes}>{html.escape(words)}</text>'
 
 
 def picture():
     widgets = body()["widgets"]
     width = max(w["x"] + w["width"] for w in widgets) * UNIT
     height = max(w["y"] + w["height"] for w in widgets) * UNIT // 2
-    parts = [f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" font-family="sans-serif">']
-    parts.append(f'<rect width="{width}" height="{height}" fill="#f2f3f3"/>')
+    size = f'width="{width}" height="{height}"'
+    parts = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" {size} font-family="sans-serif">',
+        f'<rect {size} fill="#f2f3f3"/>',
+    ]
     for w in widgets:
         x, y = w["x"] * UNIT + 6, w["y"] * UNIT // 2 + 6
-        parts.append(
-            f'<rect x="{x}" y="{y}" width="{w["width"] * UNIT - 12}" height="{w["height"] * UNIT // 2 - 12}" fill="#fff" stroke="#aab7b8"/>'
-        )
-        parts.append(f'<text x="{x + 10}" y="{y + 20}" font-size="13" font-weight="bold">{html.escape(w["properties"]["title"])}</text>')
-        for number, line in enumerate(lines_of(w)[:6]):
-            parts.append(f'<text x="{x + 14}" y="{y + 38 + number * 14}" font-size="11" fill="#545b64">{html.escape(line[:52])}</text>')
+        size = f'width="{w["width"] * UNIT - 12}" height="{w["height"] * UNIT // 2 - 12}"'
+        parts.append(f'<rect x="{x}" y="{y}" {size} fill="#fff" stroke="#aab7b8"/>')
+        title = w["properties"]["title"]
+        parts.append(text(x + 10, y + 20, title, 'font-size="13" font-weight="bold"'))
+        for number, line in enumerate(lines_of(w)[:8]):
+            small = 'font-size="10" fill="#545b64"'
+            parts.append(text(x + 14, y + 36 + number * 11, line[:52], small))
     return "\n".join([*parts, "</svg>", ""])
 
 

@@ -1,18 +1,18 @@
-"""What the tests of the deployment share: where things are, the stand-ins, and every sample in an order that tells a story."""
+"""What the tests of the deployment share: where things are, the stand-ins, and every sample in an
+order that makes sense."""
 
 import json
 import os
 import pathlib
 import socket
 import subprocess
-import time
+import sys
 import urllib.error
 import urllib.request
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
-TOOLS = ROOT / ".tools"
-PACKAGE = ROOT / ".aws-sam" / "build" / "Function"
-STAND_INS = ROOT / "target" / "debug" / "stand-ins"
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "tools"))
+import local_aws
+from local_aws import PACKAGE, ROOT, TOOLS, wait_for_port
 
 # Nothing of this machine's own configuration, and no network: the tools are told what they need.
 ENVIRONMENT = {
@@ -26,7 +26,7 @@ ENVIRONMENT = {
     "SAM_CLI_TELEMETRY": "0",
 }
 
-# Each sample with what comes of it: CloudFormation's Status, or what the function returns, or the error it throws.
+# Each sample with its outcome: CloudFormation's Status, what the function returns, or its error.
 STORY = [
     ("create-add-things-to-thing-group", "SUCCESS"),
     ("update", "SUCCESS"),
@@ -66,11 +66,16 @@ def outcome(result):
     """What a returned document says, in a word."""
     if "batchItemFailures" in result:
         return [failure["itemIdentifier"] for failure in result["batchItemFailures"]]
-    return result.get("errorType") or result.get("outcome") or result.get("Status") or result.get("status")
+    return (
+        result.get("errorType")
+        or result.get("outcome")
+        or result.get("Status")
+        or result.get("status")
+    )
 
 
 def check_story(test, invoke):
-    """Plays every sample through `invoke`, which takes its name and returns what the function returned."""
+    """Plays every sample through `invoke`, which takes a name and returns the function's result."""
     names = {path.stem for path in (ROOT / "events").glob("*.json")}
     test.assertEqual(names, {name for name, _ in STORY}, "every sample is played")
     for name, expected in STORY:
@@ -95,58 +100,66 @@ def get(url):
         return json.load(response)
 
 
-def wait_for_port(port, process, host="127.0.0.1"):
-    """Until something listens; ends with an error where the process that is to do so has ended."""
-    for _ in range(600):
-        if process.poll() is not None:
-            raise RuntimeError(f"{process.args} has ended with {process.returncode}")
-        try:
-            socket.create_connection((host, port), timeout=1).close()
-            return
-        except OSError:
-            time.sleep(0.05)
-    raise RuntimeError(f"{process.args} does not listen at {host}:{port}")
-
-
 class Running:
     """A process that ends with the test."""
 
     def __init__(self, test, arguments, **options):
-        self.process = subprocess.Popen(arguments, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, **options)
-        test.addCleanup(self.stop)
-
-    def stop(self):
-        self.process.terminate()
-        try:
-            self.process.wait(10)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
+        self.process = local_aws.start(arguments, **options)
+        test.addCleanup(local_aws.stop, self.process)
 
 
 def stand_ins(test, hosts=("127.0.0.1",)):
     """Starts the stand-ins for AWS; returns their port."""
     port = free_port()
-    running = Running(test, [STAND_INS, "listen", *(f"{host}:{port}" for host in hosts)])
+    running = Running(test, [*local_aws.STAND_INS, *(f"{host}:{port}" for host in hosts)])
     wait_for_port(port, running.process)
     return port
 
 
+def moto(test):
+    """Starts moto's server; returns its address and a function that makes a client of a service."""
+    import boto3
+
+    port = free_port()
+    server = Running(
+        test, [TOOLS / "aws" / "bin" / "moto_server", "-p", str(port)], env=ENVIRONMENT
+    )
+    wait_for_port(port, server.process)
+    address = f"http://127.0.0.1:{port}"
+    options = {"region_name": "eu-west-1", "aws_access_key_id": "x", "aws_secret_access_key": "x"}
+    return address, lambda service: boto3.client(service, endpoint_url=address, **options)
+
+
 def run(arguments, environment=None, **options):
-    """Runs a tool and returns what it printed; what it says of itself is in the error where it fails."""
+    """Runs a tool and returns what it printed; if it fails, that is in the error."""
     environment = {**ENVIRONMENT, **(environment or {})}
-    done = subprocess.run(arguments, env=environment, cwd=ROOT, capture_output=True, text=True, **options)
+    options = {"cwd": ROOT, "capture_output": True, "text": True, **options}
+    done = subprocess.run(arguments, env=environment, **options)
     if done.returncode != 0:
-        raise AssertionError(f"{arguments} has failed with {done.returncode}:\n{done.stdout}\n{done.stderr}")
+        raise AssertionError(
+            f"{arguments} has failed with {done.returncode}:\n{done.stdout}\n{done.stderr}"
+        )
     return done.stdout
 
 
-def emulator(test, variables):
-    """Starts the package under the real runtime interface emulator; returns a function that invokes it."""
+def emulator(test, variables, stdout=subprocess.DEVNULL):
+    """Starts the package under Lambda's own emulator; returns a function that invokes it."""
     port, runtime = free_port(), free_port()
-    rapid = next((TOOLS / "sam").glob("lib/python3*/site-packages/samcli/local/rapid/aws-lambda-rie-x86_64"))
-    addresses = [f"--runtime-interface-emulator-address=127.0.0.1:{port}", f"--runtime-api-address=127.0.0.1:{runtime}"]
+    rapid = next(
+        (TOOLS / "sam").glob("lib/python3*/site-packages/samcli/local/rapid/aws-lambda-rie-x86_64")
+    )
+    addresses = [
+        f"--runtime-interface-emulator-address=127.0.0.1:{port}",
+        f"--runtime-api-address=127.0.0.1:{runtime}",
+    ]
     rapid.chmod(0o755)
-    running = Running(test, [rapid, *addresses, PACKAGE / "bootstrap"], env={**ENVIRONMENT, **variables})
+    running = Running(
+        test,
+        [rapid, *addresses, PACKAGE / "bootstrap"],
+        stdout=stdout,
+        env={**ENVIRONMENT, **variables},
+    )
     wait_for_port(port, running.process)
-    return lambda body: post(f"http://127.0.0.1:{port}/2015-03-31/functions/function/invocations", body)
+    return lambda body: post(
+        f"http://127.0.0.1:{port}/2015-03-31/functions/function/invocations", body
+    )

@@ -1,22 +1,29 @@
-"""What a person who runs this relies on: examples, alarms, the dashboard, the tables of the documents, the verification."""
+"""What a person who runs this relies on: examples, alarms, dashboard, documents, verification."""
 
 import json
+import pathlib
 import re
 import subprocess
 import sys
+import tempfile
 import unittest
 
 import boto3
 
-from support import ENVIRONMENT, ROOT, TOOLS, Running, emulator, free_port, get, run, stand_ins, wait_for_port
-from test_template import transformed
+from support import ENVIRONMENT, ROOT, TOOLS, emulator, get, moto, run, stand_ins
+from test_template import alternatives, transformed
 
 sys.path.insert(0, str(ROOT / "tools"))
 import render_dashboard
 import verify_aws
 
 PLACE = {"partition": "aws", "region": "eu-west-1", "account": "123456789012"}
-RESOLVED = {"AWS::Partition": "aws", "AWS::Region": "eu-west-1", "AWS::AccountId": "123456789012", "Provider": "mitigation-action-provider"}
+RESOLVED = {
+    "AWS::Partition": "aws",
+    "AWS::Region": "eu-west-1",
+    "AWS::AccountId": "123456789012",
+    "Provider": "mitigation-action-provider",
+}
 
 
 def load(name):
@@ -40,8 +47,14 @@ def resolved(value, resources):
     if list(value) == ["Fn::ImportValue"]:
         return f"imported:{resolved(value['Fn::ImportValue'], resources)}"
     if list(value) == ["Fn::GetAtt"]:
-        name, _ = value["Fn::GetAtt"] if isinstance(value["Fn::GetAtt"], list) else value["Fn::GetAtt"].split(".")
-        return f"arn:aws:iam::123456789012:role{resources[name]['Properties'].get('Path', '/')}{name}"
+        name, _ = (
+            value["Fn::GetAtt"]
+            if isinstance(value["Fn::GetAtt"], list)
+            else value["Fn::GetAtt"].split(".")
+        )
+        return (
+            f"arn:aws:iam::123456789012:role{resources[name]['Properties'].get('Path', '/')}{name}"
+        )
     return {key: resolved(item, resources) for key, item in value.items()}
 
 
@@ -50,9 +63,16 @@ class Stack:
 
     def __init__(self, test):
         self.port = stand_ins(test)
-        variables = {"AWS_ENDPOINT_URL": f"http://127.0.0.1:{self.port}", "RESPONSE_URL_ALLOWED_HOSTS": "127.0.0.1"}
+        variables = {
+            "AWS_ENDPOINT_URL": f"http://127.0.0.1:{self.port}",
+            "RESPONSE_URL_ALLOWED_HOSTS": "127.0.0.1",
+        }
         self.emulated = emulator(test, {**variables, "ROLE_PROPAGATION_SECONDS": "0"})
-        options = {"region_name": "eu-west-1", "aws_access_key_id": "x", "aws_secret_access_key": "x"}
+        options = {
+            "region_name": "eu-west-1",
+            "aws_access_key_id": "x",
+            "aws_secret_access_key": "x",
+        }
         self.iot = boto3.client("iot", endpoint_url=f"http://127.0.0.1:{self.port}", **options)
         self.requests = 0
 
@@ -117,12 +137,19 @@ class Examples(unittest.TestCase):
             granted = set()
             for policy in role["Policies"]:
                 for statement in policy["PolicyDocument"]["Statement"]:
-                    granted |= set([statement["Action"]] if isinstance(statement["Action"], str) else statement["Action"])
+                    granted |= set(
+                        [statement["Action"]]
+                        if isinstance(statement["Action"], str)
+                        else statement["Action"]
+                    )
             self.assertEqual(granted, self.LEAST[kind])
             [trust] = role["AssumeRolePolicyDocument"]["Statement"]
             self.assertEqual(trust["Principal"], {"Service": "iot.amazonaws.com"})
             self.assertIn("aws:SourceAccount", trust["Condition"]["StringEquals"])
-            self.assertIn(resource["Properties"]["ActionName"], json.dumps(trust["Condition"]["ArnLike"]["aws:SourceArn"]))
+            self.assertIn(
+                resource["Properties"]["ActionName"],
+                json.dumps(trust["Condition"]["ArnLike"]["aws:SourceArn"]),
+            )
 
     def test_an_action_is_moved_over_from_the_native_resource(self):
         first, second = load("move-over-1.yaml")["Resources"], load("move-over-2.yaml")["Resources"]
@@ -134,12 +161,17 @@ class Examples(unittest.TestCase):
             stack.iot.create_mitigation_action(
                 actionName=declared["ActionName"],
                 roleArn=declared["RoleArn"],
-                actionParams={"addThingsToThingGroupParams": {"thingGroupNames": params["ThingGroupNames"], "overrideDynamicGroups": True}},
+                actionParams={
+                    "addThingsToThingGroupParams": {
+                        "thingGroupNames": params["ThingGroupNames"],
+                        "overrideDynamicGroups": True,
+                    }
+                },
             )
             properties = resolved(custom["Properties"], second)
             answer = stack.play("Create", "FleetQuarantine", properties)
             self.assertEqual(answer["Status"], "SUCCESS", answer)
-            # Then CloudFormation takes the native resource out, and deletes its action, unless it is retained.
+            # Then CloudFormation deletes the native resource's action, unless it is retained.
             self.assertEqual(native["DeletionPolicy"], "Retain")
             if not retains:
                 stack.iot.delete_mitigation_action(actionName=declared["ActionName"])
@@ -147,118 +179,300 @@ class Examples(unittest.TestCase):
                     stack.iot.describe_mitigation_action(actionName=declared["ActionName"])
                 continue
             arn = answer["Data"]["ActionArn"]
-            tags = {tag["Key"]: tag["Value"] for tag in stack.iot.list_tags_for_resource(resourceArn=arn)["tags"]}
+            tags = {
+                tag["Key"]: tag["Value"]
+                for tag in stack.iot.list_tags_for_resource(resourceArn=arn)["tags"]
+            }
             self.assertTrue(tags["mitigation-action-provider:owner"].startswith("adopted/"))
 
     def test_the_sender_sends_what_the_function_takes(self):
-        port = free_port()
-        moto = f"http://127.0.0.1:{port}"
-        server = Running(self, [TOOLS / "aws" / "bin" / "moto_server", "-p", str(port)], env=ENVIRONMENT)
-        wait_for_port(port, server.process)
-        options = {"region_name": "eu-west-1", "aws_access_key_id": "x", "aws_secret_access_key": "x", "endpoint_url": moto}
-        events, sqs = boto3.client("events", **options), boto3.client("sqs", **options)
+        address, boto = moto(self)
+        events, sqs = boto("events"), boto("sqs")
         queue = sqs.create_queue(QueueName="requests")["QueueUrl"]
-        arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+        arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"][
+            "QueueArn"
+        ]
         pattern = transformed()["Resources"]["Rule"]["Properties"]["EventPattern"]
         events.create_event_bus(Name="requests")
         events.put_rule(Name="rule", EventBusName="requests", EventPattern=json.dumps(pattern))
-        events.put_targets(Rule="rule", EventBusName="requests", Targets=[{"Id": "queue", "Arn": arn}])
+        events.put_targets(
+            Rule="rule", EventBusName="requests", Targets=[{"Id": "queue", "Arn": arn}]
+        )
         path = f"{TOOLS}/aws/bin:{ENVIRONMENT['PATH']}"
-        run([ROOT / "examples" / "send-event.sh", "requests"], {"PATH": path, "AWS_ENDPOINT_URL": moto})
+        run(
+            [ROOT / "examples" / "send-event.sh", "requests"],
+            {"PATH": path, "AWS_ENDPOINT_URL": address},
+        )
         [message] = sqs.receive_message(QueueUrl=queue)["Messages"]
         self.assertEqual(Stack(self).invoke(json.loads(message["Body"]))["outcome"], "CREATED")
 
+    def test_the_sender_says_when_the_bus_did_not_take_the_event(self):
+        refused = {
+            "FailedEntryCount": 1,
+            "Entries": [{"ErrorCode": "InternalFailure", "ErrorMessage": "later"}],
+        }
+        with tempfile.TemporaryDirectory() as folder:
+            command = pathlib.Path(folder) / "aws"
+            command.write_text(f"#!/bin/sh\necho '{json.dumps(refused)}'\n")
+            command.chmod(0o755)
+            with self.assertRaisesRegex(AssertionError, "not sent: InternalFailure: later"):
+                run(
+                    [ROOT / "examples" / "send-event.sh", "requests"],
+                    {"PATH": f"{folder}:{ENVIRONMENT['PATH']}"},
+                )
+
+    def test_the_state_machine_catches_every_error_and_retries_the_transient_ones(self):
+        definition = json.loads((ROOT / "examples" / "step-functions.asl.json").read_text())
+        task = definition["States"]["CreateAction"]
+        caught = [name for catch in task["Catch"] for name in catch["ErrorEquals"]]
+        retried = {name for retry in task["Retry"] for name in retry["ErrorEquals"]}
+        schema = (ROOT / "schemas" / "request-failed.json").read_text()
+        codes = set(re.findall(r'"(\w+Exception)"', schema))
+        self.assertGreaterEqual(len(codes), 7)
+        self.assertLessEqual(codes | {"InvalidSetting", "UnrecognizedEvent"}, set(caught) | retried)
+        self.assertLessEqual({"ThrottlingException", "InternalFailureException"}, retried)
+        self.assertEqual(caught[-1], "States.ALL")
+        for catch in task["Catch"]:
+            self.assertEqual(definition["States"][catch["Next"]]["Type"], "Fail")
+
+
+def counted():
+    """The names of the metrics that the function counts."""
+    source = "\n".join(path.read_text() for path in (ROOT / "src").rglob("*.rs"))
+    block = re.search(r"enum Metric \{(.*?)\n\s*\}", source, re.DOTALL)[1]
+    return set(re.findall(r"^\s+([A-Z]\w+)(?:,| =)", block, re.MULTILINE))
+
+
+def metrics_of(alarm):
+    """Each metric that an alarm looks at, with its dimensions."""
+    for query in alarm.get("Metrics", [{"MetricStat": {"Metric": alarm}}]):
+        if "MetricStat" in query:
+            yield query["MetricStat"]["Metric"]
+
 
 class Alarms(unittest.TestCase):
-    def alarms(self):
-        resources = transformed()["Resources"]
-        return {name: r["Properties"] for name, r in resources.items() if r["Type"] == "AWS::CloudWatch::Alarm"}, resources
+    FUNCTION = {"FunctionName": {"Ref": "Function"}}
+    # What each service publishes: https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/aws-services-cloudwatch-metrics.html
+    PUBLISHED = {
+        "AWS/SQS": {
+            "ApproximateNumberOfMessagesVisible",
+            "ApproximateAgeOfOldestMessage",
+            "NumberOfMessagesSent",
+        },
+        "AWS/Lambda": {
+            "Errors",
+            "Throttles",
+            "Duration",
+            "AsyncEventsDropped",
+            "DestinationDeliveryFailures",
+        },
+        "AWS/Events": {"InvocationsFailedToBeSentToDlq"},
+        "AWS/SNS": {"NumberOfNotificationsFailedToRedriveToDlq"},
+    }
 
-    def test_each_fires_on_a_metric_or_queue_that_the_product_has(self):
-        alarms, resources = self.alarms()
-        counted = set(re.findall(r"^    (\w+),$", (ROOT / "src" / "telemetry.rs").read_text(), re.MULTILINE))
-        for name, alarm in alarms.items():
-            dimensions = {dimension["Name"]: dimension["Value"] for dimension in alarm.get("Dimensions", [])}
-            match alarm["Namespace"]:
-                case "MitigationActionProvider":
-                    # That each is counted when its time comes is in tests/contract/metrics.rs; without dimensions is for all triggers.
-                    self.assertIn(alarm["MetricName"], counted)
-                    self.assertEqual(dimensions, {})
-                case "AWS/SQS":
-                    self.assertIn(alarm["MetricName"], {"ApproximateNumberOfMessagesVisible", "ApproximateAgeOfOldestMessage"})
-                    queue, attribute = dimensions["QueueName"]["Fn::GetAtt"]
-                    self.assertEqual((resources[queue]["Type"], attribute), ("AWS::SQS::Queue", "QueueName"))
-                case "AWS/Lambda":
-                    self.assertIn(alarm["MetricName"], {"Errors", "Throttles", "Duration"})
-                    self.assertEqual(dimensions, {"FunctionName": {"Ref": "Function"}})
-                case other:
-                    self.fail(f"{name} looks at {other}")
-            self.assertEqual(alarm["TreatMissingData"], "notBreaching")
+    @staticmethod
+    def alarms():
+        return {
+            name: alternatives(resource["Properties"])
+            for name, resource in transformed()["Resources"].items()
+            if resource["Type"] == "AWS::CloudWatch::Alarm"
+        }
+
+    def test_each_looks_at_a_metric_that_there_is_and_at_this_deployment_alone(self):
+        resources = transformed()["Resources"]
+        for name, alarm in self.alarms().items():
+            for metric in metrics_of(alarm):
+                dimensions = {item["Name"]: item["Value"] for item in metric["Dimensions"]}
+                namespace = metric["Namespace"]
+                if namespace == "MitigationActionProvider":
+                    # That each is counted when its time comes is in tests/contract/metrics.rs.
+                    self.assertIn(metric["MetricName"], counted(), name)
+                    self.assertLessEqual(dimensions.keys(), {"FunctionName", "Trigger"}, name)
+                else:
+                    self.assertIn(metric["MetricName"], self.PUBLISHED[namespace], name)
+                match namespace:
+                    case "MitigationActionProvider" | "AWS/Lambda":
+                        self.assertEqual(dimensions["FunctionName"], {"Ref": "Function"}, name)
+                    case "AWS/SQS":
+                        queue, attribute = dimensions["QueueName"]["Fn::GetAtt"]
+                        self.assertEqual(resources[queue]["Type"], "AWS::SQS::Queue", name)
+                        self.assertEqual(attribute, "QueueName")
+                    case "AWS/Events":
+                        self.assertIn("RuleName", dimensions)
+                    case "AWS/SNS":
+                        self.assertEqual(
+                            dimensions, {"TopicName": {"Fn::GetAtt": ["Topic", "TopicName"]}}
+                        )
+            self.assertEqual(alarm["TreatMissingData"], "notBreaching", name)
+
+    def test_the_metric_of_the_rule_has_the_dimensions_of_its_bus(self):
+        # Metrics of rules of the default bus have no EventBusName, and no bus in their ARNs.
+        alarm = transformed()["Resources"]["EventsLostAlarm"]["Properties"]
+        condition, default, other = alarm["Dimensions"]["Fn::If"]
+        self.assertEqual(condition, "UsesDefaultBus")
+        self.assertEqual([item["Name"] for item in default], ["RuleName"])
+        self.assertEqual([item["Name"] for item in other], ["EventBusName", "RuleName"])
+        arns = {"rule/a": default[0], "rule/bus/a": other[1]}
+        for arn, item in arns.items():
+            index, split = item["Value"]["Fn::Select"]
+            self.assertEqual(split, {"Fn::Split": ["/", {"Fn::GetAtt": ["Rule", "Arn"]}]})
+            self.assertEqual(
+                f"arn:aws:events:eu-west-1:123456789012:{arn}".split("/")[int(index)], "a"
+            )
+
+    def test_everybody_told_of_an_alarm_is_told_of_its_end_and_one_alarm_does_not_page(self):
+        for name, alarm in self.alarms().items():
+            topic = "NoticeTopic" if name == "FailedResultsAlarm" else "AlarmTopic"
+            self.assertEqual(alarm["AlarmActions"], [{"Ref": topic}], name)
+            self.assertEqual(alarm["OKActions"], [{"Ref": topic}], name)
+
+    def test_errors_that_are_their_callers_mistake_do_not_count(self):
+        alarm = self.alarms()["ErrorsAlarm"]
+        [expression] = [query for query in alarm["Metrics"] if "Expression" in query]
+        ids = {
+            query["Id"]: query["MetricStat"]["Metric"]
+            for query in alarm["Metrics"]
+            if "MetricStat" in query
+        }
+        self.assertEqual(
+            expression["Expression"], "errors - FILL(direct, 0) - FILL(unrecognized, 0)"
+        )
+        self.assertEqual(ids["errors"]["MetricName"], "Errors")
+        for trigger in ["direct", "unrecognized"]:
+            self.assertEqual(ids[trigger]["MetricName"], "CallerMistakes")
+            self.assertIn({"Name": "Trigger", "Value": trigger}, ids[trigger]["Dimensions"])
 
     def test_each_dead_letter_queue_has_one(self):
-        alarms, resources = self.alarms()
-        watched = {str(a["Dimensions"][0]["Value"]) for a in alarms.values() if a["MetricName"] == "ApproximateNumberOfMessagesVisible"}
+        resources = transformed()["Resources"]
+        watched = {
+            json.dumps(metric["Dimensions"][0]["Value"])
+            for alarm in self.alarms().values()
+            for metric in metrics_of(alarm)
+            if metric["MetricName"] == "ApproximateNumberOfMessagesVisible"
+        }
         for name in resources:
             if name.endswith("DeadLetters"):
-                self.assertIn(str({"Fn::GetAtt": [name, "QueueName"]}), watched)
+                self.assertIn(json.dumps({"Fn::GetAtt": [name, "QueueName"]}), watched)
 
-    def test_dead_letters_fire_when_the_function_gives_a_message_back_as_often_as_the_template_lets_it(self):
-        alarms, resources = self.alarms()
-        port = free_port()
-        server = Running(self, [TOOLS / "aws" / "bin" / "moto_server", "-p", str(port)], env=ENVIRONMENT)
-        wait_for_port(port, server.process)
-        options = {"region_name": "eu-west-1", "aws_access_key_id": "x", "aws_secret_access_key": "x"}
-        sqs = boto3.client("sqs", endpoint_url=f"http://127.0.0.1:{port}", **options)
+    def test_what_can_fail_without_a_dead_letter_has_one_too(self):
+        watched = {
+            metric["MetricName"] for alarm in self.alarms().values() for metric in metrics_of(alarm)
+        }
+        silent = {
+            "AsyncEventsDropped",
+            "DestinationDeliveryFailures",
+            "InvocationsFailedToBeSentToDlq",
+        }
+        self.assertLessEqual(silent | {"NumberOfNotificationsFailedToRedriveToDlq"}, watched)
+        subscription = transformed()["Resources"]["TopicSubscription"]["Properties"]
+        self.assertIn("InvocationDeadLetters", json.dumps(subscription["RedrivePolicy"]))
+
+    def test_a_failed_result_reaches_the_queue_whose_alarm_does_not_page(self):
+        resources = transformed()["Resources"]
+        _, boto = moto(self)
+        events, sqs = boto("events"), boto("sqs")
+        queue = sqs.create_queue(QueueName="failed")["QueueUrl"]
+        arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"][
+            "QueueArn"
+        ]
+        events.create_event_bus(Name="results")
+        pattern = json.dumps(resources["FailedResultsRule"]["Properties"]["EventPattern"])
+        events.put_rule(Name="rule", EventBusName="results", EventPattern=pattern)
+        events.put_targets(
+            Rule="rule", EventBusName="results", Targets=[{"Id": "queue", "Arn": arn}]
+        )
+        for name in ["event-result", "event-result-failed", "event-create"]:
+            event = json.loads((ROOT / "events" / f"{name}.json").read_text())
+            entry = {
+                "EventBusName": "results",
+                "Source": event["source"],
+                "DetailType": event["detail-type"],
+            }
+            events.put_events(Entries=[entry | {"Detail": json.dumps(event["detail"])}])
+        received = sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10)["Messages"]
+        self.assertEqual([json.loads(m["Body"])["detail"]["status"] for m in received], ["FAILED"])
+
+    def test_dead_letters_fire_when_a_message_was_given_back_as_often_as_the_template_lets_it(self):
+        resources = transformed()["Resources"]
+        _, boto = moto(self)
+        sqs = boto("sqs")
         dead = sqs.create_queue(QueueName="dead")["QueueUrl"]
-        arn = sqs.get_queue_attributes(QueueUrl=dead, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+        arn = sqs.get_queue_attributes(QueueUrl=dead, AttributeNames=["QueueArn"])["Attributes"][
+            "QueueArn"
+        ]
         most = resources["RequestQueue"]["Properties"]["RedrivePolicy"]["maxReceiveCount"]
         redrive = json.dumps({"deadLetterTargetArn": arn, "maxReceiveCount": most})
-        queue = sqs.create_queue(QueueName="requests", Attributes={"RedrivePolicy": redrive, "VisibilityTimeout": "0"})["QueueUrl"]
+        queue = sqs.create_queue(
+            QueueName="requests", Attributes={"RedrivePolicy": redrive, "VisibilityTimeout": "0"}
+        )["QueueUrl"]
         sqs.send_message(QueueUrl=queue, MessageBody="not a request")
         stack, received = Stack(self), 0
-        while messages := sqs.receive_message(QueueUrl=queue, AttributeNames=["All"]).get("Messages"):
+        while messages := sqs.receive_message(QueueUrl=queue, AttributeNames=["All"]).get(
+            "Messages"
+        ):
             received += 1
             [message] = messages
-            record = {"messageId": message["MessageId"], "body": message["Body"], "eventSource": "aws:sqs"}
+            record = {
+                "messageId": message["MessageId"],
+                "body": message["Body"],
+                "eventSource": "aws:sqs",
+            }
             failures = stack.invoke({"Records": [record]})["batchItemFailures"]
             self.assertEqual(failures, [{"itemIdentifier": message["MessageId"]}])
         self.assertEqual(received, most)
-        visible = sqs.get_queue_attributes(QueueUrl=dead, AttributeNames=["ApproximateNumberOfMessages"])["Attributes"]
-        alarm = alarms["RequestDeadLettersAlarm"]
+        visible = sqs.get_queue_attributes(
+            QueueUrl=dead, AttributeNames=["ApproximateNumberOfMessages"]
+        )["Attributes"]
+        alarm = self.alarms()["RequestDeadLettersAlarm"]
         self.assertGreaterEqual(int(visible["ApproximateNumberOfMessages"]), alarm["Threshold"])
         self.assertEqual(alarm["ComparisonOperator"], "GreaterThanOrEqualToThreshold")
 
-    def test_each_is_in_the_guide_with_what_to_do(self):
-        guide = (ROOT / "docs" / "operating.md").read_text()
-        for name in self.alarms()[0]:
-            self.assertIn(f"| `{name}` |", guide)
+    def test_each_description_leads_to_its_section_of_the_guide(self):
+        guide = transformed()["Parameters"]["GuideUrl"]["Default"]
+        anchors = anchors_of(ROOT / guide)
+        for name, alarm in self.alarms().items():
+            found = re.search(r"see \$\{GuideUrl\}#(\S+)$", alarm["AlarmDescription"]["Fn::Sub"])
+            self.assertEqual(found[1], name.lower())
+            self.assertIn(found[1], anchors)
 
-    def test_the_dashboard_shows_what_the_product_counts_and_its_picture_is_its_own(self):
-        counted = set(re.findall(r"^    (\w+),$", (ROOT / "src" / "telemetry.rs").read_text(), re.MULTILINE))
-        triggers = set(re.findall(r'=> "(\w+)",', (ROOT / "src" / "trigger.rs").read_text()))
+    def test_the_guide_has_no_section_of_an_alarm_that_is_not_there(self):
+        guide = (ROOT / "docs" / "operating.md").read_text()
+        self.assertEqual(
+            set(re.findall(r"^### (\w+Alarm)$", guide, re.MULTILINE)), self.alarms().keys()
+        )
+
+    def test_the_cost_of_the_alarms_is_counted(self):
+        alarms = {
+            n: a for n, a in self.alarms().items() if n != "NotificationsLostAlarm"
+        }  # of the topic
+        metrics = sum(len(list(metrics_of(alarm))) for alarm in alarms.values())
+        guide = (ROOT / "docs" / "operating.md").read_text()
+        self.assertIn(f"| {metrics} metrics of {len(alarms)} alarms | {metrics / 10:.2f} |", guide)
+
+    def test_the_dashboard_shows_what_the_function_counts_and_its_picture_is_its_own(self):
+        triggers = {"cloudformation", "sns", "eventbridge", "sqs", "direct"}
         for widget in render_dashboard.body()["widgets"]:
-            for metric in widget["properties"].get("metrics", []):
-                if metric[0] == "MitigationActionProvider":
-                    self.assertIn(metric[1], counted)
-                    if "Trigger" in metric:
-                        self.assertIn(metric[3], triggers)
+            for names, _ in render_dashboard.metrics(widget):
+                if names[0] == "MitigationActionProvider":
+                    self.assertIn(names[1], counted())
+                    self.assertEqual(names[2:4], ["FunctionName", "${Function}"])
+                    if "Trigger" in names:
+                        triggers.discard(names[5])
+        self.assertEqual(triggers, set())
         self.assertEqual((ROOT / "docs" / "dashboard.svg").read_text(), render_dashboard.picture())
 
 
+def anchors_of(document):
+    """The anchors of a document's headings, as GitHub makes them."""
+    headings = re.findall(r"^#+ (.+)$", document.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
 class Documents(unittest.TestCase):
-    def test_every_message_in_the_table_of_symptoms_is_the_codes_own(self):
-        guide = (ROOT / "docs" / "operating.md").read_text()
-        table = guide.split("## Symptom, cause, cure")[1].split("\n## ")[0]
-        source = " ".join(path.read_text() for path in (ROOT / "src").rglob("*.rs"))
-        source = re.sub(r"\\\n\s+", "", source)
-        symptoms = re.findall(r"^\| `([^`]+)`", table, re.MULTILINE)
-        self.assertGreaterEqual(len(symptoms), 10)
-        for symptom in symptoms:
-            for fragment in symptom.split("…"):
-                self.assertIn(fragment.strip(), source, symptom)
+    DOCUMENTS = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]
 
     def test_every_answer_to_a_threat_is_held_by_what_is_named(self):
-        table = (ROOT / "SECURITY.md").read_text().split("|---|---|---|")[1]
+        table = (ROOT / "SECURITY.md").read_text().split("| Where it is held to that |")[1]
         tests = " ".join(path.read_text() for path in (ROOT / "tests").rglob("*.[rp][sy]"))
         template = (ROOT / "template.yaml").read_text()
         rows = [row.split("|")[3] for row in table.splitlines() if row.startswith("| ")]
@@ -267,17 +481,28 @@ class Documents(unittest.TestCase):
             names = re.findall(r"`([^`]+)`", row)
             self.assertTrue(names, row)
             for name in names:
-                held = re.search(rf"(fn|def) {name}\b", tests) or f"\n  {name}:" in template or (ROOT / name).is_file()
+                held = (
+                    re.search(rf"(fn|def) {name}\b", tests)
+                    or f"\n  {name}:" in template
+                    or (ROOT / name).is_file()
+                )
                 self.assertTrue(held, name)
 
-    def test_every_file_that_a_document_links_to_is_there(self):
-        for document in [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]:
-            for target in re.findall(r"\]\(((?!http|#)[^)#]+)", document.read_text()):
-                self.assertTrue((document.parent / target).exists(), f"{document.name} links to {target}")
+    def test_every_file_and_section_that_a_document_links_to_is_there(self):
+        for document in self.DOCUMENTS:
+            for target, anchor in re.findall(
+                r"\]\(((?!http)[^)#]*)(?:#([^)]*))?\)", document.read_text()
+            ):
+                path = document.parent / target if target else document
+                self.assertTrue(path.exists(), f"{document.name} links to {target}")
+                if anchor:
+                    self.assertIn(
+                        anchor, anchors_of(path), f"{document.name} links to {target}#{anchor}"
+                    )
 
     def test_every_target_that_a_document_names_is_in_the_makefile(self):
         makefile = (ROOT / "Makefile").read_text()
-        for document in [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]:
+        for document in self.DOCUMENTS:
             for target in re.findall(r"`make ([a-z-]+)", document.read_text()):
                 self.assertRegex(makefile, rf"(?m)^{target}:", document.name)
 
@@ -288,21 +513,38 @@ class VerifyAws(unittest.TestCase):
     def verification(self):
         stack = Stack(self)
         role = "arn:aws:iam::123456789012:role/mitigation-actions/quarantine-things"
-        return stack, verify_aws.Verification(stack.iot, stack.invoke, stack.answer_url, PLACE, role)
+        return stack, verify_aws.Verification(
+            stack.iot, stack.invoke, stack.answer_url, PLACE, role
+        )
 
     def test_each_holds_here_and_nothing_is_left(self):
         stack, verification = self.verification()
+        verification.CHECKS = [*verification.CHECKS, verification.FILLING]
         rows = verification.all()
-        self.assertEqual([row for row in rows if row[1] != "holds"], [])
-        self.assertEqual(len(rows), len(verify_aws.Verification.CHECKS))
+        failed = [row for row in rows if row[1].startswith("does not hold")]
+        self.assertEqual(failed, [])
+        self.assertEqual(len(rows), len(verification.CHECKS))
+        measured = dict(rows)
+        self.assertRegex(measured["how far tags lag"], r"^create \d+ ms, tagging \d+ ms at most$")
+        self.assertIn(measured[verification.FILLING[0]], ["the limit", "the name"])
         self.assertEqual(stack.iot.list_mitigation_actions()["actionIdentifiers"], [])
 
     def test_what_does_not_hold_is_said_and_what_was_made_is_removed(self):
         stack, verification = self.verification()
         verification.invoke = lambda event: None  # a function that does nothing
         results = dict(verification.all())
-        self.assertTrue(results["Adopt takes what is the same, and Delete leaves it"].startswith("does not hold"))
+        adopting = results["Adopt takes what is the same, and Delete leaves it"]
+        self.assertTrue(adopting.startswith("does not hold"))
         self.assertEqual(stack.iot.list_mitigation_actions()["actionIdentifiers"], [])
+
+    def test_missing_credentials_are_said_in_a_line(self):
+        environment = {name: v for name, v in ENVIRONMENT.items() if "KEY" not in name}
+        environment |= {"AWS_CONFIG_FILE": "/dev/null", "AWS_SHARED_CREDENTIALS_FILE": "/dev/null"}
+        command = [TOOLS / "aws" / "bin" / "python", ROOT / "tools" / "verify_aws.py"]
+        command += ["--region", "eu-west-1", "--role", "arn:aws:iam::123456789012:role/a"]
+        done = subprocess.run(command, env=environment, check=False, capture_output=True, text=True)
+        self.assertEqual((done.returncode, done.stdout), (1, ""))
+        self.assertRegex(done.stderr, r"\Amissing: expected credentials of an AWS account .*\n\Z")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The package that `sam build` makes, under the real emulator and in a container, with the real tools around it."""
+"""The package that `sam build` makes, under Lambda's own emulator and in a container."""
 
 import json
 import os
@@ -57,9 +57,15 @@ class Emulator(unittest.TestCase):
             get(f"http://127.0.0.1:{port}/local/events")
             result = invoke(sample(name, f"127.0.0.1:{port}"))
             if "Status" in result:
-                self.assertEqual(get(f"http://127.0.0.1:{port}/response/{name}"), result, "what CloudFormation got")
+                self.assertEqual(
+                    get(f"http://127.0.0.1:{port}/response/{name}"),
+                    result,
+                    "what CloudFormation got",
+                )
             events = get(f"http://127.0.0.1:{port}/local/events")
-            expected = 3 if name == "batch" else int(name.startswith("event-") and "result" not in name)
+            expected = (
+                3 if name == "batch" else int(name.startswith("event-") and "result" not in name)
+            )
             self.assertEqual(len(events), expected, "result events")
             return result
 
@@ -72,15 +78,18 @@ class Presigned(unittest.TestCase):
     PROGRAM = """
 const S3rver = require("s3rver");
 const [port, directory] = process.argv.slice(1);
-new S3rver({ port: Number(port), address: "127.0.0.1", directory, silent: true, allowMismatchedSignatures: false,
-  vhostBuckets: false, configureBuckets: [{ name: "responses" }] }).run();
+new S3rver({ port: Number(port), address: "127.0.0.1", directory, silent: true,
+  allowMismatchedSignatures: false, vhostBuckets: false,
+  configureBuckets: [{ name: "responses" }] }).run();
 """
     SIGN = """
 import sys, boto3
 from botocore.config import Config
-client = boto3.client("s3", endpoint_url=sys.argv[1], aws_access_key_id="S3RVER", aws_secret_access_key="S3RVER",
-    region_name="eu-west-1", config=Config(signature_version=sys.argv[2], s3={"addressing_style": "path"}))
-print(client.generate_presigned_url("put_object", Params={"Bucket": "responses", "Key": "answer"}, ExpiresIn=7200))
+config = Config(signature_version=sys.argv[2], s3={"addressing_style": "path"})
+client = boto3.client("s3", endpoint_url=sys.argv[1], region_name="eu-west-1", config=config,
+    aws_access_key_id="S3RVER", aws_secret_access_key="S3RVER")
+params = {"Bucket": "responses", "Key": "answer"}
+print(client.generate_presigned_url("put_object", Params=params, ExpiresIn=7200))
 """
 
     def test_the_answer_is_stored(self):
@@ -88,22 +97,31 @@ print(client.generate_presigned_url("put_object", Params={"Bucket": "responses",
         self.addCleanup(shutil.rmtree, directory)
         bucket, port = free_port(), stand_ins(self)
         environment = {**ENVIRONMENT, "NODE_PATH": str(ROOT / "tools" / "node_modules")}
-        server = Running(self, ["node", "-e", self.PROGRAM, str(bucket), directory], env=environment)
+        server = Running(
+            self, ["node", "-e", self.PROGRAM, str(bucket), directory], env=environment
+        )
         wait_for_port(bucket, server.process)
         python = TOOLS / "aws" / "bin" / "python"
         url = run([python, "-c", self.SIGN, f"http://127.0.0.1:{bucket}", "s3"]).strip()
 
         # The server is strict: with a Content-Type the signature is another.
-        typed = urllib.request.Request(url, b"{}", {"Content-Type": "application/json"}, method="PUT")
+        typed = urllib.request.Request(
+            url, b"{}", {"Content-Type": "application/json"}, method="PUT"
+        )
         with self.assertRaises(urllib.error.HTTPError) as refused:
             urllib.request.urlopen(typed)
         self.assertEqual(refused.exception.code, 403)
 
-        variables = {"AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}", "RESPONSE_URL_ALLOWED_HOSTS": "127.0.0.1"}
+        variables = {
+            "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
+            "RESPONSE_URL_ALLOWED_HOSTS": "127.0.0.1",
+        }
         invoke = emulator(self, variables)
         event = json.loads(sample("create-publish-finding-to-sns")) | {"ResponseURL": url}
         self.assertEqual(invoke(json.dumps(event))["Status"], "SUCCESS")
-        forged = invoke(json.dumps(event | {"ResponseURL": url.replace("Signature=", "Signature=x")}))
+        forged = invoke(
+            json.dumps(event | {"ResponseURL": url.replace("Signature=", "Signature=x")})
+        )
         self.assertEqual(forged["errorType"], "UndeliverableResponse")
 
 
@@ -115,7 +133,15 @@ class CommandLine(unittest.TestCase):
 
     def aws(self, *arguments):
         done = subprocess.run(
-            [TOOLS / "aws" / "bin" / "aws", "--endpoint-url", f"http://127.0.0.1:{self.port}", "--output", "json", "iot", *arguments],
+            [
+                TOOLS / "aws" / "bin" / "aws",
+                "--endpoint-url",
+                f"http://127.0.0.1:{self.port}",
+                "--output",
+                "json",
+                "iot",
+                *arguments,
+            ],
             env=ENVIRONMENT,
             capture_output=True,
             text=True,
@@ -125,85 +151,76 @@ class CommandLine(unittest.TestCase):
     def test_good_and_bad(self):
         role = "arn:aws:iam::123456789012:role/quarantine-things"
         params = '{"updateDeviceCertificateParams":{"action":"DEACTIVATE"}}'
-        create = ["create-mitigation-action", "--action-name", "a", "--role-arn", role, "--action-params", params]
+        create = [
+            "create-mitigation-action",
+            "--action-name",
+            "a",
+            "--role-arn",
+            role,
+            "--action-params",
+            params,
+        ]
         made = self.aws(*create)
         arn = made["actionArn"]
         self.assertEqual(self.aws(*create), made, "an identical create is a replay")
-        self.assertIn("ResourceAlreadyExistsException", self.aws(*create, "--tags", "Key=k,Value=v"))
-        self.assertEqual(self.aws("describe-mitigation-action", "--action-name", "a")["actionType"], "UPDATE_DEVICE_CERTIFICATE")
-        self.assertEqual(self.aws("tag-resource", "--resource-arn", arn, "--tags", *(f"Key=k{n},Value=v" for n in range(5))), {})
+        self.assertIn(
+            "ResourceAlreadyExistsException", self.aws(*create, "--tags", "Key=k,Value=v")
+        )
+        self.assertEqual(
+            self.aws("describe-mitigation-action", "--action-name", "a")["actionType"],
+            "UPDATE_DEVICE_CERTIFICATE",
+        )
+        self.assertEqual(
+            self.aws(
+                "tag-resource",
+                "--resource-arn",
+                arn,
+                "--tags",
+                *(f"Key=k{n},Value=v" for n in range(5)),
+            ),
+            {},
+        )
         tags = self.aws("list-tags-for-resource", "--resource-arn", arn)["tags"]
         self.assertEqual(len(tags), 5, "all pages")
         self.assertEqual(self.aws("untag-resource", "--resource-arn", arn, "--tag-keys", "k0"), {})
-        self.assertEqual(self.aws("update-mitigation-action", "--action-name", "a", "--role-arn", role + "2")["actionArn"], arn)
-        self.assertEqual([action["actionName"] for action in self.aws("list-mitigation-actions")["actionIdentifiers"]], ["a"])
+        self.assertEqual(
+            self.aws("update-mitigation-action", "--action-name", "a", "--role-arn", role + "2")[
+                "actionArn"
+            ],
+            arn,
+        )
+        self.assertEqual(
+            [
+                action["actionName"]
+                for action in self.aws("list-mitigation-actions")["actionIdentifiers"]
+            ],
+            ["a"],
+        )
         self.assertEqual(self.aws("delete-mitigation-action", "--action-name", "a"), {})
-        self.assertEqual(self.aws("delete-mitigation-action", "--action-name", "a"), {}, "absent is no error")
-        self.assertIn("ResourceNotFoundException", self.aws("describe-mitigation-action", "--action-name", "a"))
-        self.assertIn("ResourceNotFoundException", self.aws("list-tags-for-resource", "--resource-arn", arn))
-        disabled = '{"enableIoTLoggingParams":{"logLevel":"DISABLED","roleArnForLogging":"' + role + '"}}'
-        bad = ["create-mitigation-action", "--action-name", "b", "--role-arn", role, "--action-params", disabled]
+        self.assertEqual(
+            self.aws("delete-mitigation-action", "--action-name", "a"), {}, "absent is no error"
+        )
+        self.assertIn(
+            "ResourceNotFoundException",
+            self.aws("describe-mitigation-action", "--action-name", "a"),
+        )
+        self.assertIn(
+            "ResourceNotFoundException", self.aws("list-tags-for-resource", "--resource-arn", arn)
+        )
+        disabled = (
+            '{"enableIoTLoggingParams":{"logLevel":"DISABLED","roleArnForLogging":"' + role + '"}}'
+        )
+        bad = [
+            "create-mitigation-action",
+            "--action-name",
+            "b",
+            "--role-arn",
+            role,
+            "--action-params",
+            disabled,
+        ]
         self.assertIn("InvalidRequestException", self.aws(*bad))
         self.assertIn("InvalidRequestException", self.aws(*create[:2], "a b", *create[3:]))
-
-
-class RealBus(unittest.TestCase):
-    """A request put on a bus reaches the queue, through it the function, and its result the result bus (moto's)."""
-
-    def boto(self, service):
-        import boto3
-
-        return boto3.client(service, endpoint_url=self.moto, region_name="eu-west-1", aws_access_key_id="x", aws_secret_access_key="x")
-
-    def queue(self, name):
-        sqs = self.boto("sqs")
-        url = sqs.create_queue(QueueName=name)["QueueUrl"]
-        return url, sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
-
-    def test_there_and_back(self):
-        port, moto_port = stand_ins(self), free_port()
-        self.moto = f"http://127.0.0.1:{moto_port}"
-        server = Running(self, [TOOLS / "aws" / "bin" / "moto_server", "-p", str(moto_port)], env=ENVIRONMENT)
-        wait_for_port(moto_port, server.process)
-        from test_template import transformed
-
-        events, sqs = self.boto("events"), self.boto("sqs")
-        requests, requests_arn = self.queue("requests")
-        results, results_arn = self.queue("results")
-        for bus, pattern, arn in [
-            ("requests", transformed()["Resources"]["Rule"]["Properties"]["EventPattern"], requests_arn),
-            ("results", {"source": ["mitigation-action-provider"]}, results_arn),
-        ]:
-            events.create_event_bus(Name=bus)
-            events.put_rule(Name=bus, EventBusName=bus, EventPattern=json.dumps(pattern))
-            events.put_targets(Rule=bus, EventBusName=bus, Targets=[{"Id": "queue", "Arn": arn}])
-        for name in ["event-create", "event-result"]:
-            event = json.loads(sample(name))
-            entry = {"EventBusName": "requests", "Source": event["source"], "DetailType": event["detail-type"]}
-            events.put_events(Entries=[entry | {"Detail": json.dumps(event["detail"])}])
-        received = sqs.receive_message(QueueUrl=requests, MaxNumberOfMessages=10, AttributeNames=["All"])["Messages"]
-        self.assertEqual(len(received), 1, "the result was refused by the rule")
-
-        variables = {
-            "AWS_ENDPOINT_URL_IOT": f"http://127.0.0.1:{port}",
-            "AWS_ENDPOINT_URL_EVENTBRIDGE": self.moto,
-            "RESULT_EVENT_BUS": "results",
-        }
-        invoke = emulator(self, variables)
-        record = lambda message: {
-            "messageId": message["MessageId"],
-            "body": message["Body"],
-            "attributes": message["Attributes"],
-            "eventSource": "aws:sqs",
-        }
-        batch = {"Records": [record(message) for message in received]}
-        self.assertEqual(invoke(json.dumps(batch)), {"batchItemFailures": []})
-        [result] = sqs.receive_message(QueueUrl=results, MaxNumberOfMessages=10)["Messages"]
-        result = json.loads(result["Body"])
-        self.assertEqual(result["detail-type"], "Mitigation Action Request Succeeded")
-        self.assertEqual(result["detail"]["outcome"], "CREATED")
-        self.assertEqual(result["detail"]["requestId"], json.loads(received[0]["Body"])["id"])
-        self.assertEqual(result["resources"], [result["detail"]["actionArn"]])
 
 
 def docker_runs():
@@ -211,7 +228,10 @@ def docker_runs():
     return bool(docker) and subprocess.run([docker, "info"], capture_output=True).returncode == 0
 
 
-@unittest.skipUnless(docker_runs() or os.environ.get("CI"), "no Docker engine runs here: the tests in a container are left out")
+@unittest.skipUnless(
+    docker_runs() or os.environ.get("CI"),
+    "no Docker engine runs here: the tests in a container are left out",
+)
 class Container(unittest.TestCase):
     """The package in a container of `sam local`, reaching the stand-ins on the host."""
 
@@ -220,7 +240,14 @@ class Container(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         run([ROOT / "tools" / "base-image"])
-        bridge = ["docker", "network", "inspect", "bridge", "--format", "{{(index .IPAM.Config 0).Gateway}}"]
+        bridge = [
+            "docker",
+            "network",
+            "inspect",
+            "bridge",
+            "--format",
+            "{{(index .IPAM.Config 0).Gateway}}",
+        ]
         cls.gateway = run(bridge).strip() or "172.17.0.1"
 
     def environment_file(self, port):
@@ -239,7 +266,16 @@ class Container(unittest.TestCase):
     def test_it_answers_every_sample_in_a_container(self):
         port = stand_ins(self, ["127.0.0.1", self.gateway])
         api = free_port()
-        server = ["sam", "local", "start-lambda", "--port", str(api), "--warm-containers", "EAGER", *self.options(port)]
+        server = [
+            "sam",
+            "local",
+            "start-lambda",
+            "--port",
+            str(api),
+            "--warm-containers",
+            "EAGER",
+            *self.options(port),
+        ]
         running = Running(self, server, env=ENVIRONMENT, cwd=ROOT)
         wait_for_port(api, running.process)
         url = f"http://127.0.0.1:{api}/2015-03-31/functions/Function/invocations"

@@ -1,5 +1,6 @@
 """The template: valid, linted, and granting exactly what the code calls."""
 
+import functools
 import json
 import re
 import unittest
@@ -7,27 +8,60 @@ import unittest
 from support import ROOT, TOOLS, run
 
 TRANSFORM = """
-import json, sys, yaml
+import json
 from samtranslator.translator.transform import transform
 from samtranslator.yaml_helper import yaml_parse
-from samtranslator.parser.parser import Parser
-from samtranslator.translator.managed_policy_translator import ManagedPolicyLoader
 template = yaml_parse(open("template.yaml").read())
 template["Resources"]["Function"]["Properties"]["CodeUri"] = "s3://bucket/key"
 class Policies:
     def load(self): return {}
-print(json.dumps(transform(template, {"ActionRoleArns": "arn:aws:iam::123456789012:role/quarantine-things", "ResultBus": "x"}, Policies())))
+values = {"ActionRoleArns": "arn:aws:iam::123456789012:role/quarantine-things"}
+print(json.dumps(transform(template, values, Policies())))
 """
 
+# What SAM resolves at build time, which is before any parameter of the deployment is known.
+BUILT_FOR = """
+import sys
+from samcli.lib.providers.sam_function_provider import SamFunctionProvider
+from samcli.lib.providers.sam_stack_provider import SamLocalStackProvider
+overrides = dict(pair.split("=") for pair in sys.argv[1:])
+stacks, _ = SamLocalStackProvider.get_stacks("template.yaml", parameter_overrides=overrides)
+print(SamFunctionProvider(stacks).get("Function").architectures)
+"""
 
+# Values of the parameters with which every condition of the template is true.
+EVERYTHING = {
+    "FunctionName": "provider",
+    "CreateTopic": "true",
+    "DeadLetterReaderArns": "arn:aws:iam::123456789012:role/on-call",
+    "BreakGlassPrincipalArns": "arn:aws:iam::123456789012:role/on-call",
+    "PermissionsBoundary": "arn:aws:iam::123456789012:policy/boundary",
+    "KmsKeyArn": "arn:aws:kms:eu-west-1:123456789012:key/0a1b2c3d",
+    "AlarmTopic": "arn:aws:sns:eu-west-1:123456789012:alarms",
+    "NoticeTopic": "arn:aws:sns:eu-west-1:123456789012:notices",
+    "Tracing": "Active",
+}
+
+
+@functools.cache
 def transformed():
     return json.loads(run([TOOLS / "sam" / "bin" / "python", "-c", TRANSFORM]))
 
 
+def alternatives(value):
+    """`value` with each Fn::If replaced by what it is where its condition holds."""
+    if isinstance(value, list):
+        return [alternatives(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    if "Fn::If" in value:
+        return alternatives(value["Fn::If"][1])
+    return {key: alternatives(item) for key, item in value.items()}
+
+
 def statements(role):
     for policy in role["Properties"]["Policies"]:
-        for statement in policy["PolicyDocument"]["Statement"]:
-            yield statement["Fn::If"][1] if "Fn::If" in statement else statement
+        yield from alternatives(policy["PolicyDocument"]["Statement"])
 
 
 class Template(unittest.TestCase):
@@ -38,17 +72,66 @@ class Template(unittest.TestCase):
         run(["cfn-lint", "template.yaml"])
 
     def test_checkov_is_clean(self):
-        run([TOOLS / "checkov" / "bin" / "checkov", "--config-file", "tools/checkov.yaml", "--file", "template.yaml"])
+        self.checkov(ROOT / "template.yaml")
+
+    def test_checkov_is_clean_where_every_condition_is_true(self):
+        text = (ROOT / "template.yaml").read_text()
+        for name, value in EVERYTHING.items():
+            declared = re.search(rf"(?ms)^  {name}:\n.*?^    Default: (.*?)$", text)
+            text = text[: declared.start(1)] + f'"{value}"' + text[declared.end(1) :]
+        path = ROOT / "target" / "everything.yaml"
+        path.write_text(text)
+        run(["cfn-lint", path])
+        self.checkov(path)
+
+    def checkov(self, path):
+        checkov = TOOLS / "checkov" / "bin" / "checkov"
+        run([checkov, "--config-file", "tools/checkov.yaml", "--file", path])
+
+    def test_everything_is_what_makes_every_condition_true(self):
+        names = {name for name, _ in self.conditions()}
+        # What is true by default, or where a name is given instead of an ARN.
+        names -= {"CreatesRequestBus", "CreatesResultBus", "ResultBusIsHere", "UsesDefaultBus"}
+        for name, condition in self.conditions():
+            used = set(re.findall(r'"Ref": "(\w+)"', json.dumps(condition)))
+            if name in names:
+                self.assertTrue(used & EVERYTHING.keys(), name)
+
+    @staticmethod
+    def conditions():
+        return transformed()["Conditions"].items()
+
+    def test_sam_builds_for_the_architecture_that_it_is_given(self):
+        python = TOOLS / "sam" / "bin" / "python"
+        self.assertIn("x86_64", run([python, "-c", BUILT_FOR]))
+        self.assertIn("arm64", run([python, "-c", BUILT_FOR, "Architecture=arm64"]))
+
+    def test_the_readme_gives_the_architecture_to_build_and_deploy_alike(self):
+        readme = (ROOT / "README.md").read_text()
+        commands = re.findall(
+            r"^    (sam (?:build|deploy).*Architecture=arm64.*)$", readme, re.MULTILINE
+        )
+        self.assertEqual([command.split()[1] for command in commands], ["build", "deploy"])
 
     def test_the_role_grants_the_calls_that_the_code_makes_and_no_other(self):
-        source = (ROOT / "src" / "iot.rs").read_text()
-        called = {f"iot:{name}" for name in re.findall(r'self\.call\("(\w+)"', source)}
-        self.assertEqual(len(called), 7)
-        self.assertIn("put_events()", (ROOT / "src" / "bus.rs").read_text())
-        called |= {"events:PutEvents"}
-        called |= {"iam:PassRole"}  # of Create and Update: https://docs.aws.amazon.com/iot/latest/developerguide/
-        lambdas = {"logs:CreateLogStream", "logs:PutLogEvents", "sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"}
+        source = "".join(path.read_text() for path in (ROOT / "src").rglob("*.rs"))
+        calls = {"iot": r"iot\.client\.(\w+)\(\)", "events": r"self\.client\(\)\.(\w+)\(\)"}
+        called = {
+            f"{service}:{method.title().replace('_', '')}"
+            for service, pattern in calls.items()
+            for method in re.findall(pattern, source)
+        }
+        self.assertEqual(len(called), 8)
+        called |= {"iam:PassRole"}  # of Create and Update
+        lambdas = {
+            "logs:CreateLogStream",
+            "logs:PutLogEvents",
+            "sqs:ReceiveMessage",
+            "sqs:DeleteMessage",
+            "sqs:GetQueueAttributes",
+        }
         lambdas |= {"sqs:SendMessage", "xray:PutTraceSegments", "xray:PutTelemetryRecords"}
+        lambdas |= {"kms:Decrypt", "kms:GenerateDataKey"}  # of the queues, where they have a key
         role = transformed()["Resources"]["Role"]
         granted = set()
         for statement in statements(role):
@@ -61,13 +144,152 @@ class Template(unittest.TestCase):
         self.assertNotIn("ManagedPolicyArns", role["Properties"])
 
     def test_roles_are_passed_to_iot_alone_and_only_those_given(self):
-        passing = [s for s in statements(transformed()["Resources"]["Role"]) if s["Action"] == "iam:PassRole"]
-        self.assertEqual([s["Condition"] for s in passing], [{"StringEquals": {"iam:PassedToService": "iot.amazonaws.com"}}])
+        passing = [
+            s
+            for s in statements(transformed()["Resources"]["Role"])
+            if s["Action"] == "iam:PassRole"
+        ]
+        self.assertEqual(
+            [s["Condition"] for s in passing],
+            [{"StringEquals": {"iam:PassedToService": "iot.amazonaws.com"}}],
+        )
         self.assertEqual([s["Resource"] for s in passing], [{"Ref": "ActionRoleArns"}])
 
-    def test_nothing_but_the_role_of_the_template_is_made(self):
-        roles = [name for name, resource in transformed()["Resources"].items() if resource["Type"] == "AWS::IAM::Role"]
-        self.assertEqual(roles, ["Role"])
+    def test_no_role_is_created_but_the_functions_and_where_asked_for_one_to_break_glass(self):
+        roles = self.of_type("AWS::IAM::Role")
+        self.assertEqual(
+            {name: role.get("Condition") for name, role in roles.items()},
+            {"Role": None, "BreakGlassRole": "BreaksGlass"},
+        )
+        for role in roles.values():
+            self.assertEqual(role["Properties"]["Path"], {"Ref": "RolePath"})
+            self.assertEqual(
+                alternatives(role["Properties"]["PermissionsBoundary"]),
+                {"Ref": "PermissionsBoundary"},
+            )
+
+    def test_who_breaks_glass_reads_and_clears_dead_letters_and_reads_the_log(self):
+        granted = set()
+        for statement in statements(transformed()["Resources"]["BreakGlassRole"]):
+            actions = statement["Action"]
+            granted |= set([actions] if isinstance(actions, str) else actions)
+        services = {action.split(":")[0] for action in granted}
+        self.assertEqual(services, {"sqs", "logs", "cloudformation", "kms"})
+        for action in granted - {
+            "sqs:SendMessage",
+            "sqs:DeleteMessage",
+            "sqs:ChangeMessageVisibility",
+        }:
+            self.assertRegex(
+                action.split(":")[1], "^(Get|Describe|Receive|Filter|Start|Decrypt|Generate)"
+            )
+
+    @staticmethod
+    def of_type(kind):
+        resources = transformed()["Resources"]
+        return {name: resource for name, resource in resources.items() if resource["Type"] == kind}
+
+    def test_letters_with_signed_urls_are_read_by_those_named_alone(self):
+        policy = transformed()["Resources"]["InvocationDeadLettersPolicy"]["Properties"][
+            "PolicyDocument"
+        ]
+        [deny] = [s for s in alternatives(policy)["Statement"] if s["Effect"] == "Deny"]
+        self.assertEqual((deny["Principal"], deny["Action"]), ("*", "sqs:ReceiveMessage"))
+        readers = json.dumps(deny["Condition"]["ArnNotLike"]["aws:PrincipalArn"])
+        for reader in ['{"Ref": "DeadLetterReaderArns"}', '["BreakGlassRole", "Arn"]', ":root"]:
+            self.assertIn(reader, readers)
+
+    def test_nobody_but_the_function_may_subscribe_to_the_topic(self):
+        resources = transformed()["Resources"]
+        policy = resources["TopicPolicy"]["Properties"]["PolicyDocument"]["Statement"]
+        [subscribing] = [s for s in policy if s["Action"] == "sns:Subscribe"]
+        self.assertEqual((subscribing["Effect"], subscribing["Principal"]), ("Deny", "*"))
+        only = {"StringNotEquals": {"sns:Endpoint": {"Fn::GetAtt": ["Function", "Arn"]}}}
+        self.assertEqual(subscribing["Condition"], only)
+        subscription = resources["TopicSubscription"]["Properties"]
+        self.assertEqual(subscription["Endpoint"], only["StringNotEquals"]["sns:Endpoint"])
+        allowed = [s for s in policy if s["Effect"] == "Allow"]
+        self.assertEqual([s["Action"] for s in allowed], ["sns:Publish"])
+        self.assertNotIn('"*"', json.dumps(allowed))
+
+    def test_everything_that_takes_a_key_takes_the_one_that_is_given(self):
+        key = {"Ref": "KmsKeyArn"}
+        names = {
+            "AWS::SQS::Queue": "KmsMasterKeyId",
+            "AWS::SNS::Topic": "KmsMasterKeyId",
+            "AWS::Logs::LogGroup": "KmsKeyId",
+        }
+        names["AWS::Lambda::Function"] = "KmsKeyArn"
+        for kind, member in names.items():
+            for name, resource in self.of_type(kind).items():
+                given = resource["Properties"][member]["Fn::If"]
+                self.assertEqual(given[:2], ["HasKey", key], name)
+
+    def test_the_log_and_the_dead_letters_outlive_the_stack_and_nothing_else_does(self):
+        kept = {
+            name
+            for name, r in transformed()["Resources"].items()
+            if "Retain" in r.get("DeletionPolicy", "Delete")
+        }
+        dead = {name for name in self.of_type("AWS::SQS::Queue") if name.endswith("DeadLetters")}
+        self.assertEqual(kept, dead | {"LogGroup", "InvocationDeadLettersPolicy"})
+
+    def test_the_function_is_named_after_the_stack_or_as_told(self):
+        function = transformed()["Resources"]["Function"]["Properties"]
+        named = {"Fn::If": ["NamesFunction", {"Ref": "FunctionName"}, {"Ref": "AWS::StackName"}]}
+        self.assertEqual(function["FunctionName"], named)
+
+    def test_parameters_refuse_what_cannot_work(self):
+        role, topic = "arn:aws:iam::123456789012:role/", "arn:aws:sns:eu-west-1:123456789012:"
+        bus = "arn:aws:events:eu-west-1:123456789012:event-bus/"
+        cases = {
+            "ActionRoleArns": (
+                [role + "a", role + "b/*", "arn:aws-cn:iam::123456789012:role/a"],
+                ["", "*", "a", role, topic + "a"],
+            ),
+            "FunctionName": (["", "a" * 64], ["a" * 65, "a b"]),
+            "RequestBus": (["", "default", "fleet.events"], [bus + "a", "a b"]),
+            "ResultBus": (["", bus + "results"], ["results", topic + "a"]),
+            "DeadLetterReaderArns": (
+                ["", role + "a", role + "aws-reserved/sso.amazonaws.com/*"],
+                ["a", "arn:aws:sts::123456789012:assumed-role/a/b"],
+            ),
+            "BreakGlassPrincipalArns": (
+                ["", role + "a", "arn:aws:iam::123456789012:root"],
+                ["a", role + "*"],
+            ),
+            "PermissionsBoundary": (
+                ["", "arn:aws:iam::aws:policy/a", "arn:aws:iam::123456789012:policy/a/b"],
+                ["a", role + "a"],
+            ),
+            "RolePath": (["/", "/a/b/"], ["", "a", "/a"]),
+            "KmsKeyArn": (
+                ["", "arn:aws:kms:eu-west-1:123456789012:key/0a-1b"],
+                ["alias/a", "0a-1b"],
+            ),
+            "AlarmTopic": (["", topic + "a"], ["a", role + "a"]),
+            "NoticeTopic": (["", topic + "a"], ["a", role + "a"]),
+        }
+        parameters = transformed()["Parameters"]
+        self.assertEqual(
+            cases.keys(), {name for name, p in parameters.items() if "AllowedPattern" in p}
+        )
+        for name, (taken, refused) in cases.items():
+            pattern = re.compile(parameters[name]["AllowedPattern"])
+            for value in taken:
+                self.assertTrue(pattern.fullmatch(value), f"{name}: {value!r}")
+            for value in refused:
+                self.assertFalse(pattern.fullmatch(value), f"{name}: {value!r}")
+        self.assertNotIn("Default", parameters["ActionRoleArns"])
+
+    def test_exported_are_what_stacks_use_and_the_guide_lists_them(self):
+        exported = {name for name, output in transformed()["Outputs"].items() if "Export" in output}
+        guide = (ROOT / "docs" / "operating.md").read_text()
+        listed = guide.split("### Outputs")[1].split("\n#")[0]
+        exports = re.findall(r"^\| `(\w+)` \| yes \|", listed, re.MULTILINE)
+        others = re.findall(r"^\| `(\w+)` \| no \|", listed, re.MULTILINE)
+        self.assertEqual(set(exports), exported)
+        self.assertEqual(set(others), transformed()["Outputs"].keys() - exported)
 
     def test_the_rule_takes_every_request_and_refuses_every_result(self):
         pattern = transformed()["Resources"]["Rule"]["Properties"]["EventPattern"]
@@ -78,14 +300,20 @@ pattern = EventPattern.load(sys.argv[1])
 print(json.dumps({name: pattern.matches_event(json.load(open(name))) for name in sys.argv[2:]}))
 """
         names = sorted(str(path) for path in (ROOT / "events").glob("event-*.json"))
-        matched = json.loads(run([TOOLS / "aws" / "bin" / "python", "-c", program, json.dumps(pattern), *names]))
+        matched = json.loads(
+            run([TOOLS / "aws" / "bin" / "python", "-c", program, json.dumps(pattern), *names])
+        )
         self.assertGreaterEqual(len(matched), 7)
         for name, matches in matched.items():
             self.assertEqual(matches, "event-result" not in name, name)
-        own = json.loads((ROOT / "events" / "event-create.json").read_text()) | {"source": "mitigation-action-provider"}
+        own = json.loads((ROOT / "events" / "event-create.json").read_text()) | {
+            "source": "mitigation-action-provider"
+        }
         path = ROOT / "target" / "own-request.json"
         path.write_text(json.dumps(own))
-        matched = json.loads(run([TOOLS / "aws" / "bin" / "python", "-c", program, json.dumps(pattern), str(path)]))
+        matched = json.loads(
+            run([TOOLS / "aws" / "bin" / "python", "-c", program, json.dumps(pattern), str(path)])
+        )
         self.assertEqual(list(matched.values()), [False])
 
     def test_the_queue_fits_the_function(self):
@@ -100,7 +328,9 @@ print(json.dumps({name: pattern.matches_event(json.load(open(name))) for name in
         self.assertEqual(mapping["ScalingConfig"], {"MaximumConcurrency": 2})
 
     def test_every_variable_of_the_template_is_a_setting_and_local_sets_only_those(self):
-        declared = set(transformed()["Resources"]["Function"]["Properties"]["Environment"]["Variables"])
+        declared = set(
+            transformed()["Resources"]["Function"]["Properties"]["Environment"]["Variables"]
+        )
         settings = (ROOT / "src" / "settings.rs").read_text()
         for name in declared:
             self.assertIn(f'"{name}"', settings)
@@ -111,7 +341,7 @@ print(json.dumps({name: pattern.matches_event(json.load(open(name))) for name in
         text = (ROOT / "template.yaml").read_text()
         readme = (ROOT / "README.md").read_text()
         for name in transformed()["Parameters"]:
-            self.assertRegex(text, rf"(!Ref {name}\b)")
+            self.assertRegex(text, rf"!Ref {name}\b|\$\{{{name}\}}")
             self.assertIn(f"`{name}`", readme)
 
 

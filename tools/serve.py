@@ -1,0 +1,126 @@
+#!/usr/bin/env python3
+"""Leaves an AWS up on this machine until Ctrl-C: MiniStack, with the provider deployed to it by
+`sam deploy`, and the stand-ins for AWS IoT behind it. `make serve` builds what it takes."""
+
+import argparse
+import signal
+import socket
+import sys
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+import doctor
+from local_aws import ACCOUNT, PACKAGE, REGION, RESULTS, STACK, STAND_INS, TOOLS, LocalAws
+
+NEXT = """
+MiniStack is up at {url}, and a stand-in for AWS IoT at {iot_url}.
+The provider is deployed as the stack {stack}. Its result events go to the
+queue {results_name}. Nothing is kept: Ctrl-C ends all of it. In another terminal, in this folder:
+
+# First, where the tools are and which AWS they use
+export PATH="$PATH:$PWD/.tools/sam/bin:$PWD/.tools/aws/bin" SAM_CLI_TELEMETRY=0
+export AWS_ENDPOINT_URL={url} AWS_ENDPOINT_URL_IOT={iot_url}
+export AWS_ACCESS_KEY_ID=local AWS_SECRET_ACCESS_KEY=local AWS_DEFAULT_REGION={region}
+
+# Deploy a template: this one, or your own
+sam deploy --template-file examples/minimal.yaml --stack-name fleet --region {region} \\
+  --no-confirm-changeset --capabilities CAPABILITY_IAM
+
+# See the values of !GetAtt, and the action that was made
+aws cloudformation describe-stacks --stack-name fleet --query 'Stacks[0].Outputs'
+aws iot describe-mitigation-action --action-name fleet-quarantine
+
+# Put an event, and read its result
+examples/send-event.sh {bus}
+aws sqs receive-message --endpoint-url {url} \\
+  --queue-url {results} --wait-time-seconds 10 \\
+  --query 'Messages[0].Body' --output text
+
+# Call the function directly
+aws lambda invoke --function-name {function} \\
+  --payload fileb://events/direct-create.json /dev/stdout
+
+# Read the function's log
+aws logs filter-log-events --log-group-name {log} \\
+  --query 'events[].message' --output text
+
+# Delete the stack, and with it the action
+aws cloudformation delete-stack --stack-name fleet
+"""
+
+
+def tools_are_there():
+    for program in [PACKAGE / "bootstrap", STAND_INS[0], TOOLS / "ministack" / "bin" / "ministack"]:
+        if not program.is_file():
+            print(f"{program.name} is missing: run `make serve`, which builds and installs it")
+            return False
+    return True
+
+
+def bridge():
+    """Returns the address at which containers reach this machine, where Docker has made one."""
+    try:
+        socket.create_server((doctor.BRIDGE, 0)).close()
+        return [doctor.BRIDGE]
+    except OSError:
+        return []
+
+
+def announce(aws):
+    outputs = aws.outputs()
+    print(
+        NEXT.format(
+            url=aws.url,
+            iot_url=aws.iot_url,
+            region=REGION,
+            stack=STACK,
+            bus=outputs["RequestBusName"],
+            log=aws.log_group(),
+            results_name=RESULTS,
+            results=f"{aws.url}/{ACCOUNT}/{RESULTS}",
+            function=outputs["ServiceToken"].split(":")[-1],
+        ),
+        flush=True,
+    )
+
+
+def interrupt(*_):
+    raise KeyboardInterrupt
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--port", type=int, default=doctor.MINISTACK, help="of MiniStack")
+    parser.add_argument("--stand-ins-port", type=int, default=doctor.STAND_INS)
+    options = parser.parse_args()
+    if not tools_are_there():
+        return 1
+    for port in [options.port, options.stand_ins_port]:
+        if problem := doctor.in_use(port):
+            print(problem)
+            return 1
+    for name in [signal.SIGINT, signal.SIGTERM]:
+        signal.signal(name, interrupt)
+    hosts = ["127.0.0.1", *bridge()]
+    aws = None
+    try:
+        aws = LocalAws(options.port, options.stand_ins_port, hosts)
+        print("sam deploy (ten seconds)", flush=True)
+        aws.deploy_provider()
+        announce(aws)
+        if len(hosts) > 1:
+            print("`make local EVENT=...` in another terminal uses the same stand-ins.", flush=True)
+        aws.wait()
+    except KeyboardInterrupt:
+        print("\nended; nothing is kept")
+        return 0
+    except (RuntimeError, BotoCoreError, ClientError) as error:
+        print(error)
+        return 1
+    finally:
+        if aws:
+            aws.stop()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
