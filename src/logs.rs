@@ -22,7 +22,9 @@ pub fn init() {
         .with_default(level.min(LevelFilter::WARN))
         .with_target(THIS_CRATE, level)
         // It would say once more, with the same words, what the handler has said.
-        .with_target("lambda_runtime::layers::panic", LevelFilter::OFF);
+        .with_target("lambda_runtime::layers::panic", LevelFilter::OFF)
+        // It calls for a person at each 5xx of a connection that it cannot mark, which is harmless.
+        .with_target("aws_smithy_runtime::client::http::connection_poisoning", LevelFilter::OFF);
     let lines = tracing_subscriber::fmt::layer();
     let registry = tracing_subscriber::registry().with(filter);
     if variable("AWS_LAMBDA_LOG_FORMAT").is_some_and(|format| format.eq_ignore_ascii_case("json")) {

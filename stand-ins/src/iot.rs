@@ -7,7 +7,11 @@
 mod state;
 mod validation;
 
-use std::{collections::BTreeMap, sync::Mutex, time::Instant};
+use std::{
+    collections::BTreeMap,
+    sync::Mutex,
+    time::{Duration, Instant},
+};
 
 use serde_json::{Value, json};
 
@@ -105,6 +109,8 @@ impl Iot {
         let mut state = self.state.lock().unwrap();
         state.actions.clear();
         state.calls.clear();
+        state.new_roles.clear();
+        state.tag_lag = Duration::ZERO;
     }
 
     /// The calls so far, which are forgotten.
@@ -118,6 +124,17 @@ impl Iot {
 
     pub fn set_rate(&self, rate: f64) {
         self.state.lock().unwrap().rate = Some(rate);
+    }
+
+    /// A role becomes known only after `time`, as one that was made moments ago.
+    pub fn set_new_role(&self, role_arn: &str, time: Duration) {
+        let known = Instant::now() + time;
+        self.state.lock().unwrap().new_roles.insert(role_arn.to_owned(), known);
+    }
+
+    /// The tags of a new action are found only after `time`.
+    pub fn set_tag_lag(&self, time: Duration) {
+        self.state.lock().unwrap().tag_lag = time;
     }
 
     /// Whether an identical create is answered as the first was.

@@ -25,6 +25,10 @@ pub struct State {
     /// Calls a second that an operation takes; none for no limit.
     pub rate: Option<f64>,
     buckets: HashMap<&'static str, (f64, Instant)>,
+    /// Roles that are not known yet, and from when on they are.
+    pub new_roles: HashMap<String, Instant>,
+    /// How long the tags of a new action are not found.
+    pub tag_lag: Duration,
     pub takes_replays: bool,
     pub echoes_headers: bool,
     made: u64,
@@ -38,6 +42,8 @@ impl Default for State {
             limit: 100,
             rate: None,
             buckets: HashMap::new(),
+            new_roles: HashMap::new(),
+            tag_lag: Duration::ZERO,
             takes_replays: true,
             echoes_headers: false,
             made: 0,
@@ -105,9 +111,19 @@ impl State {
         Ok(())
     }
 
+    fn check_new_role(&self, role_arn: &str) -> Result<(), Refusal> {
+        match self.new_roles.get(role_arn) {
+            Some(known) if *known > Instant::now() => {
+                Err(invalid(format!("Role {role_arn} cannot be assumed")))
+            }
+            _ => Ok(()),
+        }
+    }
+
     fn create(&mut self, name: &str, body: &Value) -> Result<Value, Refusal> {
         check_name(name)?;
         let role_arn = check_role(&body["roleArn"], "roleArn")?;
+        self.check_new_role(&role_arn)?;
         let params = check_params(&body["actionParams"])?;
         let tags = check_tags(&body["tags"])?;
         if tags.len() > 50 {
@@ -140,6 +156,7 @@ impl State {
 
     fn update(&mut self, name: &str, body: &Value) -> Result<Value, Refusal> {
         check_name(name)?;
+        self.check_new_role(body["roleArn"].as_str().unwrap_or_default())?;
         let action = self.actions.get_mut(name).ok_or_else(|| missing(name))?;
         let role_arn = if body["roleArn"].is_null() {
             action.role_arn.clone()
@@ -191,7 +208,12 @@ impl State {
     fn list_tags(&mut self, arn: &str, token: Option<String>) -> Result<Value, Refusal> {
         let start: usize =
             token.map_or(Ok(0), |token| token.parse()).map_err(|_| invalid("Invalid nextToken"))?;
-        let tags = &self.at(arn)?.tags;
+        let tag_lag = self.tag_lag.as_secs_f64();
+        let action = self.at(arn)?;
+        if now() - action.created < tag_lag {
+            return Err(missing(arn));
+        }
+        let tags = &action.tags;
         let page: Vec<Value> = tags
             .iter()
             .skip(start)
