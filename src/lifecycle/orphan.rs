@@ -1,6 +1,6 @@
 //! What a failed replacement left behind: the reverse Update that CloudFormation sends removes it.
 
-use super::{Lifecycle, unless_absent};
+use super::Lifecycle;
 use crate::mitigation::{ActionName, Failure, Ownership};
 
 impl Lifecycle<'_> {
@@ -10,7 +10,7 @@ impl Lifecycle<'_> {
     pub(super) async fn remove_orphan(&self, orphan: &ActionName) -> Result<(), Failure> {
         let current = match &self.request.current {
             None => None,
-            Some(name) => unless_absent(self.find(name).await)?,
+            Some(name) => self.find_consistently(name).await?,
         };
         let current = current.filter(|current| match self.ownership(&current.tags) {
             Ownership::Own | Ownership::Adopted => true,

@@ -110,7 +110,7 @@ impl Iot {
         state.actions.clear();
         state.calls.clear();
         state.new_roles.clear();
-        state.tag_lag = Duration::ZERO;
+        state.tag_lag = (Duration::ZERO, 0.0);
     }
 
     /// The calls so far, which are forgotten.
@@ -132,9 +132,9 @@ impl Iot {
         self.state.lock().unwrap().new_roles.insert(role_arn.to_owned(), known);
     }
 
-    /// The tags of a new action are found only after `time`.
+    /// The tags of an action that is made from now on are found only after `time`.
     pub fn set_tag_lag(&self, time: Duration) {
-        self.state.lock().unwrap().tag_lag = time;
+        self.state.lock().unwrap().tag_lag = (time, state::now());
     }
 
     /// Whether an identical create is answered as the first was.

@@ -6,6 +6,7 @@
 //! first at each run. `MODEL_HISTORIES` says how many random ones follow, `MODEL_SEED` the seed of the first, which alone is
 //! played unless `MODEL_HISTORIES` says more.
 
+mod order;
 mod overlap;
 mod queue;
 mod stacks;
@@ -63,6 +64,11 @@ fn after_any_history_the_account_holds_exactly_the_actions_of_the_stacks() {
 #[test]
 fn after_any_overlap_the_account_holds_exactly_the_action_of_the_stack() {
     run::<overlap::Overlap>();
+}
+
+#[test]
+fn nothing_overtakes_a_message_that_is_redelivered() {
+    run::<order::Order>();
 }
 
 #[test]

@@ -337,12 +337,12 @@ print(json.dumps({name: pattern.matches_event(json.load(open(name))) for name in
         local = json.loads((ROOT / "local" / "env.json").read_text())["Parameters"]
         self.assertLessEqual(set(local), declared)
 
-    def test_every_parameter_is_used_and_in_the_readme(self):
+    def test_every_parameter_is_used_and_in_the_reference(self):
         text = (ROOT / "template.yaml").read_text()
-        readme = (ROOT / "README.md").read_text()
+        reference = (ROOT / "docs" / "reference.md").read_text()
         for name in transformed()["Parameters"]:
             self.assertRegex(text, rf"!Ref {name}\b|\$\{{{name}\}}")
-            self.assertIn(f"`{name}`", readme)
+            self.assertIn(f"`{name}`", reference)
 
 
 if __name__ == "__main__":

@@ -27,8 +27,8 @@ pub struct State {
     buckets: HashMap<&'static str, (f64, Instant)>,
     /// Roles that are not known yet, and from when on they are.
     pub new_roles: HashMap<String, Instant>,
-    /// How long the tags of a new action are not found.
-    pub tag_lag: Duration,
+    /// How long the tags of an action are not found that is made after a time.
+    pub tag_lag: (Duration, f64),
     pub takes_replays: bool,
     pub echoes_headers: bool,
     made: u64,
@@ -43,7 +43,7 @@ impl Default for State {
             rate: None,
             buckets: HashMap::new(),
             new_roles: HashMap::new(),
-            tag_lag: Duration::ZERO,
+            tag_lag: (Duration::ZERO, 0.0),
             takes_replays: true,
             echoes_headers: false,
             made: 0,
@@ -208,9 +208,9 @@ impl State {
     fn list_tags(&mut self, arn: &str, token: Option<String>) -> Result<Value, Refusal> {
         let start: usize =
             token.map_or(Ok(0), |token| token.parse()).map_err(|_| invalid("Invalid nextToken"))?;
-        let tag_lag = self.tag_lag.as_secs_f64();
+        let (tag_lag, since) = self.tag_lag;
         let action = self.at(arn)?;
-        if now() - action.created < tag_lag {
+        if action.created >= since && now() - action.created < tag_lag.as_secs_f64() {
             return Err(missing(arn));
         }
         let tags = &action.tags;
@@ -260,7 +260,7 @@ impl State {
     }
 }
 
-fn now() -> f64 {
+pub fn now() -> f64 {
     (SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO).as_secs_f64() * 1000.0)
         .floor()
         / 1000.0
