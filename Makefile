@@ -2,7 +2,7 @@
 # targets install the rest, pinned. `make doctor` says what is missing.
 .POSIX:
 .PHONY: help doctor run serve test lint deny advisories tools deploy-tools serve-tools test-tools package local \
-	deploy-tests verify-aws bench endure measure guard hello fuzz mutants check-build check-serve check-local
+	cdk-test deploy-tests verify-aws bench endure measure guard hello fuzz mutants check-build check-serve check-local
 
 CARGO = cargo
 DENY = 0.20.2
@@ -86,7 +86,12 @@ INSTALL = name=$$(basename "$$(dirname $@)") && echo "installing tools/$$name.tx
 .tools/ministack/.installed: tools/ministack.txt
 	@$(INSTALL)
 
-examples/cdk/node_modules/.installed: examples/cdk/package-lock.json
+cdk/node_modules/.installed: cdk/package-lock.json
+	cd cdk && npm ci --no-audit --no-fund --loglevel=error && touch node_modules/.installed
+
+# The example installs the construct as it is packed.
+examples/cdk/node_modules/.installed: examples/cdk/package-lock.json cdk/node_modules/.installed cdk/src/index.ts
+	cd cdk && npm run --silent build
 	cd examples/cdk && npm ci --no-audit --no-fund --loglevel=error && touch node_modules/.installed
 
 tools/node_modules/.installed: tools/package-lock.json
@@ -117,6 +122,9 @@ check-serve:
 
 check-local:
 	@$(PYTHON) tools/doctor.py "event=$(EVENT)" docker stand-ins
+
+cdk-test: cdk/node_modules/.installed
+	@cd cdk && npm test --silent
 
 deploy-tests: package tools
 	@$(CARGO) build --quiet --package stand-ins

@@ -21,9 +21,11 @@ STEPS = [
         [CARGO, "test", "--quiet", "--workspace", "--", "--test-threads", "16"],
         True,
     ),
+    ("test the CDK construct", [*MAKE, "cdk-test"], True),
     ("test the package, the template and the documents", [*MAKE, "deploy-tests"], True),
 ]
 RUST = re.compile(r"test result: \w+\. (\d+) passed; (\d+) failed; (\d+) ignored")
+NODE = re.compile(r"# (pass|fail|skipped) (\d+)")
 RAN = re.compile(r"Ran (\d+) tests? in")
 UNITTEST = re.compile(r"(?:FAILED|OK) \((.+)\)")
 LEFT_OUT = re.compile(r"left out: .+")
@@ -35,10 +37,12 @@ class Counts:
         self.reasons = []
 
     def read(self, line):
-        """Takes what cargo and unittest say at their end."""
+        """Takes what cargo, node and unittest say at their end."""
         if found := RUST.match(line):
             passed, failed, ignored = map(int, found.groups())
             self.add(passed, failed, ignored)
+        elif found := NODE.fullmatch(line):
+            self.add(*(int(found[2]) * (found[1] == what) for what in ("pass", "fail", "skipped")))
         elif found := RAN.match(line):
             self.passed += int(found[1])
         elif found := UNITTEST.match(line):

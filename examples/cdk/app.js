@@ -2,31 +2,27 @@
 //
 //     npm ci && node app.js        writes cdk.out/Fleet.template.json
 //
-// Do not put CDK's provider framework (`custom-resources.Provider`) in front: it answers CloudFormation on its own, and so
-// does the function.
-const { App, CfnOutput, CustomResource, Duration, Fn, Stack } = require("aws-cdk-lib");
-const { Function: LambdaFunction } = require("aws-cdk-lib/aws-lambda");
+// The construct is installed from this repository: build it first, with `npm ci && npm run build`
+// in `cdk/`.
+const { App, CfnOutput, Fn, Stack, Tags } = require("aws-cdk-lib");
 const { Role } = require("aws-cdk-lib/aws-iam");
+const { MitigationAction, MitigationParams } = require("mitigation-action-provider-cdk");
 
 const app = new App({ outdir: process.env.CDK_OUTDIR ?? "cdk.out", analyticsReporting: false });
 const stack = new Stack(app, "Fleet", { env: { account: "123456789012", region: "eu-west-1" } });
 
-const provider = LambdaFunction.fromFunctionArn(stack, "Provider", Fn.importValue("mitigation-action-provider-ServiceToken"));
 const role = Role.fromRoleName(stack, "Role", "quarantine-things");
-
-const quarantine = new CustomResource(stack, "Quarantine", {
-  resourceType: "Custom::IoTMitigationAction",
-  serviceToken: provider.functionArn,
-  serviceTimeout: Duration.minutes(1),
-  properties: {
-    ActionName: "fleet-quarantine",
-    RoleArn: role.roleArn,
-    ActionParams: {
-      AddThingsToThingGroupParams: { ThingGroupNames: ["quarantine"], OverrideDynamicGroups: true },
-    },
-    Tags: [{ Key: "team", Value: "iot-security" }],
-  },
+const quarantine = new MitigationAction(stack, "Quarantine", {
+  provider: Fn.importValue("mitigation-action-provider-ServiceToken"),
+  actionName: "fleet-quarantine",
+  roleArn: role.roleArn,
+  params: MitigationParams.addThingsToThingGroup({
+    thingGroupNames: ["quarantine"],
+    overrideDynamicGroups: true,
+  }),
+  checkNames: ["DEVICE_CERTIFICATE_SHARED_CHECK"],
 });
+Tags.of(stack).add("team", "iot-security");
 
-new CfnOutput(stack, "QuarantineArn", { value: quarantine.getAttString("ActionArn") });
+new CfnOutput(stack, "QuarantineArn", { value: quarantine.actionArn });
 app.synth();

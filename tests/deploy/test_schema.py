@@ -1,0 +1,100 @@
+"""The cfn-lint rule names before a deployment what the provider would refuse during it."""
+
+import json
+import subprocess
+import tempfile
+import unittest
+
+from support import ENVIRONMENT, ROOT, TOOLS
+
+PROVIDER = {"Fn::ImportValue": "mitigation-action-provider-ServiceToken"}
+UNUSED = ["W2001", "W8001"]  # a parameter and a condition that only some templates use
+VALID = {
+    "ServiceToken": PROVIDER,
+    "RoleArn": {"Fn::Sub": "arn:${AWS::Partition}:iam::${AWS::AccountId}:role/quarantine"},
+    "ActionParams": {"UpdateDeviceCertificateParams": {"Action": "DEACTIVATE"}},
+}
+
+
+def lint(*arguments):
+    """What the rule says of templates, as pairs of a path within `Properties` and a message."""
+    options = ["--append-rules", "schemas", "--format", "json", "--template"]
+    command = [TOOLS / "aws" / "bin" / "cfn-lint", *options, *arguments]
+    done = subprocess.run(command, env=ENVIRONMENT, cwd=ROOT, capture_output=True, text=True)
+    matches = json.loads(done.stdout or "[]")
+    matches = [match for match in matches if match["Level"] != "Informational"]
+    # W1030: a value that a parameter may have breaks the schema.
+    others = [match for match in matches if match["Rule"]["Id"] not in ("E9001", "W1030")]
+    if others or done.stderr:
+        raise AssertionError(f"{others}\n{done.stderr}")
+    path = lambda match: ".".join(str(step) for step in match["Location"]["Path"][3:])
+    return {(path(match), match["Message"]) for match in matches}
+
+
+class Rule(unittest.TestCase):
+    def problems(self, **properties):
+        resource = {"Type": "Custom::IoTMitigationAction", "Properties": {**VALID, **properties}}
+        parameters = {"Level": {"Type": "String", "AllowedValues": ["INFO", "DISABLED"]}}
+        conditions = {"Adopts": {"Fn::Equals": [{"Ref": "AWS::Region"}, "eu-west-1"]}}
+        template = {"Parameters": parameters, "Conditions": conditions}
+        template["Resources"] = {"Action": resource}
+        return lint(self.file(template), "--ignore-checks", *UNUSED)
+
+    def file(self, template):
+        file = tempfile.NamedTemporaryFile("w", suffix=".json")
+        self.addCleanup(file.close)
+        json.dump(template, file)
+        file.flush()
+        return file.name
+
+    def test_the_examples_are_clean(self):
+        templates = sorted(str(path) for path in (ROOT / "examples").rglob("*.yaml"))
+        self.assertGreaterEqual(len(templates), 3)
+        self.assertEqual(lint(*templates), set())
+
+    def test_intrinsic_functions_are_resolved_or_not_judged(self):
+        resolved = {
+            "ActionName": {"Fn::Sub": "${AWS::StackName}-quarantine"},
+            "OnConflict": {"Fn::If": ["Adopts", "Adopt", "Fail"]},
+            "Tags": [{"Fn::If": ["Adopts", {"Key": "k", "Value": 7}, {"Ref": "AWS::NoValue"}]}],
+        }
+        self.assertEqual(self.problems(**resolved), set())
+
+    def test_a_value_within_an_intrinsic_function_is_checked(self):
+        [(path, message)] = self.problems(OnConflict={"Fn::If": ["Adopts", "Adopted", "Fail"]})
+        self.assertTrue(path.startswith("OnConflict"), path)
+        self.assertIn("'Adopted' is not one of ['Fail', 'Adopt', 'Overwrite']", message)
+
+    def test_every_problem_is_named_with_its_path(self):
+        properties = {
+            "ActionName": "fleet:quarantine",
+            "RoleArn": "arn:aws:iam::123456789012:user/somebody",
+            "ServiceTimeout": 3601,
+            "Tags": [{"Key": "Aws:team", "Value": "x"}, {"Key": "team"}],
+            "Onconflict": "Adopt",
+        }
+        paths = {path for path, _ in self.problems(**properties)}
+        expected = {"ActionName", "RoleArn", "ServiceTimeout", "Tags.0.Key", "Tags.1", "Onconflict"}
+        self.assertEqual(paths, expected)
+
+    def test_an_allowed_value_that_the_provider_refuses_is_found(self):
+        logging = {"LogLevel": {"Ref": "Level"}, "RoleArnForLogging": VALID["RoleArn"]}
+        problems = self.problems(ActionParams={"EnableIoTLoggingParams": logging})
+        self.assertEqual(len(problems), 1, problems)
+        self.assertTrue(all("'Level'} is not one of" in message for _, message in problems))
+
+    def test_a_check_must_fit_the_kind_of_action(self):
+        self.assertEqual(self.problems(CheckNames=["DEVICE_CERTIFICATE_SHARED_CHECK"]), set())
+        problems = self.problems(CheckNames=["LOGGING_DISABLED_CHECK"])
+        self.assertEqual({path for path, _ in problems}, {"CheckNames.0"})
+
+    def test_a_check_that_is_not_known_is_allowed(self):
+        self.assertEqual(self.problems(CheckNames=["A_CHECK_THAT_AWS_ADDS_LATER"]), set())
+
+    def test_other_custom_resources_are_not_looked_at(self):
+        other = {"Type": "Custom::Other", "Properties": {"ServiceToken": PROVIDER, "Any": "x"}}
+        self.assertEqual(lint(self.file({"Resources": {"Other": other}})), set())
+
+
+if __name__ == "__main__":
+    unittest.main()
