@@ -48,7 +48,8 @@ class Rule(unittest.TestCase):
         return file.name
 
     def test_the_examples_are_clean(self):
-        templates = sorted(str(path) for path in (ROOT / "examples").rglob("*.yaml"))
+        paths = (ROOT / "examples").rglob("*.yaml")
+        templates = sorted(str(path) for path in paths if "node_modules" not in path.parts)
         self.assertGreaterEqual(len(templates), 3)
         self.assertEqual(lint(*templates), set())
 
