@@ -9,7 +9,10 @@ mod validation;
 
 use std::{
     collections::BTreeMap,
-    sync::Mutex,
+    sync::{
+        Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -67,6 +70,7 @@ type Refusal = (u16, &'static str, String);
 #[derive(Default)]
 pub struct Iot {
     pub faults: Faults,
+    changes: AtomicUsize,
     state: Mutex<State>,
 }
 
@@ -113,6 +117,11 @@ impl Iot {
         state.tag_lag = (Duration::ZERO, 0.0);
     }
 
+    /// How many calls have arrived, ever, that would change something.
+    pub fn changes(&self) -> usize {
+        self.changes.load(Ordering::SeqCst)
+    }
+
     /// The calls so far, which are forgotten.
     pub fn take_calls(&self) -> Vec<Call> {
         std::mem::take(&mut self.state.lock().unwrap().calls)
@@ -152,6 +161,9 @@ impl Iot {
             return refused(&(404, "UnknownOperationException", String::new()));
         };
         let call = Call { operation, target, status: 0, at: Instant::now(), change: None };
+        if call.is_change() {
+            self.changes.fetch_add(1, Ordering::SeqCst);
+        }
         let fault = self.faults.next(operation);
         if let Some((status, reply)) = fault.as_ref().and_then(reply_without_work) {
             self.state.lock().unwrap().calls.push(Call { status, ..call });

@@ -27,7 +27,7 @@ fn resolved(template: &Value, input: &Value) -> Value {
 #[tokio::test]
 async fn the_state_machine_sends_a_valid_request_and_catches_the_errors() {
     let machine: Value = serde_json::from_str(&example("step-functions.asl.json")).unwrap();
-    let task = &machine["States"]["MakeAction"];
+    let task = &machine["States"]["CreateAction"];
     let input = json!({
         "name": "fleet-publish", "role": "arn:aws:iam::123456789012:role/publish-findings",
         "topic": "arn:aws:sns:eu-west-1:123456789012:security-findings",
@@ -54,7 +54,7 @@ async fn the_state_machine_sends_a_valid_request_and_catches_the_errors() {
         invoke(&merged(payload.clone(), &json!({ "requestId": "execution-2" }))).await.unwrap_err();
     assert_eq!(next(&taken).as_deref(), Some("NameIsTaken"));
     let invalid = invoke(&merged(payload, &json!({ "roleArn": "short" }))).await.unwrap_err();
-    assert_eq!(next(&invalid).as_deref(), Some("CannotBeMade"));
+    assert_eq!(next(&invalid).as_deref(), Some("RequestIsWrong"));
 }
 
 #[tokio::test]

@@ -89,7 +89,7 @@ fn alarms() -> Vec<(String, f64)> {
     let alarms = template
         .split("Type: AWS::CloudWatch::Alarm")
         .skip(1)
-        .filter(|alarm| alarm.contains("Namespace: MitigationActionProvider"));
+        .filter(|alarm| alarm.contains("\n      Namespace: MitigationActionProvider"));
     let value = |alarm: &str, name: &str| {
         let line = alarm
             .lines()

@@ -180,6 +180,16 @@ impl Overlap {
                 Some(self.world.play(event).await)
             }
         };
+        let changes = self.world.aws.iot.changes();
+        // What is cancelled has begun: a delivery that arrives later is excluded.
+        let cancel = async || {
+            let after = (*cancel_after)?;
+            sleep(Duration::from_millis(after.into())).await;
+            while self.world.aws.iot.changes() == changes {
+                sleep(Duration::from_millis(5)).await;
+            }
+            Some(self.world.play(&follow_up).await)
+        };
         // See what is excluded.
         let is_create = self.resource.is_none();
         let is_repeated = |repeat: &u16| match cancel_after {
@@ -187,11 +197,8 @@ impl Overlap {
             Some(cancel) => !is_create && repeat < cancel,
         };
         let repeat_after = repeat_after.filter(is_repeated);
-        let (first, repeated, cancelled) = tokio::join!(
-            deliver(&forward, Some(0)),
-            deliver(&forward, repeat_after),
-            deliver(&follow_up, *cancel_after),
-        );
+        let (first, repeated, cancelled) =
+            tokio::join!(deliver(&forward, Some(0)), deliver(&forward, repeat_after), cancel(),);
         let first = first.unwrap();
         for (what, played) in [("", Some(&first)), ("again", repeated.as_ref())] {
             self.tell(what, &forward, played);
