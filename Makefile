@@ -1,8 +1,9 @@
 # What a newcomer runs. Needs Rust (rustup), a C compiler, Python 3 and, for the tests, Node; the
 # targets install the rest, pinned. `make doctor` says what is missing.
 .POSIX:
-.PHONY: help doctor run serve test lint deny advisories tools deploy-tools serve-tools test-tools package local \
-	cdk-test deploy-tests verify-aws bench endure measure guard hello fuzz mutants check-build check-serve check-local
+.PHONY: help doctor run serve test lint deny advisories tools deploy-tools serve-tools test-tools \
+	package local cdk-test deploy-tests verify-aws bench endure measure guard hello fuzz mutants \
+	check-build check-serve check-local
 
 CARGO = cargo
 DENY = 0.20.2
@@ -73,9 +74,11 @@ test-tools: .tools/checkov/.installed examples/cdk/node_modules/.installed \
 	tools/node_modules/.installed
 
 # Each set of Python packages has a virtual environment of its own, as they pin different versions.
+# The files list every package, so that pip looks for no other; `pip check` says if one is missing.
 INSTALL = name=$$(basename "$$(dirname $@)") && echo "installing tools/$$name.txt into .tools/$$name" && \
-	$(PYTHON) -m venv .tools/$$name && .tools/$$name/bin/pip install --quiet --disable-pip-version-check \
-	--require-hashes --requirement tools/$$name.txt && touch $@
+	$(PYTHON) -m venv .tools/$$name && export PIP_DISABLE_PIP_VERSION_CHECK=1 && \
+	.tools/$$name/bin/pip install --quiet --require-hashes --no-deps --requirement tools/$$name.txt && \
+	.tools/$$name/bin/pip check && touch $@
 
 .tools/sam/.installed: tools/sam.txt
 	@$(INSTALL)

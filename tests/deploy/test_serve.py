@@ -1,7 +1,10 @@
-"""`make serve`: what it prints works as pasted, and it leaves nothing behind."""
+"""What a person runs: `make serve`, whose commands work as pasted and which leaves nothing behind,
+`make doctor`, `make local`, and the closing lines of `make test`."""
 
+import pathlib
 import signal
 import subprocess
+import tempfile
 import unittest
 
 from support import ENVIRONMENT, ROOT, TOOLS, free_port
@@ -98,6 +101,50 @@ class Make(unittest.TestCase):
             self.assertNotEqual(done.returncode, 0)
             self.assertRegex(done.stdout, r"(?m)^event: .*expected ")
             self.assertNotIn("sam", done.stdout)
+
+
+class Test(unittest.TestCase):
+    CARGO = """#!/bin/sh
+[ "$2" != --quiet ] || echo 'test result: ok. 7 passed; 0 failed; 1 ignored; 0 measured'
+"""
+    MAKE = """#!/bin/sh
+case "$2" in
+cdk-test) printf '# pass 3\\n# fail 0\\n# skipped 0\\n' ;;
+deploy-tests)
+    echo 'left out: test_package.Container: no Docker engine runs here'
+    printf 'Ran 5 tests in 1.0s\\n\\nFAILED (failures=1, skipped=2)\\n'
+    exit 1
+    ;;
+package) exit "$PACKAGE_EXIT" ;;
+esac
+"""
+
+    def play(self, package_exit):
+        """Plays the steps with programs that print what cargo, node and unittest do."""
+        with tempfile.TemporaryDirectory() as folder:
+            for name, text in [("cargo", self.CARGO), ("make", self.MAKE)]:
+                program = pathlib.Path(folder, name)
+                program.write_text(text)
+                program.chmod(0o755)
+            path = f"{folder}:{ENVIRONMENT['PATH']}"
+            environment = {**ENVIRONMENT, "PATH": path, "PACKAGE_EXIT": package_exit}
+            program = [TOOLS / "aws" / "bin" / "python", ROOT / "tools" / "test.py"]
+            return subprocess.run(program, env=environment, capture_output=True, text=True)
+
+    def test_it_ends_with_what_passed_failed_and_was_left_out_and_why(self):
+        done = self.play("0")
+        self.assertEqual(done.returncode, 1)
+        self.assertRegex(done.stdout, r"(?m)^== step 1 of \d+: ")
+        reason, counts = done.stdout.splitlines()[-2:]
+        self.assertEqual(reason, "left out: test_package.Container: no Docker engine runs here")
+        self.assertEqual(counts, "12 passed, 1 failed, 3 skipped")
+
+    def test_after_a_build_that_fails_it_runs_no_test(self):
+        done = self.play("1")
+        self.assertEqual(done.returncode, 1)
+        reason, counts = done.stdout.splitlines()[-2:]
+        self.assertRegex(reason, r"^left out: build the tests, .*, because step 2 failed$")
+        self.assertEqual(counts, "0 passed, 1 failed, 0 skipped")
 
 
 if __name__ == "__main__":
