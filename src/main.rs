@@ -1,11 +1,24 @@
 //! The composition root: logs, settings, clients, run.
 
+use std::{io::Write as _, process::ExitCode};
+
 use lambda_runtime::{Error, LambdaEvent, Runtime, service_fn};
 use mitigation_action_provider::{
     handler::Handler, http::Http, logs, settings::Settings, trigger::Payload,
 };
 
-fn main() -> Result<(), Error> {
+/// What somebody reads who runs the binary by hand.
+const BY_HAND: &str = "\
+This is the AWS Lambda function mitigation-action-provider. It serves Lambda's Runtime API, whose
+address it expects in AWS_LAMBDA_RUNTIME_API, and takes no arguments.
+
+To try it on this machine: make run, or stand-ins run PATH_OF_THIS_BINARY. To deploy it: README.md.";
+
+fn main() -> Result<ExitCode, Error> {
+    if std::env::var_os("AWS_LAMBDA_RUNTIME_API").is_none() {
+        writeln!(std::io::stderr(), "{BY_HAND}")?;
+        return Ok(ExitCode::FAILURE);
+    }
     logs::init();
     let settings = Settings::from_environment();
     if let Some(failure) = settings.failure() {
@@ -17,5 +30,6 @@ fn main() -> Result<(), Error> {
     tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
         handler.warm_up().await;
         Runtime::new(service).run().await
-    })
+    })?;
+    Ok(ExitCode::SUCCESS)
 }

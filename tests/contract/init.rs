@@ -87,3 +87,11 @@ async fn an_unreachable_service_does_not_fail_the_init() {
             .failed("InternalFailureException");
     }
 }
+
+#[test]
+fn the_binary_run_by_hand_says_what_it_is() {
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_bootstrap"));
+    let run = command.arg("--help").env_remove("AWS_LAMBDA_RUNTIME_API").output().unwrap();
+    let said = String::from_utf8_lossy(&run.stderr);
+    assert!(!run.status.success() && said.contains("AWS_LAMBDA_RUNTIME_API"), "{said}");
+}

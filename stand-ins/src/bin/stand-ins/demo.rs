@@ -1,6 +1,11 @@
 //! A stack's life, then an event of each other trigger, printed as they happen.
 
-use std::{io::IsTerminal as _, path::Path, process::ExitCode};
+use std::{
+    io::{IsTerminal as _, Write as _},
+    path::Path,
+    process::ExitCode,
+    time::{Duration, Instant},
+};
 
 use serde_json::{Value, json};
 use stand_ins::{
@@ -41,33 +46,50 @@ const EVENTS: [(&str, &str); 9] = [
     ("A stack's request through a topic", "notification.json"),
 ];
 
+/// Columns of a terminal.
+const WIDTH: usize = 100;
+
 /// Plays it with the binary and the folder of events; fails where a response is not the expected one.
 pub async fn run(bootstrap: &Path, events: &Path) -> ExitCode {
-    println!(
-        "The real function ({}) and stand-ins for AWS IoT, EventBridge, CloudFormation's response \
+    print(&format!(
+        "The real function ({}) and stand-ins for AWS IoT, EventBridge,\nCloudFormation's response \
          bucket and Lambda.\n",
         bootstrap.display()
-    );
+    ));
+    let has_colour = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
     let mut demo = Demo {
         world: World::start(bootstrap, &[("RESULT_EVENT_BUS", "results")]).await,
         events,
-        has_colour: std::io::stdout().is_terminal(),
-        has_failed: false,
+        has_colour,
+        rows: Vec::new(),
     };
     demo.play().await;
     demo.show_account();
-    if demo.has_failed {
-        println!("\n{}", demo.painted("31", "A response was not the expected one."));
-        return ExitCode::FAILURE;
+    demo.show_table();
+    demo.show_verdict()
+}
+
+/// Prints a line. Where nobody reads on, as behind `head`, the program is done.
+fn print(line: &str) {
+    if writeln!(std::io::stdout(), "{line}").is_err() {
+        std::process::exit(0);
     }
-    ExitCode::SUCCESS
 }
 
 struct Demo<'a> {
     world: World,
     events: &'a Path,
     has_colour: bool,
-    has_failed: bool,
+    rows: Vec<Row>,
+}
+
+/// A step, as the table at the end has it.
+struct Row {
+    what: String,
+    response: String,
+    calls: usize,
+    took: Duration,
+    is_expected: bool,
 }
 
 impl Demo<'_> {
@@ -107,59 +129,124 @@ impl Demo<'_> {
     /// Plays one request and prints the request and its response.
     async fn show(&mut self, what: &str, file: &str, event: &Value, expected: &str) -> Value {
         if !what.is_empty() {
-            println!("{}", self.bold(what));
+            print(&self.bold(what));
         }
         let played = self.world.play(event).await;
         let response = played.answer().clone();
         let status = text(&response["Status"]);
         let (kind, id) = (text(&event["RequestType"]), text(&event["LogicalResourceId"]));
-        let colour = if status == "SUCCESS" { "32" } else { "31" };
-        println!("  request   {kind} {id} ({file})");
-        println!(
-            "  response  {} {}",
-            self.painted(colour, status),
-            text(&response["PhysicalResourceId"])
-        );
+        let physical_id = text(&response["PhysicalResourceId"]);
+        field("request", &format!("{kind} {id} ({file})"));
+        field("response", &format!("{} {physical_id}", self.status(status)));
         if let Some(arn) = response["Data"]["ActionArn"].as_str() {
-            println!("  arn       {arn}");
+            field("arn", arn);
         }
         if let Some(reason) = response["Reason"].as_str() {
-            println!("  reason    {}", reason.replace("; ", "\n            "));
+            field("reason", reason);
         }
-        println!("  calls     {}\n", listed(&played.operations()));
-        self.has_failed |= status != expected;
+        field("calls", &listed(&played.operations()));
+        print("");
+        self.rows.push(Row {
+            what: format!("{kind} {id}"),
+            response: status.to_owned(),
+            calls: played.calls.len(),
+            took: played.answered_after.unwrap_or_default(),
+            is_expected: status == expected,
+        });
         response
     }
 
     async fn show_event(&mut self, what: &str, file: &str) {
-        println!("{}\n  event     {file}", self.bold(what));
-        let aws = &self.world.aws;
+        print(&self.bold(what));
+        field("event", file);
+        let aws = self.world.aws.clone();
         let event = self.event(file).to_string().replace("http://127.0.0.1:9010", &aws.url());
         aws.iot.take_calls();
-        match aws.lambda.invoke(event.into_bytes(), self.world.timeout, &self.world.arn).await {
-            Ok(value) => println!("  return    {value}"),
+        let began = Instant::now();
+        let (timeout, arn) = (self.world.timeout, self.world.arn.clone());
+        let returned = aws.lambda.invoke(event.into_bytes(), timeout, &arn).await;
+        let took = began.elapsed();
+        let (response, is_expected) = match &returned {
+            Ok(value) => (self.show_document("return", value), true),
             Err(error) => {
-                self.has_failed |= !file.contains("invalid");
-                println!("  error     {} {}", error["errorType"], error["errorMessage"]);
+                field(
+                    "error",
+                    &format!("{}: {}", text(&error["errorType"]), text(&error["errorMessage"])),
+                );
+                (text(&error["errorType"]).to_owned(), file.contains("invalid"))
             }
-        }
+        };
         for result in aws.bus.take() {
-            println!("  result    {}: {}", result.detail_type, result.detail);
+            field("result", &result.detail_type);
+            self.show_document("detail", &result.detail);
         }
         let calls = aws.iot.take_calls();
-        println!(
-            "  calls     {}\n",
-            listed(&calls.iter().map(|call| call.operation).collect::<Vec<_>>())
-        );
+        field("calls", &listed(&calls.iter().map(|call| call.operation).collect::<Vec<_>>()));
+        print("");
+        let (what, calls) = (file.trim_end_matches(".json").to_owned(), calls.len());
+        self.rows.push(Row { what, response, calls, took, is_expected });
+    }
+
+    /// Prints what a document says, as a stack's response is printed; returns it in a word.
+    fn show_document(&self, label: &str, document: &Value) -> String {
+        let status = ["status", "Status"].map(|name| text(&document[name])).concat();
+        let name = ["actionName", "PhysicalResourceId"].map(|name| text(&document[name])).concat();
+        let outcome = text(&document["outcome"]);
+        if let Some(failures) = document["batchItemFailures"].as_array() {
+            let ids: Vec<&str> =
+                failures.iter().map(|failure| text(&failure["itemIdentifier"])).collect();
+            field(label, &format!("redelivered: {}", listed(&ids)));
+            return format!("{} redelivered", ids.len());
+        }
+        field(label, [&self.status(&status), outcome, &name].join(" ").trim_end());
+        if let Some(arn) = document["actionArn"].as_str() {
+            field("arn", arn);
+        }
+        if let Some(code) = document["error"]["code"].as_str() {
+            field("reason", &format!("{code}: {}", text(&document["error"]["message"])));
+        }
+        if outcome.is_empty() { status } else { outcome.to_owned() }
     }
 
     fn show_account(&self) {
-        println!("{}", self.bold("AWS IoT now holds"));
+        print(&self.bold("AWS IoT now holds"));
         for (name, action) in self.world.aws.iot.actions() {
-            let owner = action.tags.get(OWNER_TAG);
-            let kind = iot::action_type(&action.params);
-            println!("  {name:<38} {kind:<31} {}", owner.map_or("no owner", String::as_str));
+            let owner = action.tags.get(OWNER_TAG).map_or("no owner", String::as_str);
+            print(&format!("  {name:<38} {}", iot::action_type(&action.params)));
+            print(&format!("    {owner}"));
         }
+    }
+
+    fn show_table(&self) {
+        print(&format!("\n{:<46} {:<32} {:>6} {:>8}", "step", "response", "calls", "ms"));
+        for Row { what, response, calls, took, is_expected } in &self.rows {
+            let milliseconds = took.as_secs_f64() * 1000.0;
+            let line = format!("{what:<46} {response:<32} {calls:>6} {milliseconds:>8.1}");
+            print(&if *is_expected { line } else { self.painted("31", &line) });
+        }
+    }
+
+    fn show_verdict(&self) -> ExitCode {
+        let wrong = self.rows.iter().filter(|row| !row.is_expected).count();
+        if wrong > 0 {
+            let verdict = format!("\n{wrong} responses are not the expected ones.");
+            print(&self.painted("31", &verdict));
+            return ExitCode::FAILURE;
+        }
+        print(&format!(
+            "\n{}\n\nNext: `make serve` leaves a whole AWS up on this machine, with the function \
+             deployed to it;\nthe README says how to deploy and use it.",
+            self.painted(
+                "32",
+                &format!("All {} responses are the expected ones.", self.rows.len())
+            )
+        ));
+        ExitCode::SUCCESS
+    }
+
+    fn status(&self, status: &str) -> String {
+        let colour = if status == "FAILED" { "31" } else { "32" };
+        self.painted(colour, status)
     }
 
     fn event(&self, file: &str) -> Value {
@@ -181,4 +268,32 @@ fn text(value: &Value) -> &str {
 
 fn listed(calls: &[&str]) -> String {
     if calls.is_empty() { "none".to_owned() } else { calls.join(", ") }
+}
+
+/// Prints a field, each problem on a line of its own, wrapped.
+fn field(name: &str, value: &str) {
+    let mut label = format!("  {name:<10}");
+    for line in value.split("; ") {
+        for line in wrapped(line, WIDTH - label.len()) {
+            print(&format!("{label}{line}"));
+            label = " ".repeat(label.len());
+        }
+    }
+}
+
+/// The words of `text` in lines of at most so many characters, where no word is longer.
+fn wrapped(text: &str, width: usize) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    for word in text.split(' ') {
+        let line = lines.last_mut().expect("there is a line");
+        if line.is_empty() {
+            line.push_str(word);
+        } else if line.chars().count() + 1 + word.chars().count() <= width {
+            line.push(' ');
+            line.push_str(word);
+        } else {
+            lines.push(word.to_owned());
+        }
+    }
+    lines
 }
