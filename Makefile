@@ -2,7 +2,7 @@
 # targets install the rest, pinned. `make doctor` says what is missing.
 .POSIX:
 .PHONY: help doctor run serve test lint deny advisories tools deploy-tools serve-tools test-tools package local \
-	cdk-test deploy-tests verify-aws bench endure measure guard hello fuzz mutants check-build check-serve check-local
+	cdk-test deploy-tests release verify-aws bench endure measure guard hello fuzz mutants check-build check-serve check-local
 
 CARGO = cargo
 DENY = 0.20.2
@@ -129,6 +129,9 @@ cdk-test: cdk/node_modules/.installed
 deploy-tests: package tools
 	@$(CARGO) build --quiet --package stand-ins
 	@.tools/aws/bin/python tests/deploy $(TESTS)
+
+release: package cdk/node_modules/.installed ## write dist/: package, template, CDK construct, SBOM, checksums
+	@rm -rf dist && $(PYTHON) tools/release.py --out dist x86_64=$(PACKAGE)
 
 bench: package hello bench/node/node_modules/.installed .tools/bench/.installed ## compare the package with others that do the same, as tables (needs valgrind; builds ten minutes the first time, runs six)
 	@$(CARGO) build --quiet --release --manifest-path bench/straightforward/Cargo.toml --target-dir target/bench
