@@ -2,7 +2,7 @@
 # targets install the rest, pinned. `make doctor` says what is missing.
 .POSIX:
 .PHONY: help doctor run serve test lint deny advisories tools deploy-tools serve-tools test-tools \
-	package local cdk-test deploy-tests verify-aws bench endure measure guard hello fuzz mutants \
+	package local cdk-test deploy-tests release verify-aws bench endure measure guard hello fuzz mutants \
 	check-build check-serve check-local
 
 CARGO = cargo
@@ -132,6 +132,16 @@ cdk-test: cdk/node_modules/.installed
 deploy-tests: package tools
 	@$(CARGO) build --quiet --package stand-ins
 	@.tools/aws/bin/python tests/deploy $(TESTS)
+
+# For arm64, too, where Rust's target is installed.
+ARM64 = aarch64-unknown-linux-gnu
+release: package cdk/node_modules/.installed ## write dist/: package, template, CDK construct, SBOM, checksums
+	@set -- x86_64=$(PACKAGE) && \
+	if [ -d "$$(rustc --print sysroot)/lib/rustlib/$(ARM64)" ]; then \
+		PATH="$$PWD/.tools/sam/bin:$$PATH" cargo-lambda lambda build --release --target $(ARM64) --lambda-dir target/lambda-arm64 && \
+		set -- "$$@" arm64=target/lambda-arm64/bootstrap/bootstrap; \
+	fi && \
+	rm -rf dist && $(PYTHON) tools/release.py --out dist "$$@"
 
 bench: package hello bench/node/node_modules/.installed .tools/bench/.installed ## compare the package with others that do the same, as tables (needs valgrind; builds ten minutes the first time, runs six)
 	@$(CARGO) build --quiet --release --manifest-path bench/straightforward/Cargo.toml --target-dir target/bench

@@ -1,0 +1,259 @@
+#!/usr/bin/env python3
+"""Writes what is published of a version: the packages, a template that deploys them, the CDK
+construct, an SBOM (CycloneDX), the changes and checksums.
+
+    tools/release.py --out dist x86_64=.aws-sam/build/Function/bootstrap
+
+Equal binaries give equal files, whatever the folder, the time and the user.
+"""
+
+import argparse
+import hashlib
+import json
+import pathlib
+import re
+import subprocess
+import tomllib
+import zipfile
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+TARGETS = {"x86_64": "x86_64-unknown-linux-gnu", "arm64": "aarch64-unknown-linux-gnu"}
+# A package offered under several licences is used under the first of these that is among them.
+PREFERRED = ["Apache-2.0", "MIT"]
+# Packages without the text of their licence, and the author's package that has the same text.
+SAME_TEXT = {"base64-simd": "outref", "vsimd": "outref"}
+LICENSE_FILE = re.compile(r"(licen[cs]e|copying|notice)([-._].*)?", re.IGNORECASE)
+
+
+def run(*command, **options):
+    options = {"cwd": ROOT, "stdout": subprocess.PIPE, "text": True, "check": True, **options}
+    return subprocess.run(command, **options).stdout
+
+
+class Package:
+    """A crate that is linked into the binary."""
+
+    def __init__(self, metadata, checksum):
+        self.id = metadata["id"]
+        self.name, self.version = metadata["name"], metadata["version"]
+        self.folder = pathlib.Path(metadata["manifest_path"]).parent
+        self.license = metadata["license"].replace("/", " OR ")
+        self.checksum = checksum
+        self.purl = f"pkg:cargo/{self.name}@{self.version}"
+
+    def __str__(self):
+        return f"{self.name} {self.version}"
+
+    def used_license(self):
+        offered = self.license.split(" OR ")
+        return next((name for name in PREFERRED if name in offered), self.license)
+
+    def license_texts(self, others):
+        """Returns the texts that have to accompany a copy. A copy of Apache-2.0 does for all, but
+        each NOTICE counts."""
+        if self.name in SAME_TEXT:
+            return others[SAME_TEXT[self.name]].license_texts(others)
+        files = sorted(path for path in self.folder.iterdir() if LICENSE_FILE.fullmatch(path.name))
+        used = self.used_license()
+        if used == "Apache-2.0":
+            files = [path for path in files if path.name.upper().startswith("NOTICE")]
+        elif used != self.license:
+            files = [path for path in files if used in path.name]
+        texts = [text_of(path).strip() for path in files]
+        if not texts and used != "Apache-2.0":
+            raise SystemExit(f"{self} ({used}): missing: expected the text of the licence")
+        return texts
+
+
+def text_of(path):
+    return path.read_text(encoding="utf-8").replace("\r\n", "\n")
+
+
+def linked(target):
+    """Returns the crates that are linked into the binary for a target, by name and version, and
+    the ids that each depends on. Macros and build scripts are not linked."""
+    tree = ["--edges", "normal,no-proc-macro", "--prefix", "none", "--format", "{p}"]
+    lines = run("cargo", "tree", "--locked", "--target", target, *tree).splitlines()
+    names = {tuple(line.split()[:2]) for line in lines if line}
+    metadata = json.loads(
+        run("cargo", "metadata", "--locked", "--format-version=1", "--filter-platform", target)
+    )
+    lock = tomllib.loads((ROOT / "Cargo.lock").read_text())["package"]
+    checksums = {(p["name"], p["version"]): p.get("checksum") for p in lock}
+    packages = {}
+    for found in metadata["packages"]:
+        key = found["name"], found["version"]
+        if (found["name"], f"v{found['version']}") in names:
+            packages[found["id"]] = Package(found, checksums[key])
+    edges = {
+        node["id"]: [dep["pkg"] for dep in node["deps"] if dep["pkg"] in packages]
+        for node in metadata["resolve"]["nodes"]
+    }
+    return packages, edges, metadata["resolve"]["root"]
+
+
+def notices(packages, rust):
+    """Returns the notices of third parties, each text once."""
+    by_name = {package.name: package for package in packages}
+    apache, texts = [f"Rust standard library {rust}"], {}
+    for package in packages:
+        if package.used_license() == "Apache-2.0":
+            apache.append(str(package))
+        for text in package.license_texts(by_name):
+            texts.setdefault(text, []).append(str(package))
+    parts = ["The function contains the software below, under these licences."]
+    parts.append("Under Apache-2.0 (see LICENSE-APACHE):\n" + "\n".join(apache))
+    parts += ["\n".join(users) + ":\n\n" + text for text, users in texts.items()]
+    return f"\n\n{'-' * 80}\n\n".join(parts) + "\n"
+
+
+def sbom(packages, edges, root, rust):
+    """Returns the software bill of materials of the function, without time or serial number."""
+
+    def component(package):
+        described = {
+            "type": "library",
+            "bom-ref": package.purl,
+            "name": package.name,
+            "version": package.version,
+            "licenses": [{"expression": package.license}],
+            "purl": package.purl,
+        }
+        if package.checksum:
+            described["hashes"] = [{"alg": "SHA-256", "content": package.checksum}]
+        return described
+
+    std = {"type": "library", "bom-ref": "rust-std", "name": "rust-std", "version": rust}
+    std["licenses"] = [{"expression": "MIT OR Apache-2.0"}]
+    others = sorted((p for p in packages.values() if p.id != root), key=str)
+    dependencies = [{"ref": "rust-std"}]
+    for package in [packages[root], *others]:
+        refs = sorted({packages[id].purl for id in edges[package.id]} | {"rust-std"})
+        dependencies.append({"ref": package.purl, "dependsOn": refs})
+    return {
+        "bomFormat": "CycloneDX",
+        "specVersion": "1.6",
+        "version": 1,
+        "metadata": {"component": component(packages[root]) | {"type": "application"}},
+        "components": [*map(component, others), std],
+        "dependencies": dependencies,
+    }
+
+
+def write_zip(path, files):
+    """Writes an archive of names, modes and contents, without anything of this machine."""
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
+        for name, mode, content in files:
+            info = zipfile.ZipInfo(name)  # dated 1980
+            info.create_system, info.external_attr = 3, (0o100000 | mode) << 16  # Unix, a file
+            info.compress_type = zipfile.ZIP_DEFLATED
+            archive.writestr(info, content, compresslevel=9)
+
+
+def replace_once(text, old, new):
+    if text.count(old) != 1:
+        raise SystemExit(f"template.yaml: expected {old!r} once")
+    return text.replace(old, new)
+
+
+def template(name, version, description):
+    """Returns the project's template with code that is in a bucket."""
+    metadata = f"""Metadata:
+  AWS::ServerlessRepo::Application: # it has not been published there
+    Name: {name}
+    Description: {description}
+    Author: {name}
+    SpdxLicenseId: Apache-2.0
+    Labels: [iot, device-defender, cloudformation]
+    SemanticVersion: {version}
+
+"""
+    parameters = """Parameters:
+  PackageBucket:
+    Type: String
+    Description: The bucket that holds the package, in the stack's region
+  PackagePrefix:
+    Type: String
+    Default: ""
+    Description: What the package's key begins with, such as a folder and a slash
+"""
+    code = f"""      CodeUri:
+        Bucket: !Ref PackageBucket
+        Key: !Sub ${{PackagePrefix}}{name}-{version}-${{Architecture}}.zip
+"""
+    text = text_of(ROOT / "template.yaml")
+    text = replace_once(text, "\nParameters:\n", "\n" + metadata + parameters)
+    text = replace_once(text, "    Metadata:\n      BuildMethod: rust-cargolambda\n", "")
+    return replace_once(text, "      CodeUri: .\n", code)
+
+
+def changes(version):
+    """Returns what CHANGELOG.md says of a version."""
+    sections = re.split(r"^## ", text_of(ROOT / "CHANGELOG.md"), flags=re.MULTILINE)[1:]
+    for wanted in [version, "Unreleased"]:
+        for section in sections:
+            if section.startswith((wanted, f"[{wanted}]")):
+                if wanted != version:
+                    print(f"CHANGELOG.md has no section of {version}: {wanted} is taken")
+                return f"# {section.strip()}\n"
+    raise SystemExit(f"CHANGELOG.md: missing: expected a section of {version}")
+
+
+def binary(text):
+    """Reads `ARCHITECTURE=FILE`."""
+    architecture, _, path = text.partition("=")
+    if architecture not in TARGETS or not path:
+        expected = "expected ARCHITECTURE=FILE, with x86_64 or arm64"
+        raise argparse.ArgumentTypeError(f"invalid value {text!r}: {expected}")
+    return architecture, pathlib.Path(path)
+
+
+def main():
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--out", type=pathlib.Path, required=True, help="an empty folder, or none")
+    parser.add_argument("binary", nargs="+", type=binary, metavar="ARCHITECTURE=FILE")
+    arguments = parser.parse_args()
+    out, binaries = arguments.out.resolve(), dict(arguments.binary)
+    out.mkdir(parents=True, exist_ok=True)
+    if any(out.iterdir()):
+        raise SystemExit(f"invalid value {str(out)!r}: expected an empty folder")
+
+    manifest = tomllib.loads(text_of(ROOT / "Cargo.toml"))["package"]
+    name, version = manifest["name"], manifest["version"]
+    rust = run("rustc", "--version").split()[1]
+    packages, edges = {}, {}
+    for architecture, path in binaries.items():
+        of_target, of_edges, root = linked(TARGETS[architecture])
+        third_parties = sorted((p for p in of_target.values() if p.id != root), key=str)
+        content = path.read_bytes()
+        texts = {file: text_of(ROOT / file) for file in ["LICENSE-APACHE", "LICENSE-MIT"]}
+        texts["THIRD-PARTY-NOTICES"] = notices(third_parties, rust)
+        files = [(file, 0o644, text.encode()) for file, text in texts.items()]
+        archive = out / f"{name}-{version}-{architecture}.zip"
+        write_zip(archive, [("bootstrap", 0o755, content), *files])
+        if b".dep-v0" not in content:
+            print(f"{architecture}: the binary has no list of dependencies (cargo auditable)")
+        packages |= of_target
+        for id, ids in of_edges.items():
+            edges.setdefault(id, set()).update(ids)
+    for architecture in TARGETS.keys() - binaries.keys():
+        print(f"{architecture} is left out: there is no binary for {TARGETS[architecture]}")
+
+    bill = json.dumps(sbom(packages, edges, root, rust), indent=2) + "\n"
+    (out / "sbom.cdx.json").write_text(bill)
+    (out / "template.yaml").write_text(template(name, version, manifest["description"]))
+    (out / "CHANGELOG.md").write_text(changes(version))
+    run("npm", "pack", "--silent", "--pack-destination", str(out), cwd=ROOT / "cdk")
+    sums = [
+        f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.name}\n"
+        for path in sorted(out.iterdir())
+    ]
+    (out / "SHA256SUMS").write_text("".join(sums))
+    for path in sorted(out.iterdir()):
+        print(f"{path.stat().st_size:>9,}  {path.name}")
+
+
+if __name__ == "__main__":
+    main()
