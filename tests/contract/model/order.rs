@@ -297,14 +297,14 @@ fn check_deletes(
         };
         let before = of_name().take_while(|posted| !redelivered.contains(&posted.id));
         let first = of_name().find(|posted| redelivered.contains(&posted.id));
-        let deletes =
+        let asked =
             before.chain(first).filter(|posted| posted.message.asks == Asks::Delete).count();
-        let deleted = calls
+        let done = calls
             .iter()
             .filter(|call| call.operation == "DeleteMitigationAction" && call.name() == name)
             .filter(|call| call.status == 200)
             .count();
-        ensure(deleted <= deletes, || format!("{name} was deleted {deleted} times"))?;
+        ensure(done <= asked, || format!("{name} was deleted {done} times"))?;
     }
     Ok(())
 }
