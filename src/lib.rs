@@ -5,8 +5,8 @@
 //! ```
 //!
 //! [`trigger`] recognises who called; it has a file for each protocol and does no I/O.
-//! [`mitigation`] is the domain, pure. [`lifecycle`] creates, updates, deletes and describes an
-//! action, and decides who may do what. [`iot`] calls AWS IoT, [`result_bus`] EventBridge; both
+//! [`mitigation`] is the domain, pure. `lifecycle` creates, updates, deletes and describes an
+//! action, and decides who may do what. `iot` calls AWS IoT, `result_bus` EventBridge; both
 //! over [`http`]. [`handler`] is one invocation from start to finish, with a file for how each
 //! trigger is served.
 //!

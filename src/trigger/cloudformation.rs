@@ -1,8 +1,8 @@
 //! CloudFormation's protocol for custom resources, and `Custom::IoTMitigationAction`.
 //!
-//! See <https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/crpg-ref.html>. [`request`],
-//! [`response`] and [`response_url`] know the protocol and nothing of mitigation actions;
-//! [`resource`] maps properties to a request and a result to what `!GetAtt` finds. A second
+//! See <https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/crpg-ref.html>. `request`,
+//! `response` and `response_url` know the protocol and nothing of mitigation actions;
+//! `resource` maps properties to a request and a result to what `!GetAtt` finds. A second
 //! resource type would be a second mapping.
 
 mod request;
