@@ -2,8 +2,8 @@
 # targets install the rest, pinned. `make doctor` says what is missing.
 .POSIX:
 .PHONY: help doctor run serve test lint deny advisories tools deploy-tools serve-tools test-tools \
-	package local cdk-test deploy-tests release verify-aws bench endure measure guard hello fuzz mutants \
-	check-build check-serve check-local
+	package local cdk-test deploy-tests release verify-aws bench bench-tools endure measure guard \
+	hello fuzz mutants check-build check-serve check-local
 
 CARGO = cargo
 DENY = 0.20.2
@@ -26,7 +26,7 @@ run: check-build ## play a stack's life against stand-ins for AWS and print it
 	@$(CARGO) build --package stand-ins
 	@target/debug/stand-ins run target/debug/bootstrap
 
-serve: check-serve package serve-tools ## leave an AWS up on this machine, the provider deployed to it
+serve: check-serve package serve-tools ## leave an AWS with the provider up on this machine
 	@$(CARGO) build --package stand-ins
 	@.tools/aws/bin/python tools/serve.py
 
@@ -35,33 +35,40 @@ test: ## run all tests
 
 lint: ## check format, lints and documentation
 	$(CARGO) fmt --all --check
-	@for crate in fuzz bench/hello bench/straightforward; do $(CARGO) fmt --check --manifest-path $$crate/Cargo.toml || exit 1; done
+	@for crate in fuzz bench/hello bench/straightforward; do \
+		$(CARGO) fmt --check --manifest-path $$crate/Cargo.toml || exit 1; \
+	done
 	$(CARGO) clippy --quiet --workspace --all-targets -- --deny warnings
 	RUSTDOCFLAGS='--deny warnings' $(CARGO) doc --quiet --workspace --no-deps
 
-# No sanitizer: what is fuzzed is safe Rust, whose overflows and assertions are checked, and one would double the time it takes.
-# One thread and one core for each; what took more than five seconds or a gigabyte is a failure, as a panic is.
-fuzz: ## fuzz the parse, the host rule and the reply, FUZZ_SECONDS each (needs Rust nightly and a C++ compiler)
-	@$(CARGO) +nightly --version >/dev/null || { echo 'rustup toolchain install nightly --profile minimal, first'; exit 1; }
+# No sanitizer: what is fuzzed is safe Rust, whose overflows and assertions are checked, and a
+# sanitizer would double the time. One thread and one core each. An input that takes more than five
+# seconds or a gigabyte is a failure, as a panic is.
+fuzz: ## fuzz what reads input, FUZZ_SECONDS a target (needs Rust nightly and a C++ compiler)
+	@$(CARGO) +nightly --version >/dev/null || \
+		{ echo 'no nightly: rustup toolchain install nightly --profile minimal'; exit 1; }
 	@command -v cargo-fuzz >/dev/null || $(CARGO) install --quiet --locked cargo-fuzz@$(CARGO_FUZZ)
 	@for target in invocation response_url response growth; do \
-		echo "fuzz $$target: what has failed before, then $(FUZZ_SECONDS) seconds of what has not been tried" && \
+		echo "fuzz $$target: what has failed before, then $(FUZZ_SECONDS) seconds of new input" && \
 		mkdir -p fuzz/corpus/$$target && \
 		seeds=events && if [ -d fuzz/seeds/$$target ]; then seeds=fuzz/seeds/$$target; fi && \
-		$(CARGO) +nightly fuzz run --sanitizer none $$target fuzz/regressions/$$target/* -- -timeout=60 -verbosity=0 && \
-		$(CARGO) +nightly fuzz run --sanitizer none $$target fuzz/corpus/$$target $$seeds -- -max_total_time=$(FUZZ_SECONDS) \
-			-timeout=5 -rss_limit_mb=1024 -max_len=16384 -dict=fuzz/dict/$$target.dict -verbosity=0 -print_funcs=0 -print_final_stats=1 || exit 1; \
+		$(CARGO) +nightly fuzz run --sanitizer none $$target fuzz/regressions/$$target/* -- \
+			-timeout=60 -verbosity=0 && \
+		$(CARGO) +nightly fuzz run --sanitizer none $$target fuzz/corpus/$$target $$seeds -- \
+			-max_total_time=$(FUZZ_SECONDS) -timeout=5 -rss_limit_mb=1024 -max_len=16384 \
+			-dict=fuzz/dict/$$target.dict -verbosity=0 -print_funcs=0 -print_final_stats=1 || exit 1; \
 	done
 
-mutants: ## change the verbs and the protocols in every small way and see that a test fails each time (an hour)
-	@command -v cargo-mutants >/dev/null || $(CARGO) install --quiet --locked cargo-mutants@$(CARGO_MUTANTS)
+mutants: ## change the code in every small way, and see that a test fails each time (an hour)
+	@command -v cargo-mutants >/dev/null || \
+		$(CARGO) install --quiet --locked cargo-mutants@$(CARGO_MUTANTS)
 	CARGO_TARGET_DIR="$$PWD/target" $(CARGO) mutants
 
 deny: ## check licences, bans and sources of the dependencies
 	@command -v cargo-deny >/dev/null || $(CARGO) install --quiet --locked cargo-deny@$(DENY)
 	$(CARGO) deny --log-level error check licenses bans sources
 
-advisories: ## check the dependencies against known vulnerabilities, where their databases can be reached
+advisories: ## check the dependencies for known vulnerabilities, where that can be done
 	@$(PYTHON) tools/advisories.py
 
 tools: deploy-tools serve-tools test-tools ## install all tools, pinned, into this folder
@@ -75,10 +82,11 @@ test-tools: .tools/checkov/.installed examples/cdk/node_modules/.installed \
 
 # Each set of Python packages has a virtual environment of its own, as they pin different versions.
 # The files list every package, so that pip looks for no other; `pip check` says if one is missing.
-INSTALL = name=$$(basename "$$(dirname $@)") && echo "installing tools/$$name.txt into .tools/$$name" && \
-	$(PYTHON) -m venv .tools/$$name && export PIP_DISABLE_PIP_VERSION_CHECK=1 && \
-	.tools/$$name/bin/pip install --quiet --require-hashes --no-deps --requirement tools/$$name.txt && \
-	.tools/$$name/bin/pip check && touch $@
+INSTALL = name=$$(basename "$$(dirname $@)") && venv=.tools/$$name && \
+	echo "installing tools/$$name.txt into $$venv" && $(PYTHON) -m venv $$venv && \
+	export PIP_DISABLE_PIP_VERSION_CHECK=1 && \
+	$$venv/bin/pip install --quiet --require-hashes --no-deps --requirement tools/$$name.txt && \
+	$$venv/bin/pip check && touch $@
 
 .tools/sam/.installed: tools/sam.txt
 	@$(INSTALL)
@@ -93,7 +101,8 @@ cdk/node_modules/.installed: cdk/package-lock.json
 	cd cdk && npm ci --no-audit --no-fund --loglevel=error && touch node_modules/.installed
 
 # The example installs the construct as it is packed.
-examples/cdk/node_modules/.installed: examples/cdk/package-lock.json cdk/node_modules/.installed cdk/src/index.ts
+examples/cdk/node_modules/.installed: examples/cdk/package-lock.json cdk/node_modules/.installed \
+	cdk/src/index.ts
 	cd cdk && npm run --silent build
 	cd examples/cdk && npm ci --no-audit --no-fund --loglevel=error && touch node_modules/.installed
 
@@ -110,7 +119,7 @@ package: check-build .tools/sam/.installed ## build the package as it is deploye
 		echo 'sam build' && sam build --region eu-west-1; \
 	fi
 
-local: check-local package ## play EVENT=events/....json with sam local invoke, while make serve is up
+local: check-local package ## play EVENT=events/... with sam local invoke, while make serve is up
 	@tools/base-image
 	@sed 's/127\.0\.0\.1/host.docker.internal/' $(EVENT) | \
 		PATH="$$PWD/.tools/sam/bin:$$PATH" $(LOCAL_CREDENTIALS) \
@@ -135,24 +144,28 @@ deploy-tests: package tools
 
 # For arm64, too, where Rust's target is installed.
 ARM64 = aarch64-unknown-linux-gnu
-release: package cdk/node_modules/.installed ## write dist/: package, template, CDK construct, SBOM, checksums
+release: package cdk/node_modules/.installed ## write dist/, from the package to the checksums
 	@set -- x86_64=$(PACKAGE) && \
 	if [ -d "$$(rustc --print sysroot)/lib/rustlib/$(ARM64)" ]; then \
-		PATH="$$PWD/.tools/sam/bin:$$PATH" cargo-lambda lambda build --release --target $(ARM64) --lambda-dir target/lambda-arm64 && \
+		PATH="$$PWD/.tools/sam/bin:$$PATH" cargo-lambda lambda build --release \
+			--target $(ARM64) --lambda-dir target/lambda-arm64 && \
 		set -- "$$@" arm64=target/lambda-arm64/bootstrap/bootstrap; \
 	fi && \
 	rm -rf dist && $(PYTHON) tools/release.py --out dist "$$@"
 
-bench: package hello bench/node/node_modules/.installed .tools/bench/.installed ## compare the package with others that do the same, as tables (needs valgrind; builds ten minutes the first time, runs six)
-	@$(CARGO) build --quiet --release --manifest-path bench/straightforward/Cargo.toml --target-dir target/bench
+# The first time it builds for ten minutes; it runs for six.
+bench: package hello bench-tools ## compare the package with others of its kind (needs valgrind)
+	@$(CARGO) build --quiet --release --manifest-path bench/straightforward/Cargo.toml \
+		--target-dir target/bench
 	@$(CARGO) build --quiet --package bench
-	@grep -m 1 'model name' /proc/cpuinfo; nproc; . /etc/os-release; echo "$$PRETTY_NAME"; rustc --version; .tools/bench/bin/python --version; node --version; echo
-	@target/debug/bench compare $(PACKAGE) target/bench/release/hello target/bench/release/straightforward \
-		.tools/bench/bin/python "$$(command -v node)"
+	@grep -m 1 'model name' /proc/cpuinfo; nproc; . /etc/os-release; echo "$$PRETTY_NAME"
+	@rustc --version; .tools/bench/bin/python --version; node --version; echo
+	@target/debug/bench compare $(PACKAGE) target/bench/release/hello \
+		target/bench/release/straightforward .tools/bench/bin/python "$$(command -v node)"
 	@echo
 	@target/debug/bench queue $(PACKAGE)
 
-endure: package ## play 100,000 invocations with faults and look at memory and descriptors (some minutes)
+endure: package ## play 100,000 invocations with faults; watch memory and descriptors (minutes)
 	@$(CARGO) build --quiet --package bench
 	@target/debug/bench endure $(PACKAGE) 100000
 
@@ -167,14 +180,19 @@ guard: package hello ## fail where the package has grown past its limits (needs 
 hello:
 	@$(CARGO) build --quiet --release --manifest-path bench/hello/Cargo.toml --target-dir target/bench
 
+bench-tools: bench/node/node_modules/.installed .tools/bench/.installed
+
 .tools/bench/.installed: bench/python/requirements.txt
-	@$(PYTHON) -m venv .tools/bench && rm -rf .tools/bench/package && .tools/bench/bin/pip install --quiet --disable-pip-version-check --no-compile \
+	@$(PYTHON) -m venv .tools/bench && rm -rf .tools/bench/package && \
+		.tools/bench/bin/pip install --quiet --disable-pip-version-check --no-compile \
 		--target .tools/bench/package --requirement bench/python/requirements.txt && touch $@
 
 bench/node/node_modules/.installed: bench/node/package-lock.json
 	cd bench/node && npm ci --no-audit --no-fund --loglevel=error && touch node_modules/.installed
 
-verify-aws: package .tools/aws/.installed ## prove the assumptions against a real account: REGION=... ROLE=ARN-of-a-role-for-actions
-	@test -n "$(REGION)" && test -n "$(ROLE)" || { echo 'usage: make verify-aws REGION=eu-west-1 ROLE=arn:aws:iam::...'; exit 1; }
-	@PATH="$$PWD/.tools/sam/bin:$$PATH" .tools/aws/bin/python tools/verify_aws.py --region $(REGION) --role $(ROLE) \
+verify-aws: package .tools/aws/.installed ## prove the assumptions in an account (REGION, ROLE)
+	@test -n "$(REGION)" && test -n "$(ROLE)" || \
+		{ echo 'usage: make verify-aws REGION=eu-west-1 ROLE=arn:aws:iam::...'; exit 1; }
+	@PATH="$$PWD/.tools/sam/bin:$$PATH" .tools/aws/bin/python tools/verify_aws.py \
+		--region $(REGION) --role $(ROLE) \
 		$(if $(FILL_QUOTA),--fill-quota)

@@ -11,7 +11,7 @@ const { MitigationAction, MitigationParams } = require("mitigation-action-provid
 const app = new App({ outdir: process.env.CDK_OUTDIR ?? "cdk.out", analyticsReporting: false });
 const stack = new Stack(app, "Fleet", { env: { account: "123456789012", region: "eu-west-1" } });
 
-const role = Role.fromRoleName(stack, "Role", "quarantine-things");
+const role = Role.fromRoleName(stack, "Role", "mitigation-actions/quarantine-things");
 const quarantine = new MitigationAction(stack, "Quarantine", {
   provider: Fn.importValue("mitigation-action-provider-ServiceToken"),
   actionName: "fleet-quarantine",
