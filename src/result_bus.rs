@@ -21,6 +21,8 @@ use crate::{
     trigger::eventbridge::{ResultEvent, SOURCE},
 };
 
+const OPERATION: &str = "PutEvents";
+
 /// Why a result event was not published.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unpublished(pub String);
@@ -111,30 +113,23 @@ impl<'s> ResultBus<'s> {
         trace: Option<&str>,
         until: Instant,
     ) -> Vec<Result<(), Unpublished>> {
-        const OPERATION: &str = "PutEvents";
-
         let entries = events.iter().map(|event| entry(event, bus, trace)).collect();
         let call = self.client().put_events().set_entries(Some(entries));
-        let retry = Retry { until, max_attempts: Self::MAX_ATTEMPTS };
         let output = Cell::new(None);
         let (output_of_attempt, call) = (&output, &call);
         let attempt = move |limit| -> LocalBoxFuture<'_, Attempt<CallError>> {
             Box::pin(async move {
-                let error = match timeout(limit, call.clone().send()).await {
+                match timeout(limit, call.clone().send()).await {
                     Ok(Ok(output)) => {
                         output_of_attempt.set(Some(output));
-                        return Attempt::Success;
+                        Attempt::Success
                     }
-                    Ok(Err(error)) => CallError::new(OPERATION, &error, self.settings),
-                    Err(_) => CallError::no_response(OPERATION),
-                };
-                if error.is_transient() {
-                    Attempt::Transient(error)
-                } else {
-                    Attempt::Permanent(error)
+                    Ok(Err(error)) => failed(CallError::new(OPERATION, &error, self.settings)),
+                    Err(_) => failed(CallError::no_response(OPERATION)),
                 }
             })
         };
+        let retry = Retry { until, max_attempts: Self::MAX_ATTEMPTS };
         let result = retry.run(&at_once, &attempt).await;
         let why = match result {
             Ok(()) => {
@@ -157,6 +152,10 @@ impl<'s> ResultBus<'s> {
             Client::new(&sdk::config(self.settings, self.http.clone(), endpoint))
         })
     }
+}
+
+fn failed(error: CallError) -> Attempt<CallError> {
+    if error.is_transient() { Attempt::Transient(error) } else { Attempt::Permanent(error) }
 }
 
 fn entry(event: &ResultEvent, bus: &str, trace: Option<&str>) -> PutEventsRequestEntry {

@@ -71,8 +71,7 @@ impl Handler<'_> {
             id: &request.request_id,
             ..invocation.label()
         };
-        let casing = Casing::CloudFormation;
-        let metrics = &invocation.metrics;
+        let (casing, metrics) = (Casing::CloudFormation, &invocation.metrics);
         let result = self.execute(plan, casing, label, &session, deadlines.work, metrics).await;
         let response = cloudformation::respond(request, &url, &result);
         if let Err(undeliverable) = self.deliver(&url, &response, deadlines.respond).await {

@@ -64,51 +64,41 @@ pub fn to_sdk_tags(tags: &Tags) -> Result<Vec<Tag>, Failure> {
 }
 
 pub fn to_sdk(params: &Params) -> Result<MitigationActionParams, Failure> {
+    use types::{
+        AddThingsToThingGroupParams as Things, EnableIoTLoggingParams as Logging,
+        PublishFindingToSnsParams as Publish, ReplaceDefaultPolicyVersionParams as Replace,
+        UpdateCaCertificateParams as Ca, UpdateDeviceCertificateParams as Device,
+    };
+
     let sdk = MitigationActionParams::builder();
     let sdk = match params {
-        Params::AddThingsToThingGroup { thing_group_names, override_dynamic_groups } => sdk
-            .add_things_to_thing_group_params(
-                types::AddThingsToThingGroupParams::builder()
-                    .set_thing_group_names(Some(
-                        thing_group_names.iter().map(str::to_owned).collect(),
-                    ))
-                    .set_override_dynamic_groups(override_dynamic_groups.0)
-                    .build()
-                    .map_err(incomplete)?,
-            ),
-        Params::EnableIoTLogging { log_level, role_arn_for_logging } => sdk
-            .enable_io_t_logging_params(
-                types::EnableIoTLoggingParams::builder()
-                    .log_level(log_level.as_str().into())
-                    .role_arn_for_logging(role_arn_for_logging.as_str())
-                    .build()
-                    .map_err(incomplete)?,
-            ),
-        Params::PublishFindingToSns { topic_arn } => sdk.publish_finding_to_sns_params(
-            types::PublishFindingToSnsParams::builder()
-                .topic_arn(topic_arn.as_str())
-                .build()
-                .map_err(incomplete)?,
-        ),
-        Params::ReplaceDefaultPolicyVersion { template_name } => sdk
-            .replace_default_policy_version_params(
-                types::ReplaceDefaultPolicyVersionParams::builder()
-                    .template_name(template_name.as_str().into())
-                    .build()
-                    .map_err(incomplete)?,
-            ),
-        Params::UpdateCaCertificate { action } => sdk.update_ca_certificate_params(
-            types::UpdateCaCertificateParams::builder()
-                .action(action.as_str().into())
-                .build()
-                .map_err(incomplete)?,
-        ),
-        Params::UpdateDeviceCertificate { action } => sdk.update_device_certificate_params(
-            types::UpdateDeviceCertificateParams::builder()
-                .action(action.as_str().into())
-                .build()
-                .map_err(incomplete)?,
-        ),
+        Params::AddThingsToThingGroup { thing_group_names, override_dynamic_groups } => {
+            let names = thing_group_names.iter().map(str::to_owned).collect();
+            let things = Things::builder().set_thing_group_names(Some(names));
+            let things = things.set_override_dynamic_groups(override_dynamic_groups.0);
+            sdk.add_things_to_thing_group_params(things.build().map_err(incomplete)?)
+        }
+        Params::EnableIoTLogging { log_level, role_arn_for_logging } => {
+            let logging = Logging::builder().log_level(log_level.as_str().into());
+            let logging = logging.role_arn_for_logging(role_arn_for_logging.as_str());
+            sdk.enable_io_t_logging_params(logging.build().map_err(incomplete)?)
+        }
+        Params::PublishFindingToSns { topic_arn } => {
+            let publish = Publish::builder().topic_arn(topic_arn.as_str());
+            sdk.publish_finding_to_sns_params(publish.build().map_err(incomplete)?)
+        }
+        Params::ReplaceDefaultPolicyVersion { template_name } => {
+            let replace = Replace::builder().template_name(template_name.as_str().into());
+            sdk.replace_default_policy_version_params(replace.build().map_err(incomplete)?)
+        }
+        Params::UpdateCaCertificate { action } => {
+            let ca = Ca::builder().action(action.as_str().into());
+            sdk.update_ca_certificate_params(ca.build().map_err(incomplete)?)
+        }
+        Params::UpdateDeviceCertificate { action } => {
+            let device = Device::builder().action(action.as_str().into());
+            sdk.update_device_certificate_params(device.build().map_err(incomplete)?)
+        }
     };
     Ok(sdk.build())
 }

@@ -86,31 +86,8 @@ impl Reader {
 
     fn params_of(&mut self, kind: Kind, node: &Node<'_>) -> Option<Params> {
         match kind {
-            Kind::AddThingsToThingGroup => {
-                let members = self.object(node, &["thingGroupNames", "overrideDynamicGroups"]);
-                if !members.is_object() {
-                    return None;
-                }
-                let names = self.thing_group_names(&self.member(&members, "thingGroupNames"));
-                let flag = self.flag(&self.member(&members, "overrideDynamicGroups"))?;
-                Some(Params::AddThingsToThingGroup {
-                    thing_group_names: names?,
-                    override_dynamic_groups: flag,
-                })
-            }
-            Kind::EnableIoTLogging => {
-                let members = self.object(node, &["logLevel", "roleArnForLogging"]);
-                if !members.is_object() {
-                    return None;
-                }
-                let log_level: Option<LogLevel> = self.text(&self.member(&members, "logLevel"));
-                let role_arn: Option<RoleArn> =
-                    self.text(&self.member(&members, "roleArnForLogging"));
-                Some(Params::EnableIoTLogging {
-                    log_level: log_level?,
-                    role_arn_for_logging: role_arn?,
-                })
-            }
+            Kind::AddThingsToThingGroup => self.add_things_to_thing_group(node),
+            Kind::EnableIoTLogging => self.enable_iot_logging(node),
             Kind::PublishFindingToSns => {
                 let topic_arn: TopicArn = self.only_member(node, "topicArn")?;
                 Some(Params::PublishFindingToSns { topic_arn })
@@ -128,6 +105,27 @@ impl Reader {
                 Some(Params::UpdateDeviceCertificate { action })
             }
         }
+    }
+
+    fn add_things_to_thing_group(&mut self, node: &Node<'_>) -> Option<Params> {
+        let members = self.object(node, &["thingGroupNames", "overrideDynamicGroups"]);
+        if !members.is_object() {
+            return None;
+        }
+        let names = self.thing_group_names(&self.member(&members, "thingGroupNames"));
+        let override_dynamic_groups = self.flag(&self.member(&members, "overrideDynamicGroups"))?;
+        let thing_group_names = names?;
+        Some(Params::AddThingsToThingGroup { thing_group_names, override_dynamic_groups })
+    }
+
+    fn enable_iot_logging(&mut self, node: &Node<'_>) -> Option<Params> {
+        let members = self.object(node, &["logLevel", "roleArnForLogging"]);
+        if !members.is_object() {
+            return None;
+        }
+        let log_level: Option<LogLevel> = self.text(&self.member(&members, "logLevel"));
+        let role_arn: RoleArn = self.text(&self.member(&members, "roleArnForLogging"))?;
+        Some(Params::EnableIoTLogging { log_level: log_level?, role_arn_for_logging: role_arn })
     }
 
     /// The one member that an object may have, and must.

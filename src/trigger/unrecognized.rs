@@ -1,6 +1,6 @@
 //! Events that this function does not serve, and the usual mistakes among them.
 
-use std::fmt;
+use std::{borrow::Cow, fmt};
 
 use super::{eventbridge::REQUESTED, json::Fields};
 
@@ -70,51 +70,48 @@ const LOOKED_FOR: &str = "expected one of: ResponseURL (a CloudFormation custom-
                           Records of aws:sns or aws:sqs, detail-type, source and detail (an \
                           EventBridge event), actionName or operation (a direct call)";
 
-impl fmt::Display for Unrecognized {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NotAnObject => write!(f, "the event is not a JSON object: {LOOKED_FOR}"),
-            Self::NoKnownMember => write!(f, "the event has no known member: {LOOKED_FOR}"),
+impl Unrecognized {
+    /// What the event is, or looks like.
+    fn words(&self) -> Cow<'static, str> {
+        Cow::Borrowed(match self {
+            Self::NotAnObject => "the event is not a JSON object",
+            Self::NoKnownMember => "the event has no known member",
+            Self::UnknownRecords => "the event's Records are neither a queue's nor a topic's",
             Self::AnotherDetailType(given) => {
-                write!(
-                    f,
-                    "invalid value {given:?} of the event's detail-type: expected {REQUESTED:?}"
-                )
+                let words = format!("invalid value {given:?} of the event's detail-type");
+                return Cow::Owned(format!("{words}: expected {REQUESTED:?}"));
             }
-            Self::NoRequestInside => f.write_str(
-                "the message holds no request: expected a CloudFormation custom-resource request, \
-                 an EventBridge event, or a request with actionName or operation",
-            ),
-            Self::UnknownRecords => {
-                write!(f, "the event's Records are neither a queue's nor a topic's: {LOOKED_FOR}")
+            Self::NoRequestInside => "the message holds no request",
+            Self::TooManyRecords => {
+                "the event has more Records than the 10,000 of a queue or the 100 of a topic"
             }
-            Self::TooManyRecords => f.write_str(
-                "the event has too many Records: expected at most 10,000 of a queue, or 100 of a \
-                 topic",
-            ),
-            Self::Template => write!(
-                f,
+            Self::Template => {
                 "the event looks like a whole CloudFormation template: deploy it as a stack, with \
-                 this function as ServiceToken of its Custom::IoTMitigationAction; {LOOKED_FOR}"
-            ),
-            Self::Properties => write!(
-                f,
+                 this function as ServiceToken of its Custom::IoTMitigationAction"
+            }
+            Self::Properties => {
                 "the event looks like a resource of a template, or its bare Properties: deploy it \
-                 in a stack, or call with the API's members (actionName, roleArn, \
-                 actionParams); {LOOKED_FOR}"
-            ),
-            Self::PascalCase => write!(
-                f,
+                 in a stack, or call with the API's members (actionName, roleArn, actionParams)"
+            }
+            Self::PascalCase => {
                 "the event looks like a request, or a resource's bare Properties, with members as \
                  in a template (ActionName): a direct call writes them as the API does \
-                 (actionName, roleArn, actionParams, operation); {LOOKED_FOR}"
-            ),
-            Self::PutEventsEntry => write!(
-                f,
+                 (actionName, roleArn, actionParams, operation)"
+            }
+            Self::PutEventsEntry => {
                 "the event looks like an entry of PutEvents (Source, DetailType, Detail): put it \
-                 on a bus, or send it as EventBridge delivers it (source, detail-type, \
-                 detail); {LOOKED_FOR}"
-            ),
+                 on a bus, or send it as EventBridge delivers it (source, detail-type, detail)"
+            }
+        })
+    }
+}
+
+impl fmt::Display for Unrecognized {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.words())?;
+        match self {
+            Self::AnotherDetailType(_) => Ok(()),
+            _ => write!(f, "; {LOOKED_FOR}"),
         }
     }
 }

@@ -56,30 +56,15 @@ impl ApiRequest {
             RequestIds::Taken => MEMBERS_WITH_ID.as_slice(),
             RequestIds::NotTaken => MEMBERS.as_slice(),
         };
-        let mut request_id = None;
-        let mut operation = None;
         let members = value.map(|value| reader.object(&Node::new(path, value), known));
-        let task = match members.filter(Members::is_object) {
-            Some(members) => {
-                if ids == RequestIds::Taken {
-                    request_id = reader.optional_text(&reader.member(&members, "requestId"));
-                }
-                let node = reader.member(&members, "operation");
-                operation = match node.value() {
-                    None => Some(Operation::Create),
-                    Some(_) => reader.text(&node),
-                };
-                match operation {
-                    Some(operation) => read_task(operation, &mut reader, &members),
-                    None => check_members(&mut reader, &members),
-                }
-            }
-            None if reader.problem_count() == 0 => {
-                let path = if path.is_empty() { "request" } else { path };
-                reader.add(|| Problem::invalid(path, "null", "an object"));
-                None
-            }
-            None => None,
+        let members = members.filter(Members::is_object);
+        if members.is_none() && reader.problem_count() == 0 {
+            let path = if path.is_empty() { "request" } else { path };
+            reader.add(|| Problem::invalid(path, "null", "an object"));
+        }
+        let (operation, request_id, task) = match members {
+            Some(members) => read_members(&mut reader, &members, ids),
+            None => (None, None, None),
         };
         let (task, warnings) = match reader.finish(task) {
             Ok((task, warnings)) => (Ok(task), warnings),
@@ -158,6 +143,25 @@ impl ApiRequest {
     pub fn warnings(&self) -> &[String] {
         &self.warnings
     }
+}
+
+type Read = (Option<Operation>, Option<RequestId>, Option<Task>);
+
+fn read_members(reader: &mut Reader, members: &Members<'_>, ids: RequestIds) -> Read {
+    let request_id = match ids {
+        RequestIds::Taken => reader.optional_text(&reader.member(members, "requestId")),
+        RequestIds::NotTaken => None,
+    };
+    let node = reader.member(members, "operation");
+    let operation = match node.value() {
+        None => Some(Operation::Create),
+        Some(_) => reader.text(&node),
+    };
+    let task = match operation {
+        Some(operation) => read_task(operation, reader, members),
+        None => check_members(reader, members),
+    };
+    (operation, request_id, task)
 }
 
 /// Reads the members that `operation` takes. Others are problems.

@@ -23,6 +23,18 @@ use crate::{
 
 const CASING: Casing = Casing::CloudFormation;
 
+/// The properties, in the API's casing.
+const KNOWN: [&str; 8] = [
+    "actionName",
+    "roleArn",
+    "actionParams",
+    "tags",
+    "onConflict",
+    "checkNames",
+    "serviceToken",
+    "serviceTimeout",
+];
+
 /// What the physical id of a failed Create begins with. The colon ensures that it is no action's
 /// name.
 const NOT_CREATED: &str = "not-created:";
@@ -233,16 +245,6 @@ fn declared(
     request: &CustomResourceRequest,
     stack: Option<&StackId>,
 ) -> Result<(Declared, Vec<String>), Problems> {
-    const KNOWN: [&str; 8] = [
-        "actionName",
-        "roleArn",
-        "actionParams",
-        "tags",
-        "onConflict",
-        "checkNames",
-        "serviceToken",
-        "serviceTimeout",
-    ];
     const PATH: &str = "ResourceProperties";
 
     let Some(properties) = request.properties.as_deref() else {
