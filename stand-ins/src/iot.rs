@@ -146,6 +146,11 @@ impl Iot {
         self.state.lock().unwrap().tag_lag = (time, state::now());
     }
 
+    /// Every list of tags repeats its token.
+    pub fn set_endless_tags(&self) {
+        self.state.lock().unwrap().has_endless_tags = true;
+    }
+
     /// Whether an identical create is answered as the first was.
     pub fn set_takes_replays(&self, takes_replays: bool) {
         self.state.lock().unwrap().takes_replays = takes_replays;

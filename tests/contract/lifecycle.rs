@@ -1,5 +1,6 @@
 //! The life cycle of an action in a stack: every row of its table, and the faults around it.
 
+mod answers;
 mod conflict;
 mod create;
 mod delete;

@@ -61,3 +61,35 @@ async fn an_event_of_another_type_is_unrecognized() {
         .await
         .errored("UnrecognizedEvent");
 }
+
+#[tokio::test]
+async fn the_usual_mistakes_are_recognised() {
+    let world = world().await;
+    let properties = create_request()["ResourceProperties"].clone();
+    for (payload, hint) in [
+        (
+            json!({ "AWSTemplateFormatVersion": "2010-09-09", "Resources": { "A": {} } }),
+            "a whole CloudFormation template",
+        ),
+        (json!({ "Resources": {} }), "a whole CloudFormation template"),
+        (
+            json!({ "Type": "Custom::IoTMitigationAction", "Properties": properties }),
+            "a resource of a template",
+        ),
+        (merged(properties.clone(), &json!({ "ServiceToken": "arn" })), "bare Properties"),
+        (merged(properties, &json!({ "ServiceToken": null })), "bare Properties"),
+        (json!({ "ActionName": "a", "Operation": "DeleteMitigationAction" }), "(ActionName)"),
+        (
+            json!({ "Source": "s", "DetailType": "Mitigation Action Requested", "Detail": "{}" }),
+            "an entry of PutEvents",
+        ),
+        (json!({ "Entries": [] }), "an entry of PutEvents"),
+        (merged(create_event(), &json!({ "detail-type": "Another" })), "\"Another\""),
+    ] {
+        let sent = send(&world, &payload).await;
+        let message = sent.errored("UnrecognizedEvent");
+        assert!(message.contains(hint), "{message} lacks {hint}");
+        let is_named = message.contains("expected one of: ResponseURL");
+        assert!(is_named || message.contains("Mitigation Action Requested"), "{message}");
+    }
+}

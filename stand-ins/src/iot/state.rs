@@ -30,6 +30,8 @@ pub struct State {
     /// How long the tags of an action are not found that is made after a time.
     pub tag_lag: (Duration, f64),
     pub takes_replays: bool,
+    /// Whether a list of tags never ends.
+    pub has_endless_tags: bool,
     pub echoes_headers: bool,
     made: u64,
 }
@@ -45,6 +47,7 @@ impl Default for State {
             new_roles: HashMap::new(),
             tag_lag: (Duration::ZERO, 0.0),
             takes_replays: true,
+            has_endless_tags: false,
             echoes_headers: false,
             made: 0,
         }
@@ -209,6 +212,7 @@ impl State {
         let start: usize =
             token.map_or(Ok(0), |token| token.parse()).map_err(|_| invalid("Invalid nextToken"))?;
         let (tag_lag, since) = self.tag_lag;
+        let has_endless_tags = self.has_endless_tags;
         let action = self.at(arn)?;
         if action.created >= since && now() - action.created < tag_lag.as_secs_f64() {
             return Err(missing(arn));
@@ -220,6 +224,9 @@ impl State {
             .take(PAGE)
             .map(|(key, value)| json!({ "Key": key, "Value": value }))
             .collect();
+        if has_endless_tags {
+            return Ok(json!({ "tags": [], "nextToken": "0" }));
+        }
         let end = start + page.len();
         Ok(if end < tags.len() {
             json!({ "tags": page, "nextToken": end.to_string() })
