@@ -21,17 +21,30 @@ class Timed(unittest.TextTestResult):
 
     def startTest(self, test):
         super().startTest(test)
-        self.started, self.problems = time.monotonic(), len(self.failures) + len(self.errors)
+        self.started, self.outcome = time.monotonic(), "ok"
 
     def stopTest(self, test):
         super().stopTest(test)
-        failed = len(self.failures) + len(self.errors) > self.problems
         taken = time.monotonic() - self.started
-        self.stream.writeln(f"{'FAILED' if failed else 'ok':6} {taken:5.1f} s  {test.id()}")
+        self.stream.writeln(f"{self.outcome:6} {taken:5.1f} s  {test.id()}")
         self.stream.flush()
+
+    def addFailure(self, test, error):
+        super().addFailure(test, error)
+        self.outcome = "FAILED"
+
+    def addError(self, test, error):
+        super().addError(test, error)
+        self.outcome = "FAILED"
+
+    def addSubTest(self, test, subtest, error):
+        super().addSubTest(test, subtest, error)
+        if error is not None:
+            self.outcome = "FAILED"
 
     def addSkip(self, test, reason):
         super().addSkip(test, reason)
+        self.outcome = "-"
         self.stream.writeln(f"left out: {test.id()}: {reason}")
 
 

@@ -230,7 +230,7 @@ def docker_runs():
 
 @unittest.skipUnless(
     docker_runs() or os.environ.get("CI"),
-    "no Docker engine runs here: the tests in a container are left out",
+    "no Docker engine runs here",
 )
 class Container(unittest.TestCase):
     """The package in a container of `sam local`, reaching the stand-ins on the host."""
