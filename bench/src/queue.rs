@@ -63,7 +63,7 @@ fn request(number: usize) -> Value {
 }
 
 fn message(request: &Value) -> Message {
-    Message { id: request["id"].to_string(), body: request.to_string(), sent: 0, receives: 1 }
+    Message { id: request["id"].to_string(), body: request.to_string(), sent: 0, receive_count: 1 }
 }
 
 async fn invoke(stage: &Stage, event: &Value) -> Value {

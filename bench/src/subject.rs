@@ -169,10 +169,10 @@ impl Subject {
     /// The instructions of a run that works so many events and ends at the next poll.
     async fn instructions(&self, events: u64) -> u64 {
         let stage = Stage::set().await;
-        stage.aws.lambda.end_after(events);
+        stage.aws.lambda.disconnect_after(events);
         let function = self.start(&CALLGRIND, &stage);
         self.play(&stage, events).await;
-        let output = function.ended().await;
+        let output = function.wait().await;
         let collected = output
             .lines()
             .find_map(|line| line.split_once("Collected : "))
@@ -201,12 +201,12 @@ impl Subject {
     pub async fn slow(&self) -> Option<f64> {
         let stage = Stage::set().await;
         let function = self.start(&[], &stage);
-        stage.aws.lambda.is_up().await;
+        stage.aws.lambda.ready().await;
         let quota = Quota::of(function.id())?;
         let began = Instant::now();
         self.play(&stage, 1).await;
         let took = milliseconds(began);
-        drop(function.end().await);
+        drop(function.stop().await);
         drop(quota);
         Some(took)
     }
@@ -230,7 +230,7 @@ impl Subject {
             .map(|path| here.join(path).to_str().unwrap().to_owned());
         settings.extend([("PYTHONPATH", library.as_str()), ("PYTHONPYCACHEPREFIX", &compiled)]);
         settings.extend(self.settings.iter().map(|(name, value)| (*name, value.as_str())));
-        Function::start_under(&runner, &self.binary, &stage.aws, &settings)
+        Function::start_with_runner(&runner, &self.binary, &stage.aws, &settings)
     }
 
     async fn play(&self, stage: &Stage, events: u64) {

@@ -12,14 +12,14 @@ async fn a_response_is_sent_before_the_deadline_if_the_service_hangs() {
     for seconds in [1, 3, 6] {
         let world = world().await.with_timeout(Duration::from_secs(seconds));
         world.aws.iot.faults.set("*", Fault::Hang, 1000);
-        let played = world.play(&create_request()).await;
-        played.failed("InternalFailureException");
-        let left = Duration::from_secs(seconds).saturating_sub(played.answered_after.unwrap());
+        let exchange = world.send(&create_request()).await;
+        exchange.failed("InternalFailureException");
+        let left = Duration::from_secs(seconds).saturating_sub(exchange.response_time.unwrap());
         assert!(
             left >= Duration::from_secs(seconds).div_f64(10.0).min(Duration::from_secs(1)),
             "{left:?} left of {seconds} s"
         );
-        assert!(played.returned.is_ok());
+        assert!(exchange.returned.is_ok());
     }
 }
 
@@ -28,10 +28,10 @@ async fn at_the_deadline_the_reason_is_the_last_error_of_the_service() {
     let world = world().await.with_timeout(Duration::from_secs(3));
     world.aws.iot.faults.set("*", Fault::Throttle, 1);
     world.aws.iot.faults.set("*", Fault::Hang, 1000);
-    world.play(&create_request()).await.failed("ThrottlingException");
+    world.send(&create_request()).await.failed("ThrottlingException");
     world.aws.iot.faults.clear();
     world.aws.iot.faults.set("*", Fault::Throttle, 1000);
-    world.play(&create_request()).await.failed("ThrottlingException");
+    world.send(&create_request()).await.failed("ThrottlingException");
 }
 
 #[tokio::test]
@@ -51,12 +51,12 @@ async fn service_timeout_is_a_deadline_that_counts_from_the_signing_of_the_url()
         });
         let (key, url) = world.response_url(&parameters);
         let event = json!({ "ResponseURL": url, "ResourceProperties": { "ServiceTimeout": service_timeout } });
-        let played = world.play_to(&key, merged(create_request(), &event)).await;
-        played.failed("InternalFailureException");
+        let exchange = world.send_to(&key, merged(create_request(), &event)).await;
+        exchange.failed("InternalFailureException");
         assert!(
-            played.answered_after.unwrap().as_secs_f64() < most * 0.9,
+            exchange.response_time.unwrap().as_secs_f64() < most * 0.9,
             "{:?}",
-            played.answered_after
+            exchange.response_time
         );
     }
 }
@@ -68,8 +68,8 @@ async fn a_request_whose_service_timeout_has_passed_makes_no_call_and_returns_ex
         let parameters = format!("X-Amz-Date={}&X-Amz-Expires=7200", amz_date(-age));
         let (key, url) = world.response_url(&parameters);
         let event = json!({ "ResponseURL": url, "ResourceProperties": { "ServiceTimeout": service_timeout } });
-        let played = world.play_to(&key, merged(create_request(), &event)).await;
-        assert_eq!(played.returned, Ok(json!({ "status": "EXPIRED" })));
-        assert_eq!((played.puts, played.calls.len()), (0, 0));
+        let exchange = world.send_to(&key, merged(create_request(), &event)).await;
+        assert_eq!(exchange.returned, Ok(json!({ "status": "EXPIRED" })));
+        assert_eq!((exchange.puts, exchange.calls.len()), (0, 0));
     }
 }

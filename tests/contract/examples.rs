@@ -83,7 +83,7 @@ async fn the_template_in_the_readme_succeeds() {
     });
     let mut event = sample("create-add-things-to-thing-group.json");
     event["ResourceProperties"] = properties;
-    world().await.play(&event).await.succeeded();
+    world().await.send(&event).await.succeeded();
 }
 
 #[tokio::test]
@@ -120,5 +120,5 @@ async fn the_cdk_app_succeeds() {
         json!("true");
     let mut event = sample("create-add-things-to-thing-group.json");
     event["ResourceProperties"] = properties;
-    world().await.play(&event).await.succeeded();
+    world().await.send(&event).await.succeeded();
 }

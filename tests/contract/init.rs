@@ -21,11 +21,11 @@ async fn an_on_demand_init_opens_the_connection_and_makes_no_call() {
         let tls = Tls::serve(&aws).await;
         let [endpoint, roots] = tls.settings();
         let function = crate::function(&aws, &[endpoint, roots, (ON_DEMAND.0, kind)]);
-        aws.lambda.is_up().await;
+        aws.lambda.ready().await;
         assert_eq!(tls.services.connections(), ahead, "{kind}");
         assert!(aws.iot.take_calls().is_empty());
-        World::of(aws, function)
-            .play(&sample("create-update-device-certificate.json"))
+        World::new(aws, function)
+            .send(&sample("create-update-device-certificate.json"))
             .await
             .succeeded();
         assert_eq!(tls.services.connections(), 1, "{kind}");
@@ -39,7 +39,7 @@ async fn a_connection_that_closed_before_the_first_event_is_opened_again() {
     let url = format!("http://{}", front.local_addr().unwrap());
     let function = crate::function(&aws, &[("AWS_ENDPOINT_URL", &url), ON_DEMAND]);
     drop(front.accept().await.unwrap());
-    aws.lambda.is_up().await;
+    aws.lambda.ready().await;
     let address = aws.address;
     tokio::spawn(async move {
         while let Ok((mut near, _)) = front.accept().await {
@@ -47,10 +47,10 @@ async fn a_connection_that_closed_before_the_first_event_is_opened_again() {
             tokio::spawn(async move { tokio::io::copy_bidirectional(&mut near, &mut far).await });
         }
     });
-    let world = World::of(aws, function);
-    world.play(&sample("create-update-device-certificate.json")).await.succeeded();
+    let world = World::new(aws, function);
+    world.send(&sample("create-update-device-certificate.json")).await.succeeded();
     // Found out before the call is made, and not by a call that is lost on it.
-    let output = world.function.end().await;
+    let output = world.function.stop().await;
     assert!(output.contains(r#""ServiceCalls":1.000"#), "{output}");
 }
 
@@ -61,8 +61,8 @@ async fn an_invalid_setting_opens_no_connection() {
     let [endpoint, roots] = tls.settings();
     let function =
         crate::function(&aws, &[endpoint, roots, ON_DEMAND, ("ROLE_PROPAGATION_SECONDS", "soon")]);
-    World::of(aws, function)
-        .play(&sample("create-update-device-certificate.json"))
+    World::new(aws, function)
+        .send(&sample("create-update-device-certificate.json"))
         .await
         .failed("InvalidSetting");
     assert_eq!(tls.services.connections(), 0);
@@ -76,13 +76,13 @@ async fn an_unreachable_service_does_not_fail_the_init() {
     for url in [silent_url.as_str(), "https://127.0.0.1:1", "https://nowhere.invalid"] {
         let aws = Aws::start().await;
         let world =
-            World::of(aws.clone(), crate::function(&aws, &[("AWS_ENDPOINT_URL", url), ON_DEMAND]));
+            World::new(aws.clone(), crate::function(&aws, &[("AWS_ENDPOINT_URL", url), ON_DEMAND]));
         let invalid =
             merged(sample("create-invalid.json"), &json!({ "LogicalResourceId": "Unreached" }));
-        world.play(&invalid).await.failed("InvalidRequestException");
+        world.send(&invalid).await.failed("InvalidRequestException");
         world
             .with_timeout(Duration::from_secs(1))
-            .play(&sample("create-adopt.json"))
+            .send(&sample("create-adopt.json"))
             .await
             .failed("InternalFailureException");
     }

@@ -9,7 +9,7 @@ use crate::{sample, world_with};
 
 /// The metric lines that the function printed, each checked against the format's specification.
 async fn lines(world: World) -> Vec<Value> {
-    let output = world.function.end().await;
+    let output = world.function.stop().await;
     let lines = output
         .lines()
         .filter(|line| line.contains("\"_aws\""))

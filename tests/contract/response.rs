@@ -21,9 +21,9 @@ async fn a_response_is_retried_after_transient_errors_until_it_is_accepted() {
     ] {
         let world = world().await.with_timeout(Duration::from_secs(8));
         world.aws.bucket.faults.set("PUT", fault.clone(), 2);
-        let played = world.play(&create_request()).await;
-        assert_eq!(played.succeeded().puts, 3, "{fault:?}");
-        assert_eq!(played.returned.as_ref().unwrap(), played.answer());
+        let exchange = world.send(&create_request()).await;
+        assert_eq!(exchange.succeeded().puts, 3, "{fault:?}");
+        assert_eq!(exchange.returned.as_ref().unwrap(), exchange.response());
     }
 }
 
@@ -32,11 +32,11 @@ async fn a_response_that_is_rejected_or_redirected_is_a_function_error() {
     for status in [400, 403, 404, 411, 307, 301] {
         let world = world().await;
         world.aws.bucket.faults.set("PUT", Fault::Refuse(status, "Refused"), 100);
-        let played = world.play(&create_request()).await;
-        let error = played.returned.as_ref().unwrap_err();
+        let exchange = world.send(&create_request()).await;
+        let error = exchange.returned.as_ref().unwrap_err();
         assert_eq!(error["errorType"], "UndeliverableResponse");
         assert!(error["errorMessage"].as_str().unwrap().contains(&status.to_string()), "{error}");
-        assert_eq!(played.puts, 1);
+        assert_eq!(exchange.puts, 1);
     }
 }
 
@@ -45,9 +45,9 @@ async fn a_response_that_is_never_accepted_is_a_function_error_before_the_deadli
     for fault in [Fault::Refuse(503, "SlowDown"), Fault::Hang] {
         let world = world().await.with_timeout(Duration::from_secs(3));
         world.aws.bucket.faults.set("PUT", fault, 1000);
-        let played = world.play(&create_request()).await;
-        assert_eq!(played.returned.as_ref().unwrap_err()["errorType"], "UndeliverableResponse");
-        assert!(played.puts > 1);
+        let exchange = world.send(&create_request()).await;
+        assert_eq!(exchange.returned.as_ref().unwrap_err()["errorType"], "UndeliverableResponse");
+        assert!(exchange.puts > 1);
     }
 }
 
@@ -55,16 +55,16 @@ async fn a_response_that_is_never_accepted_is_a_function_error_before_the_deadli
 async fn a_response_with_an_accepting_status_is_sent_once_even_if_the_body_never_ends() {
     let world = world().await.with_timeout(Duration::from_secs(8));
     world.aws.bucket.faults.set("PUT", Fault::Garbage, 100);
-    assert_eq!(world.play(&create_request()).await.succeeded().puts, 1);
-    world.play(&create_request()).await.succeeded();
+    assert_eq!(world.send(&create_request()).await.succeeded().puts, 1);
+    world.send(&create_request()).await.succeeded();
 }
 
 #[tokio::test]
 async fn a_long_id_is_echoed_unabridged_if_it_fits() {
     let world = world().await;
     let id = "L".repeat(700);
-    let played = world.play(&merged(create_request(), &json!({ "LogicalResourceId": id }))).await;
-    assert_eq!(played.succeeded().answer()["LogicalResourceId"], id);
+    let exchange = world.send(&merged(create_request(), &json!({ "LogicalResourceId": id }))).await;
+    assert_eq!(exchange.succeeded().response()["LogicalResourceId"], id);
 }
 
 #[test]
@@ -101,7 +101,7 @@ async fn a_success_has_no_reason() {
     for event in
         [create_request(), sample("update.json"), sample("delete.json"), sample("delete.json")]
     {
-        assert!(world.play(&event).await.succeeded().answer()["Reason"].is_null());
+        assert!(world.send(&event).await.succeeded().response()["Reason"].is_null());
     }
 }
 
@@ -110,14 +110,14 @@ async fn a_reason_that_is_too_long_is_shortened_and_says_by_how_much() {
     let world = world().await;
     let many: serde_json::Map<String, Value> =
         (0..300).map(|n| (format!("Property\"{n}\u{1f512}"), json!("x"))).collect();
-    let played = world
-        .play(&merged(
+    let exchange = world
+        .send(&merged(
             create_request(),
             &json!({ "ResourceProperties": many, "LogicalResourceId": "L".repeat(255) }),
         ))
         .await;
-    let reason = played.failed("InvalidRequestException").reason();
+    let reason = exchange.failed("InvalidRequestException").reason();
     assert!(reason.contains("; and ") && reason.ends_with(" more"), "{reason}");
     let message = json!({ "PhysicalResourceId": "\u{1}".repeat(3000), "RequestType": "\u{1f512}".repeat(3000), "RequestId": "r".repeat(9000) });
-    world.play(&merged(create_request(), &message)).await.failed("InvalidRequestException");
+    world.send(&merged(create_request(), &message)).await.failed("InvalidRequestException");
 }

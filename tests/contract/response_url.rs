@@ -186,14 +186,14 @@ async fn a_response_url_of_another_host_gets_no_response_and_no_call_is_made() {
     for url in
         ["https://example.com/x", "http://localhost:1/x", "", "no url", "https://user@127.0.0.1/x"]
     {
-        let played =
-            world.play_to("none", merged(create_request(), &json!({ "ResponseURL": url }))).await;
+        let exchange =
+            world.send_to("none", merged(create_request(), &json!({ "ResponseURL": url }))).await;
         assert_eq!(
-            played.returned.as_ref().unwrap_err()["errorType"],
+            exchange.returned.as_ref().unwrap_err()["errorType"],
             "ForbiddenResponseUrl",
             "{url}"
         );
-        assert!(played.calls.is_empty());
+        assert!(exchange.calls.is_empty());
     }
 }
 
@@ -206,10 +206,10 @@ async fn an_expired_response_url_makes_no_call_and_returns_expired() {
         "AWSAccessKeyId=AKIA&Expires=1700000000&Signature=x".to_owned(),
     ] {
         let (key, url) = world.response_url(&parameters);
-        let played =
-            world.play_to(&key, merged(create_request(), &json!({ "ResponseURL": url }))).await;
-        assert_eq!(played.returned, Ok(json!({ "status": "EXPIRED" })));
-        assert_eq!((played.puts, played.calls.len()), (0, 0));
+        let exchange =
+            world.send_to(&key, merged(create_request(), &json!({ "ResponseURL": url }))).await;
+        assert_eq!(exchange.returned, Ok(json!({ "status": "EXPIRED" })));
+        assert_eq!((exchange.puts, exchange.calls.len()), (0, 0));
     }
     for parameters in [
         format!("X-Amz-Date={}&X-Amz-Expires=7200", amz_date(-3500)),
@@ -218,7 +218,7 @@ async fn an_expired_response_url_makes_no_call_and_returns_expired() {
     ] {
         let (key, url) = world.response_url(&parameters);
         world
-            .play_to(&key, merged(create_request(), &json!({ "ResponseURL": url })))
+            .send_to(&key, merged(create_request(), &json!({ "ResponseURL": url })))
             .await
             .succeeded();
     }

@@ -131,8 +131,8 @@ impl Demo<'_> {
         if !what.is_empty() {
             print(&self.bold(what));
         }
-        let played = self.world.play(event).await;
-        let response = played.answer().clone();
+        let played = self.world.send(event).await;
+        let response = played.response().clone();
         let status = text(&response["Status"]);
         let (kind, id) = (text(&event["RequestType"]), text(&event["LogicalResourceId"]));
         let physical_id = text(&response["PhysicalResourceId"]);
@@ -150,7 +150,7 @@ impl Demo<'_> {
             what: format!("{kind} {id}"),
             response: status.to_owned(),
             calls: played.calls.len(),
-            took: played.answered_after.unwrap_or_default(),
+            took: played.response_time.unwrap_or_default(),
             is_expected: status == expected,
         });
         response

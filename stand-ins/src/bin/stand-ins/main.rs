@@ -71,7 +71,7 @@ async fn serve(bootstrap: &Path) -> ExitCode {
     let aws = Aws::start_at(ADDRESS).await;
     let in_containers = aws.listen_at(BRIDGE).await.is_ok();
     let function = Function::start(bootstrap, &aws, &[("RESULT_EVENT_BUS", "results")]);
-    aws.lambda.is_up().await;
+    aws.lambda.ready().await;
     let url = aws.url();
     println!(
         "The function and the stand-ins are up at {url} until you press Ctrl-C. From another
