@@ -77,6 +77,7 @@ impl Queue {
 
     /// The event of a batch.
     pub fn event(messages: &[Message]) -> Value {
+        let queue = format!("arn:aws:sqs:{REGION}:{ACCOUNT}:mitigation-action-requests");
         let record = |message: &Message| {
             json!({
                 "messageId": message.id,
@@ -89,7 +90,7 @@ impl Queue {
                 "messageAttributes": {},
                 "md5OfBody": "e4e68fb7bd0e697a0ae8f1bb342846b3",
                 "eventSource": "aws:sqs",
-                "eventSourceARN": format!("arn:aws:sqs:{REGION}:{ACCOUNT}:mitigation-action-requests"),
+                "eventSourceARN": queue,
                 "awsRegion": REGION,
             })
         };

@@ -1,4 +1,4 @@
-//! A stack's life, then an event of each other trigger, printed as they happen.
+//! The demo: the requests of a stack, then an event of each other trigger.
 
 use std::{
     io::{IsTerminal as _, Write as _},
@@ -13,7 +13,7 @@ use stand_ins::{
     stack::{World, merged, read_event},
 };
 
-/// The requests of a stack: what each shows, and the event. All succeed but the last.
+/// The requests of a stack: what each shows, and its file in `events/`. Only the last one fails.
 const REQUESTS: [(&str, &str); 13] = [
     ("A stack creates an action", "create-add-things-to-thing-group.json"),
     ("The same request is redelivered", "create-add-things-to-thing-group.json"),
@@ -30,7 +30,7 @@ const REQUESTS: [(&str, &str); 13] = [
     ("All problems are reported at once", "create-invalid.json"),
 ];
 
-/// What each event of another trigger shows. All succeed but those named invalid.
+/// The events of the other triggers. Only those named invalid fail.
 const EVENTS: [(&str, &str); 9] = [
     ("An event on a bus creates an action", "event-create.json"),
     ("... and updates it", "event-update.json"),
@@ -46,10 +46,10 @@ const EVENTS: [(&str, &str); 9] = [
     ("A stack's request through a topic", "notification.json"),
 ];
 
-/// Columns of a terminal.
+/// The width of the output.
 const WIDTH: usize = 100;
 
-/// Plays it with the binary and the folder of events; fails where a response is not the expected one.
+/// Runs the demo with a binary and a folder of events. Fails if a response is not the expected one.
 pub async fn run(bootstrap: &Path, events: &Path) -> ExitCode {
     print(&format!(
         "The real function ({}) and stand-ins for AWS IoT, EventBridge,\nCloudFormation's response \
@@ -69,7 +69,7 @@ pub async fn run(bootstrap: &Path, events: &Path) -> ExitCode {
     demo.show_verdict()
 }
 
-/// Prints a line. Where nobody reads on, as behind `head`, the program is done.
+/// Prints a line. Exits if the pipe is closed, as by `head`.
 fn print(line: &str) {
     if writeln!(std::io::stdout(), "{line}").is_err() {
         std::process::exit(0);
@@ -83,7 +83,7 @@ struct Demo<'a> {
     rows: Vec<Row>,
 }
 
-/// A step, as the table at the end has it.
+/// A step in the table at the end.
 struct Row {
     what: String,
     response: String,
@@ -111,7 +111,7 @@ impl Demo<'_> {
         }
     }
 
-    /// A name that another resource has, and the Delete that CloudFormation sends after the failure.
+    /// A Create of another resource's name, and the Delete that CloudFormation sends after it.
     async fn show_conflict(&mut self) {
         let other = json!({
             "ResourceProperties": { "OnConflict": "Fail" }, "LogicalResourceId": "AnotherTaken",
@@ -126,7 +126,7 @@ impl Demo<'_> {
         self.show(what, "the same, Delete", &merged(create, &delete), "SUCCESS").await;
     }
 
-    /// Plays one request and prints the request and its response.
+    /// Sends a request and prints it with its response.
     async fn show(&mut self, what: &str, file: &str, event: &Value, expected: &str) -> Value {
         if !what.is_empty() {
             print(&self.bold(what));
@@ -187,7 +187,7 @@ impl Demo<'_> {
         self.rows.push(Row { what, response, calls, took, is_expected });
     }
 
-    /// Prints what a document says, as a stack's response is printed; returns it in a word.
+    /// Prints a result in the layout of a stack's response, and returns its outcome.
     fn show_document(&self, label: &str, document: &Value) -> String {
         let status = ["status", "Status"].map(|name| text(&document[name])).concat();
         let name = ["actionName", "PhysicalResourceId"].map(|name| text(&document[name])).concat();
@@ -270,7 +270,7 @@ fn listed(calls: &[&str]) -> String {
     if calls.is_empty() { "none".to_owned() } else { calls.join(", ") }
 }
 
-/// Prints a field, each problem on a line of its own, wrapped.
+/// Prints a field, wrapped, with each problem on its own line.
 fn field(name: &str, value: &str) {
     let mut label = format!("  {name:<10}");
     for line in value.split("; ") {
@@ -281,7 +281,7 @@ fn field(name: &str, value: &str) {
     }
 }
 
-/// The words of `text` in lines of at most so many characters, where no word is longer.
+/// Wraps `text` at spaces into lines of at most `width` characters. A longer word stays whole.
 fn wrapped(text: &str, width: usize) -> Vec<String> {
     let mut lines = vec![String::new()];
     for word in text.split(' ') {
