@@ -66,7 +66,7 @@ pub async fn run(binary: &Path, invocations: u32) -> ExitCode {
         .and_then(|seed| seed.parse().ok())
         .unwrap_or_else(|| fastrand::u64(..1_000_000));
     println!("seed {seed} (ENDURE_SEED plays it again)\n");
-    let stage = Stage::set().await;
+    let stage = Stage::start().await;
     let mut settings: Vec<(&str, &str)> = stage.tls.settings().into();
     settings
         .extend([("RESULT_EVENT_BUS", "results"), ("AWS_LAMBDA_INITIALIZATION_TYPE", "on-demand")]);
