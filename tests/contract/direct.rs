@@ -18,7 +18,7 @@ async fn a_direct_request_returns_its_result_or_the_error_of_the_api() {
     let world = world_with_bus().await;
     let invocation = invoke(&world, &sample("direct-create.json")).await;
     assert_eq!(invocation.succeeded("CREATED")["actionArn"], Iot::arn("publish-to-security"));
-    assert!(invocation.events.is_empty(), "who waits is told once");
+    assert!(invocation.events.is_empty(), "the result is only returned");
     assert_eq!(
         world.aws.iot.action("publish-to-security").unwrap().tags[OWNER_TAG],
         "request/onboarding-2026-11-22/0202C26678DED73E"
@@ -27,13 +27,14 @@ async fn a_direct_request_returns_its_result_or_the_error_of_the_api() {
     assert_eq!(again.returned, invocation.returned);
     invoke(&world, &sample("direct-update.json")).await.succeeded("UPDATED");
     invoke(&world, &sample("direct-describe.json")).await.succeeded("DESCRIBED");
-    let said = invoke(&world, &sample("direct-invalid.json"))
+    let message = invoke(&world, &sample("direct-invalid.json"))
         .await
         .function_error("InvalidRequestException")
         .to_owned();
     assert!(
-        said.contains("onConflict: invalid value \"adopt\"") && said.contains("at least one of"),
-        "{said}"
+        message.contains("onConflict: invalid value \"adopt\"")
+            && message.contains("at least one of"),
+        "{message}"
     );
     let another = merged(sample("direct-create.json"), &json!({ "requestId": "another" }));
     invoke(&world, &another).await.function_error("ResourceAlreadyExistsException");
@@ -185,8 +186,8 @@ async fn an_error_says_which_members_the_operation_takes() {
             &json!({ "operation": operation, "actionName": "a", "onConflict": "fail" }),
         )
         .await;
-        let said = invocation.function_error("InvalidRequestException");
-        assert!(said.contains(&format!("nothing, as {operation} takes {takes}")), "{said}");
+        let message = invocation.function_error("InvalidRequestException");
+        assert!(message.contains(&format!("nothing, as {operation} takes {takes}")), "{message}");
     }
 }
 
@@ -198,14 +199,14 @@ async fn an_invalid_operation_hides_no_other_problem() {
         &json!({ "operation": "Nope", "actionName": "a b", "roleArn": "x", "tagz": [] }),
     )
     .await;
-    let said = invocation.function_error("InvalidRequestException");
+    let message = invocation.function_error("InvalidRequestException");
     for part in [
         "operation: invalid value \"Nope\"",
         "actionName: invalid value \"a b\"",
         "roleArn: invalid value \"x\"",
         "tagz: unknown",
     ] {
-        assert!(said.contains(part), "{said} lacks {part}");
+        assert!(message.contains(part), "{message} lacks {part}");
     }
 }
 

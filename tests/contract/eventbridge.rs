@@ -17,17 +17,20 @@ async fn a_create_event_makes_one_call_and_publishes_its_result() {
     assert_eq!(invocation.operations(), ["CreateMitigationAction"]);
     let action = world.aws.iot.action(NAME).unwrap();
     assert_eq!(action.tags[OWNER_TAG], EVENTS_TAG);
-    let document = json!({
-        "status": "SUCCEEDED", "operation": "CreateMitigationAction", "actionName": NAME, "actionArn": Iot::arn(NAME),
-        "actionId": action.id, "actionType": "ADD_THINGS_TO_THING_GROUP", "outcome": "CREATED",
+    let result = json!({
+        "status": "SUCCEEDED", "operation": "CreateMitigationAction", "outcome": "CREATED",
+        "actionName": NAME, "actionArn": Iot::arn(NAME), "actionId": action.id,
+        "actionType": "ADD_THINGS_TO_THING_GROUP",
     });
-    assert_eq!(invocation.returned, Ok(document.clone()));
+    assert_eq!(invocation.returned, Ok(result.clone()));
     let event = invocation.only_event();
     assert_eq!((event.bus.as_str(), event.source.as_str()), (BUS, "mitigation-action-provider"));
     assert_eq!(event.detail_type, "Mitigation Action Request Succeeded");
     assert_eq!(event.resources, [Iot::arn(NAME)]);
-    let whose = json!({ "requestId": create_event()["id"], "requestSource": "com.example.fleet" });
-    assert_eq!(event.detail, merged(document, &whose));
+    let request = json!({
+        "requestId": create_event()["id"], "requestSource": "com.example.fleet",
+    });
+    assert_eq!(event.detail, merged(result, &request));
 }
 
 #[tokio::test]
@@ -36,7 +39,7 @@ async fn a_redelivered_create_publishes_the_same_result_and_changes_nothing() {
         let world = world_with_bus().await;
         let first = invoke(&world, &create_event()).await;
         world.aws.iot.set_idempotent_creates(is_idempotent);
-        // Changed since: what is there is reported, not brought back.
+        // The action has been updated since. The replay does not undo that.
         let update = invoke(&world, &sample("event-update.json")).await;
         update.succeeded("UPDATED");
         let actions = world.aws.iot.actions();
@@ -54,25 +57,40 @@ async fn each_operation_returns_its_outcome() {
     invoke(&world, &create_event()).await.succeeded("CREATED");
     let invocation = invoke(&world, &sample("event-update.json")).await;
     let id = world.aws.iot.action(NAME).unwrap().id;
-    let identity = json!({ "actionName": NAME, "actionArn": Iot::arn(NAME), "actionId": id, "actionType": "ADD_THINGS_TO_THING_GROUP" });
     let expected = |operation: &str, outcome: &str| {
-        merged(
-            identity.clone(),
-            &json!({ "status": "SUCCEEDED", "operation": operation, "outcome": outcome }),
-        )
+        json!({
+            "status": "SUCCEEDED", "operation": operation, "outcome": outcome,
+            "actionName": NAME, "actionArn": Iot::arn(NAME), "actionId": id,
+            "actionType": "ADD_THINGS_TO_THING_GROUP",
+        })
     };
     assert_eq!(*invocation.succeeded("UPDATED"), expected("UpdateMitigationAction", "UPDATED"));
     let action = world.aws.iot.action(NAME).unwrap();
-    assert_eq!(
-        action.params,
-        json!({ "addThingsToThingGroupParams": { "thingGroupNames": ["quarantine", "investigate"] } })
-    );
+    let groups = json!({ "thingGroupNames": ["quarantine", "investigate"] });
+    assert_eq!(action.params, json!({ "addThingsToThingGroupParams": groups }));
     assert_eq!(
         (action.tags["team"].as_str(), action.tags["stage"].as_str()),
         ("iot-security", "prod"),
-        "tags are set, none removed"
+        "tags are set, none is removed"
     );
 
+    let invocation = invoke(&world, &sample("event-delete.json")).await;
+    assert_eq!(*invocation.succeeded("DELETED"), expected("DeleteMitigationAction", "DELETED"));
+    let invocation = invoke(&world, &sample("event-delete.json")).await;
+    let absent = json!({
+        "status": "SUCCEEDED", "operation": "DeleteMitigationAction", "actionName": NAME,
+        "outcome": "ABSENT",
+    });
+    assert_eq!(*invocation.succeeded("ABSENT"), absent);
+    assert!(invocation.only_event().resources.is_empty());
+}
+
+#[tokio::test]
+async fn a_describe_returns_the_definition_the_tags_and_the_dates() {
+    let world = world_with_bus().await;
+    invoke(&world, &create_event()).await.succeeded("CREATED");
+    invoke(&world, &sample("event-update.json")).await.succeeded("UPDATED");
+    let action = world.aws.iot.action(NAME).unwrap();
     let invocation = invoke(&world, &sample("event-describe.json")).await;
     let document = invocation.succeeded("DESCRIBED");
     assert_eq!(document["roleArn"], "arn:aws:iam::123456789012:role/quarantine-things");
@@ -82,13 +100,6 @@ async fn each_operation_returns_its_outcome() {
         let date = document[date].as_str().unwrap();
         assert!(date.starts_with("20") && date.ends_with('Z') && date.contains('T'), "{date}");
     }
-
-    let invocation = invoke(&world, &sample("event-delete.json")).await;
-    assert_eq!(*invocation.succeeded("DELETED"), expected("DeleteMitigationAction", "DELETED"));
-    let invocation = invoke(&world, &sample("event-delete.json")).await;
-    let absent = json!({ "status": "SUCCEEDED", "operation": "DeleteMitigationAction", "actionName": NAME, "outcome": "ABSENT" });
-    assert_eq!(*invocation.succeeded("ABSENT"), absent);
-    assert!(invocation.only_event().resources.is_empty());
 }
 
 #[tokio::test]
@@ -160,9 +171,9 @@ async fn a_detail_that_is_not_an_object_is_the_only_problem() {
     for detail in [json!(null), json!([]), json!("x")] {
         let mut event = create_event();
         event["detail"] = detail.clone();
-        let said =
+        let message =
             invoke(&world, &event).await.published_failure("InvalidRequestException").to_owned();
-        assert_eq!(said, format!("detail: invalid value {detail}: expected an object"));
+        assert_eq!(message, format!("detail: invalid value {detail}: expected an object"));
     }
 }
 
@@ -192,8 +203,12 @@ async fn an_event_has_no_request_id_in_its_detail() {
 async fn a_missing_event_id_hides_no_other_problem() {
     let world = world_with_bus().await;
     let event = merged(create_event(), &json!({ "id": null, "detail": { "roleArn": null } }));
-    let said = invoke(&world, &event).await.published_failure("InvalidRequestException").to_owned();
-    assert!(said.contains("id: missing") && said.contains("detail.roleArn: missing"), "{said}");
+    let message =
+        invoke(&world, &event).await.published_failure("InvalidRequestException").to_owned();
+    assert!(
+        message.contains("id: missing") && message.contains("detail.roleArn: missing"),
+        "{message}"
+    );
 }
 
 #[tokio::test]
@@ -201,11 +216,11 @@ async fn an_error_message_is_at_most_4_kb() {
     let world = world_with_bus().await;
     let many: serde_json::Map<String, Value> =
         (0..500).map(|n| (format!("unknown-{n}"), json!("\"\\x"))).collect();
-    let said = invoke(&world, &event_with(&json!(many)))
+    let message = invoke(&world, &event_with(&json!(many)))
         .await
         .published_failure("InvalidRequestException")
         .to_owned();
-    assert!(said.len() <= 4096 && said.ends_with(" more"), "{} {said}", said.len());
+    assert!(message.len() <= 4096 && message.ends_with(" more"), "{} {message}", message.len());
     let invocation = invoke(&world, &merged(sample("direct-create.json"), &json!(many))).await;
     assert!(invocation.function_error("InvalidRequestException").len() <= 4096);
 }

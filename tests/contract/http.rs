@@ -17,7 +17,7 @@ async fn a_warm_function_reuses_its_connections() {
     for _ in 0..5 {
         world.send(&create_request()).await.succeeded();
     }
-    // One to the Runtime API, one to IoT and one to the bucket, which are all at one address here.
+    // One each to the Runtime API, to AWS IoT and to the bucket, which share an address here.
     assert!(world.aws.connections() <= 3, "{} connections", world.aws.connections());
 }
 
@@ -28,7 +28,7 @@ async fn ssl_cert_file_replaces_the_built_in_root_certificates() {
     let world = World::new(aws.clone(), crate::function(&aws, &tls.settings()));
     send_over(&tls, &world).await.succeeded();
 
-    // Nobody has signed its certificate: without the file it is not trusted, and the request fails in time.
+    // Without the file the self-signed certificate is not trusted. The request fails in time.
     let aws = Aws::start().await;
     let tls = Tls::serve(&aws).await;
     let world =

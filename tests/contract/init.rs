@@ -1,4 +1,4 @@
-//! An on-demand init opens the connection of the first request, and never fails over it.
+//! An on-demand init opens the connection of the first call. A failure to do so is no error.
 
 use std::time::Duration;
 
@@ -16,13 +16,13 @@ const ON_DEMAND: (&str, &str) = ("AWS_LAMBDA_INITIALIZATION_TYPE", "on-demand");
 
 #[tokio::test]
 async fn an_on_demand_init_opens_the_connection_and_makes_no_call() {
-    for (kind, ahead) in [("on-demand", 1), ("provisioned-concurrency", 0), ("", 0)] {
+    for (kind, connections) in [("on-demand", 1), ("provisioned-concurrency", 0), ("", 0)] {
         let aws = Aws::start().await;
         let tls = Tls::serve(&aws).await;
         let [endpoint, roots] = tls.settings();
         let function = crate::function(&aws, &[endpoint, roots, (ON_DEMAND.0, kind)]);
         aws.lambda.ready().await;
-        assert_eq!(tls.services.connections(), ahead, "{kind}");
+        assert_eq!(tls.services.connections(), connections, "{kind}");
         assert!(aws.iot.take_calls().is_empty());
         World::new(aws, function)
             .send(&sample("create-update-device-certificate.json"))
@@ -49,7 +49,7 @@ async fn a_connection_that_closed_before_the_first_event_is_opened_again() {
     });
     let world = World::new(aws, function);
     world.send(&sample("create-update-device-certificate.json")).await.succeeded();
-    // Found out before the call is made, and not by a call that is lost on it.
+    // The function notices the closed connection before its call, so that the call is not lost.
     let output = world.function.stop().await;
     assert!(output.contains(r#""ServiceCalls":1.000"#), "{output}");
 }
@@ -70,7 +70,8 @@ async fn an_invalid_setting_opens_no_connection() {
 
 #[tokio::test]
 async fn an_unreachable_service_does_not_fail_the_init() {
-    // One that takes connections and says nothing, one that refuses them, one whose name is nobody's.
+    // A service that accepts connections and does not respond, one that refuses them, and a host
+    // that does not exist.
     let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let silent_url = format!("https://{}", silent.local_addr().unwrap());
     for url in [silent_url.as_str(), "https://127.0.0.1:1", "https://nowhere.invalid"] {
@@ -92,6 +93,6 @@ async fn an_unreachable_service_does_not_fail_the_init() {
 fn the_binary_run_by_hand_says_what_it_is() {
     let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_bootstrap"));
     let run = command.arg("--help").env_remove("AWS_LAMBDA_RUNTIME_API").output().unwrap();
-    let said = String::from_utf8_lossy(&run.stderr);
-    assert!(!run.status.success() && said.contains("AWS_LAMBDA_RUNTIME_API"), "{said}");
+    let output = String::from_utf8_lossy(&run.stderr);
+    assert!(!run.status.success() && output.contains("AWS_LAMBDA_RUNTIME_API"), "{output}");
 }

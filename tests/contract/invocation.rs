@@ -1,4 +1,4 @@
-//! An invocation by an event, a message or a direct request, and what came of it.
+//! Invocations with an event, a message or a direct request, and their results.
 
 use serde_json::{Value, json};
 use stand_ins::{
@@ -16,7 +16,7 @@ pub const NAME: &str = "device-quarantine";
 
 pub const EVENTS_TAG: &str = "event/com.example.fleet/7bf73129-1428-4cd3-a780-95db273d1601";
 
-/// What an invocation that is no custom resource's came to.
+/// The results of an invocation.
 pub struct Invocation {
     pub returned: Returned,
     pub events: Vec<Event>,
@@ -36,9 +36,9 @@ impl Invocation {
     }
 
     #[track_caller]
-    pub fn function_error(&self, kind: &str) -> &str {
+    pub fn function_error(&self, error_type: &str) -> &str {
         let error = self.returned.as_ref().unwrap_err();
-        assert_eq!(error["errorType"], kind, "{error}");
+        assert_eq!(error["errorType"], error_type, "{error}");
         error["errorMessage"].as_str().unwrap()
     }
 
@@ -48,7 +48,7 @@ impl Invocation {
         event
     }
 
-    /// Reported on the bus as failed for good, and not an error.
+    /// Asserts that a permanent failure was published and is no function error.
     #[track_caller]
     pub fn published_failure(&self, code: &str) -> &str {
         let event = self.only_event();

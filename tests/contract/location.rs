@@ -38,7 +38,7 @@ async fn the_placeholder_account_of_an_emulator_matches_any_account() {
     world.arn = "arn:aws:lambda:us-east-1:012345678912:function:test_function".to_owned();
     world.send(&create()).await.succeeded();
     world.send(&sample("update.json")).await.succeeded();
-    // An account of 3000 digits would take the ARN past what an answer may hold.
+    // With an account of 3000 digits the ARN would not fit into the response.
     let endless = format!("aws:cloudformation:eu-west-1:{}", "1".repeat(3000));
     for place in ["aws:cloudformation:us-west-2:1", "aws-cn:cloudformation:eu-west-1:1", &endless] {
         let elsewhere = json!({ "StackId": format!("arn:{place}:stack/a/b") });

@@ -53,40 +53,27 @@ async fn the_log_line_of_an_event_has_its_action_and_its_id() {
 
 #[tokio::test]
 async fn no_log_and_no_response_contains_the_url_a_credential_or_the_payload() {
+    let levels = "trace,hyper=trace,aws_smithy_runtime=trace,lambda_runtime=trace,\
+                  mitigation_action_provider=trace";
     for format in ["JSON", "TEXT"] {
-        let settings = [
-            (
-                "RUST_LOG",
-                "trace,hyper=trace,aws_smithy_runtime=trace,lambda_runtime=trace,mitigation_action_provider=trace",
-            ),
-            ("AWS_LAMBDA_LOG_FORMAT", format),
-        ];
+        let settings = [("RUST_LOG", levels), ("AWS_LAMBDA_LOG_FORMAT", format)];
         let world = world_with(&settings).await.with_timeout(Duration::from_secs(3));
         let secret = merged(
             create_request(),
             &json!({ "ResourceProperties": { "Tags": [{ "Key": "k", "Value": "PAYLOADvalue" }] } }),
         );
-        let mut said = vec![world.send(&secret).await];
+        let mut exchanges = vec![world.send(&secret).await];
         world.aws.iot.faults.set("*", Fault::LoseBefore, 1);
         world.aws.bucket.faults.set("PUT", Fault::LoseBefore, 1);
-        said.push(world.send(&secret).await);
+        exchanges.push(world.send(&secret).await);
         world.aws.bucket.faults.set("PUT", Fault::Refuse(403, "SignatureDoesNotMatch"), 1);
-        said.push(world.send(&secret).await);
-        said.push(
-            world
-                .send_to(
-                    "none",
-                    merged(
-                        secret.clone(),
-                        &json!({ "ResponseURL": "https://evil.example/5ec4e75167a7u4e" }),
-                    ),
-                )
-                .await,
-        );
-        said.push(world.send(&merged(secret, &json!({ "RequestType": "Nonsense" }))).await);
+        exchanges.push(world.send(&secret).await);
+        let elsewhere = json!({ "ResponseURL": "https://evil.example/5ec4e75167a7u4e" });
+        exchanges.push(world.send_to("none", merged(secret.clone(), &elsewhere)).await);
+        exchanges.push(world.send(&merged(secret, &json!({ "RequestType": "Nonsense" }))).await);
         let output = world.function.stop().await;
         assert!(output.contains("request succeeded"), "{output}");
-        let everything = format!("{output}\n{said:?}");
+        let everything = format!("{output}\n{exchanges:?}");
         for secret in ["5ec4e75167a7u4e", ACCESS_KEY, SECRET_KEY, SESSION_TOKEN] {
             assert!(!everything.contains(secret), "{secret} is in {everything}");
         }

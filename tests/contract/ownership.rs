@@ -1,4 +1,4 @@
-//! Who may change an action, by its owner tag.
+//! Which requests may change an action, by its owner tag.
 
 use serde_json::{Value, json};
 use stand_ins::{
@@ -16,17 +16,17 @@ use crate::{
 const STACKS_TAG: &str = "stack/another/00000000-0000-4000-8000-000000000000/Quarantine";
 
 #[tokio::test]
-async fn a_create_of_another_event_conflicts_and_on_conflict_decides() {
+async fn a_create_of_another_event_is_a_conflict_unless_it_adopts() {
     let world = world_with_bus().await;
     invoke(&world, &create_event()).await.succeeded("CREATED");
     let before = world.aws.iot.action(NAME).unwrap();
     let other = |detail: Value| with_id("another", event_with(&detail));
 
-    let said = invoke(&world, &other(json!({})))
+    let message = invoke(&world, &other(json!({})))
         .await
         .published_failure("ResourceAlreadyExistsException")
         .to_owned();
-    assert!(said.contains(EVENTS_TAG) && said.contains(&Iot::arn(NAME)), "{said}");
+    assert!(message.contains(EVENTS_TAG) && message.contains(&Iot::arn(NAME)), "{message}");
     assert_eq!(world.aws.iot.action(NAME).unwrap(), before);
 
     let adopt = other(json!({ "onConflict": "adopt", "tags": [{ "Key": "new", "Value": "x" }] }));
@@ -38,7 +38,13 @@ async fn a_create_of_another_event_conflicts_and_on_conflict_decides() {
             (EVENTS_TAG, "x")
         );
     }
+}
 
+#[tokio::test]
+async fn a_create_of_another_event_with_another_definition_needs_overwrite() {
+    let world = world_with_bus().await;
+    invoke(&world, &create_event()).await.succeeded("CREATED");
+    let other = |detail: Value| with_id("another", event_with(&detail));
     let params = json!({ "addThingsToThingGroupParams": { "thingGroupNames": ["other"] } });
     invoke(&world, &other(json!({ "onConflict": "adopt", "actionParams": params })))
         .await
@@ -50,7 +56,7 @@ async fn a_create_of_another_event_conflicts_and_on_conflict_decides() {
         let overwritten = world.aws.iot.action(NAME).unwrap();
         assert_eq!(
             overwritten.tags[OWNER_TAG], EVENTS_TAG,
-            "the owner tag of what an event made stays"
+            "the owner tag of an action of an event stays"
         );
         assert_eq!(
             overwritten.params["addThingsToThingGroupParams"]["thingGroupNames"],
@@ -117,7 +123,8 @@ async fn an_event_never_changes_an_action_of_a_stack() {
 async fn events_messages_and_direct_requests_share_their_actions() {
     let world = world().await;
     invoke(&world, &create_event()).await.succeeded("CREATED");
-    let update = json!({ "operation": "UpdateMitigationAction", "actionName": NAME, "tags": [{ "Key": "by", "Value": "a direct call" }] });
+    let tags = json!([{ "Key": "by", "Value": "a direct call" }]);
+    let update = json!({ "operation": "UpdateMitigationAction", "actionName": NAME, "tags": tags });
     invoke(&world, &update).await.succeeded("UPDATED");
     assert_eq!(world.aws.iot.action(NAME).unwrap().tags[OWNER_TAG], EVENTS_TAG);
     let delete = Message {

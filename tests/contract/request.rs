@@ -1,4 +1,4 @@
-//! CloudFormation's request: the envelope around the properties, and what is wrong with it.
+//! CloudFormation's request: the members around the properties, and its validation.
 
 use std::time::Duration;
 
@@ -26,13 +26,13 @@ fn response_url() -> ResponseUrl {
     ResponseUrl::parse("http://bucket/key", "eu-west-1", &["bucket".to_owned()]).unwrap()
 }
 
-/// What the function would do about a request.
+/// What the function would do for a request.
 pub fn plan(event: &Value) -> Plan {
     let location = FunctionLocation::new("", "eu-west-1");
     cloudformation::plan(&read(event), &response_url(), &location)
 }
 
-/// The response to a request, where its work comes to `result`.
+/// The response to a request with this result.
 pub fn response(event: &Value, result: &Result<Success, Failure>) -> String {
     cloudformation::respond(&read(event), &response_url(), result)
 }
@@ -40,10 +40,10 @@ pub fn response(event: &Value, result: &Result<Success, Failure>) -> String {
 #[tokio::test]
 async fn a_malformed_request_with_a_response_url_gets_a_response() {
     let world = world().await;
-    let check = async |patch: Value, said: &str| {
+    let check = async |patch: Value, part: &str| {
         let exchange = world.send(&merged(create_request(), &patch)).await;
         exchange.failed("InvalidRequestException").changed_nothing();
-        assert!(exchange.reason().contains(said), "{} lacks {said}", exchange.reason());
+        assert!(exchange.reason().contains(part), "{} lacks {part}", exchange.reason());
     };
     check(json!({ "RequestType": "Replace" }), "\"Replace\"").await;
     check(json!({ "RequestType": null }), "RequestType: missing").await;
@@ -111,15 +111,15 @@ async fn a_property_that_cannot_be_parsed_does_not_hide_the_others() {
             reason.contains("Odd: unknown property") && !reason.contains("missing"),
             "{reason}"
         );
-        let deleted = send(merged(
-            create_request(),
-            &json!({ "RequestType": "Delete", "PhysicalResourceId": "fleet-security-Quarantine-1A2B3C4D5E6F" }),
-        ))
-        .await;
+        let delete = json!({
+            "RequestType": "Delete",
+            "PhysicalResourceId": "fleet-security-Quarantine-1A2B3C4D5E6F",
+        });
+        let deleted = send(merged(create_request(), &delete)).await;
         assert_eq!(deleted["Status"], "SUCCESS");
         assert!(
             world.aws.iot.actions().is_empty(),
-            "the delete did not look up the name in the properties"
+            "the Delete did not look up the name in the properties"
         );
         world.send(&create_request()).await.succeeded();
     }
@@ -128,16 +128,17 @@ async fn a_property_that_cannot_be_parsed_does_not_hide_the_others() {
 #[tokio::test]
 async fn an_unknown_request_type_hides_no_other_problem() {
     let world = world().await;
-    let event = json!({ "RequestType": {}, "StackId": "x", "ResourceProperties": { "RoleArn": "short", "Tagz": 1 } });
+    let properties = json!({ "RoleArn": "short", "Tagz": 1 });
+    let event = json!({ "RequestType": {}, "StackId": "x", "ResourceProperties": properties });
     let exchange = world.send(&merged(create_request(), &event)).await;
-    for said in [
+    for part in [
         "RequestType: invalid value {}",
         "StackId: invalid value \"x\"",
         "RoleArn: invalid value \"short\"",
         "Tagz: unknown",
     ] {
         assert!(
-            exchange.failed("InvalidRequestException").reason().contains(said),
+            exchange.failed("InvalidRequestException").reason().contains(part),
             "{}",
             exchange.reason()
         );
@@ -163,7 +164,7 @@ async fn every_problem_is_reported_at_once() {
     let world = world().await;
     let exchange = world.send(&sample("create-invalid.json")).await;
     exchange.failed("InvalidRequestException").called(&[]);
-    for said in [
+    for part in [
         "ActionName: invalid value \"fleet quarantine\"",
         "RoleArn: invalid value \"quarantine\"",
         "20 to 2048",
@@ -174,9 +175,9 @@ async fn every_problem_is_reported_at_once() {
         "OnConflicts: unknown property",
         "did you mean OnConflict?",
     ] {
-        assert!(exchange.reason().contains(said), "{} lacks {said}", exchange.reason());
+        assert!(exchange.reason().contains(part), "{} lacks {part}", exchange.reason());
     }
-    assert!(exchange.physical_id().contains(':'), "a placeholder is no action's name");
+    assert!(exchange.physical_id().contains(':'), "a placeholder cannot be the name of an action");
     let update = merged(
         sample("create-invalid.json"),
         &json!({ "RequestType": "Update", "PhysicalResourceId": "kept" }),
@@ -190,6 +191,6 @@ async fn every_problem_is_reported_at_once() {
 #[test]
 fn a_delete_with_an_invalid_stack_id_needs_no_work() {
     let delete = merged(sample("delete.json"), &json!({ "StackId": "nonsense" }));
-    let Plan::Respond(Ok(success)) = plan(&delete) else { panic!("it is executed") };
+    let Plan::Respond(Ok(success)) = plan(&delete) else { panic!("the request is executed") };
     assert_eq!(success.outcome, Outcome::Absent);
 }

@@ -1,4 +1,4 @@
-//! The response to a CloudFormation request: how it is sent, and what fits into it.
+//! The response to a CloudFormation request: its delivery and its size limit.
 
 use std::time::Duration;
 
@@ -69,28 +69,29 @@ async fn a_long_id_is_echoed_unabridged_if_it_fits() {
 
 #[test]
 fn an_id_is_echoed_unabridged_up_to_the_size_limit() {
-    const LONGEST: usize = 4096;
-    const LEAST_REASON: usize = 128;
+    const MAX: usize = 4096;
+    const MIN_REASON: usize = 128;
     const CODE: ErrorCode = ErrorCode::InternalFailure;
 
-    let answer = |result: &Result<Success, Failure>, length: usize| {
+    let respond = |result: &Result<Success, Failure>, length: usize| {
         let event =
             merged(sample("delete.json"), &json!({ "PhysicalResourceId": "p".repeat(length) }));
         response(&event, result)
     };
+    // The size of a response without its id.
     let success = Ok(Success::absent("nothing"));
-    let least = answer(&success, 1).len() - 1;
-    let wordless = answer(&Err(Failure::service(CODE, "")), 1).len()
+    let rest = respond(&success, 1).len() - 1;
+    let without_reason = respond(&Err(Failure::service(CODE, "")), 1).len()
         - 1
         - format!("{}: ", CODE.as_str()).len();
     let failure = Err(Failure::service(CODE, "why ".repeat(2000)));
-    for (result, least) in [(success, least), (failure, wordless + LEAST_REASON)] {
-        for length in LONGEST - least - 200..LONGEST - least + 200 {
-            let text = answer(&result, length);
-            assert!(text.len() <= LONGEST, "{} bytes", text.len());
-            let document: Value = serde_json::from_str(&text).unwrap();
-            let is_whole = document["PhysicalResourceId"].as_str().unwrap().len() == length;
-            assert_eq!(is_whole, least + length <= LONGEST, "{length} of {result:?}");
+    for (result, rest) in [(success, rest), (failure, without_reason + MIN_REASON)] {
+        for length in MAX - rest - 200..MAX - rest + 200 {
+            let text = respond(&result, length);
+            assert!(text.len() <= MAX, "{} bytes", text.len());
+            let response: Value = serde_json::from_str(&text).unwrap();
+            let is_unabridged = response["PhysicalResourceId"].as_str().unwrap().len() == length;
+            assert_eq!(is_unabridged, rest + length <= MAX, "{length} of {result:?}");
         }
     }
 }
@@ -118,6 +119,10 @@ async fn a_reason_that_is_too_long_is_shortened_and_says_by_how_much() {
         .await;
     let reason = exchange.failed("InvalidRequestException").reason();
     assert!(reason.contains("; and ") && reason.ends_with(" more"), "{reason}");
-    let message = json!({ "PhysicalResourceId": "\u{1}".repeat(3000), "RequestType": "\u{1f512}".repeat(3000), "RequestId": "r".repeat(9000) });
-    world.send(&merged(create_request(), &message)).await.failed("InvalidRequestException");
+    let long = json!({
+        "PhysicalResourceId": "\u{1}".repeat(3000),
+        "RequestType": "\u{1f512}".repeat(3000),
+        "RequestId": "r".repeat(9000),
+    });
+    world.send(&merged(create_request(), &long)).await.failed("InvalidRequestException");
 }

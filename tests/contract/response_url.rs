@@ -1,4 +1,4 @@
-//! Whose `ResponseURL` gets a response, and until when.
+//! Which `ResponseURL` gets a response, and until when.
 
 use std::time::SystemTime;
 
@@ -8,7 +8,7 @@ use stand_ins::stack::merged;
 
 use crate::{create_request, world};
 
-/// A presigned URL's date, `seconds` from now.
+/// The `X-Amz-Date` that is `seconds` from now.
 pub fn amz_date(seconds: i64) -> String {
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
     let then = now.checked_add_signed(seconds).unwrap();
@@ -94,8 +94,11 @@ fn response_urls_with_another_scheme_port_user_or_host_are_rejected() {
 }
 
 #[test]
-fn response_urls_of_anybody_else_are_rejected() {
+fn response_urls_of_other_buckets_are_rejected() {
+    let bucket = "https://cloudformation-custom-resource-response-useast1";
+    let website = format!("{bucket}.s3-website-us-east-1.amazonaws.com/x");
     for url in [
+        website.as_str(),
         "https://s3.amazonaws.com/cloudformation-custom-resource-response-useast1/x",
         "https://cloudformation-custom-resource-response-.s3.amazonaws.com/x",
         "https://cloudformation-custom-resource-response-useast1.s3.amazonaws.com.evil.example/x",
@@ -103,7 +106,6 @@ fn response_urls_of_anybody_else_are_rejected() {
         "https://cloudformation-custom-resource-response-a_b.s3.amazonaws.com/x",
         "https://cloudformation-custom-resource-response-useast1.evil.amazonaws.com/x",
         "https://cloudformation-custom-resource-response-useast1.s3.evil.amazonaws.com/x",
-        "https://cloudformation-custom-resource-response-useast1.s3-website-us-east-1.amazonaws.com/x",
         "https://cloudformation-custom-resource-response-useast1.s3-accelerate.amazonaws.com/x",
         "https://cloudformation-custom-resource-response-useast1.s3.us-g0v-west-1.amazonaws.com/x",
         "https://cloudformation-custom-resource-response-useast1.s3.us--1.amazonaws.com/x",

@@ -1,4 +1,4 @@
-//! What is published on the result bus, and what is a function error instead.
+//! Which results are published to the result bus, and which are function errors.
 
 use std::time::Duration;
 
@@ -20,7 +20,7 @@ async fn without_a_result_bus_the_result_is_only_returned() {
 #[tokio::test]
 async fn a_permanent_failure_is_published_and_without_a_bus_is_a_function_error() {
     let world = world_with_bus().await;
-    let said = invoke(&world, &sample("event-invalid.json"))
+    let message = invoke(&world, &sample("event-invalid.json"))
         .await
         .published_failure("InvalidRequestException")
         .to_owned();
@@ -32,7 +32,7 @@ async fn a_permanent_failure_is_published_and_without_a_bus_is_a_function_error(
         "detail.onConflicts: unknown property",
         "onConflict",
     ] {
-        assert!(said.contains(part), "{said} lacks {part}");
+        assert!(message.contains(part), "{message} lacks {part}");
     }
     let world = crate::world().await;
     invoke(&world, &sample("event-invalid.json")).await.function_error("InvalidRequestException");
@@ -42,7 +42,7 @@ async fn a_permanent_failure_is_published_and_without_a_bus_is_a_function_error(
 
 #[tokio::test]
 async fn a_transient_failure_is_a_function_error_and_is_not_published() {
-    for (fault, kind) in [
+    for (fault, error_type) in [
         (Fault::Throttle, "ThrottlingException"),
         (Fault::Refuse(500, "x"), "InternalFailureException"),
         (Fault::Hang, "InternalFailureException"),
@@ -50,7 +50,7 @@ async fn a_transient_failure_is_a_function_error_and_is_not_published() {
         let world = world_with_bus().await.with_timeout(Duration::from_secs(2));
         world.aws.iot.faults.set("*", fault, 1000);
         let invocation = invoke(&world, &create_event()).await;
-        invocation.function_error(kind);
+        invocation.function_error(error_type);
         assert!(invocation.events.is_empty());
         world.aws.iot.faults.clear();
         invoke(&world, &create_event()).await.succeeded("CREATED");
@@ -70,7 +70,7 @@ async fn an_unpublished_result_is_a_function_error_and_the_retry_publishes_it() 
         world.aws.bus.faults.set(call, fault, times);
         let invocation = invoke(&world, &create_event()).await;
         invocation.function_error("UndeliverableResult");
-        assert_eq!(world.aws.iot.actions().len(), 1, "the work is done");
+        assert_eq!(world.aws.iot.actions().len(), 1, "the request was executed");
         world.aws.bus.faults.clear();
         let again = invoke(&world, &create_event()).await;
         again.succeeded("CREATED");

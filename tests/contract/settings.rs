@@ -48,8 +48,8 @@ async fn an_invalid_setting_fails_a_request_by_its_name_and_no_call_is_made() {
 #[tokio::test]
 async fn an_invalid_setting_is_an_error_for_every_trigger_and_no_call_is_made() {
     let world = world_with(&[("RESULT_EVENT_BUS", "no bus")]).await;
-    let said = invoke(&world, &create_event()).await.function_error("InvalidSetting").to_owned();
-    assert!(said.contains("RESULT_EVENT_BUS") && said.contains("no bus"), "{said}");
+    let message = invoke(&world, &create_event()).await.function_error("InvalidSetting").to_owned();
+    assert!(message.contains("RESULT_EVENT_BUS") && message.contains("no bus"), "{message}");
     invoke(&world, &sample("direct-create.json")).await.function_error("InvalidSetting");
     let invocation = invoke(&world, &sample("batch.json")).await;
     assert_eq!(invocation.returned.unwrap()["batchItemFailures"].as_array().unwrap().len(), 4);

@@ -1,4 +1,4 @@
-//! CloudFormation's requests in notifications of a topic.
+//! CloudFormation's requests in SNS notifications.
 
 use std::time::Duration;
 

@@ -21,14 +21,10 @@ use crate::{
 async fn a_batch_is_executed_and_its_unrecognized_message_is_redelivered() {
     let world = world_with_bus().await;
     let invocation = invoke(&world, &sample("batch.json")).await;
-    assert_eq!(
-        invocation.returned,
-        Ok(
-            json!({ "batchItemFailures": [{ "itemIdentifier": "19dd0b57-b21e-4ac1-bd88-01bbb068cb74" }] })
-        )
-    );
-    // The create's result is published before its update is executed, the others together.
-    assert_eq!(world.aws.bus.calls(), 2, "results are published ten to a call");
+    let unrecognized = json!({ "itemIdentifier": "19dd0b57-b21e-4ac1-bd88-01bbb068cb74" });
+    assert_eq!(invocation.returned, Ok(json!({ "batchItemFailures": [unrecognized] })));
+    // The result of the create is published before its update is executed, the others together.
+    assert_eq!(world.aws.bus.calls(), 2, "one call publishes up to ten results");
     let ids: BTreeSet<&str> =
         invocation.events.iter().map(|event| event.detail["requestId"].as_str().unwrap()).collect();
     let event_id = "7bf73129-1428-4cd3-a780-95db273d1608";
@@ -57,7 +53,10 @@ async fn a_batch_is_executed_and_its_unrecognized_message_is_redelivered() {
 #[tokio::test]
 async fn messages_about_one_action_are_executed_in_the_order_they_were_sent() {
     let world = world_with_bus().await;
-    let update = |n: u64| json!({ "operation": "UpdateMitigationAction", "actionName": NAME, "tags": [{ "Key": "n", "Value": n.to_string() }] });
+    let update = |n: u64| {
+        let tags = json!([{ "Key": "n", "Value": n.to_string() }]);
+        json!({ "operation": "UpdateMitigationAction", "actionName": NAME, "tags": tags })
+    };
     let message = |id: &str, sent: u64, body: &Value| Message {
         id: id.to_owned(),
         body: body.to_string(),
@@ -80,7 +79,7 @@ async fn messages_about_one_action_are_executed_in_the_order_they_were_sent() {
 #[tokio::test]
 async fn messages_about_different_actions_do_not_wait_for_each_other() {
     let world = world_with_bus().await.with_timeout(Duration::from_secs(8));
-    // The first create to arrive is not answered, and is tried again after a second or more.
+    // The first create gets no response and is retried after a second or more.
     world.aws.iot.faults.set("CreateMitigationAction", Fault::Hang, 1);
     let body = |name: &str| with_id(name, event_with(&json!({ "actionName": name }))).to_string();
     let message =
@@ -110,7 +109,8 @@ async fn malformed_records_do_not_fail_the_rest_of_the_batch() {
     records.push(json!({ "messageId": "no-body", "eventSource": "aws:sqs" }));
     records.push(json!({ "messageId": "odd", "body": 7, "attributes": [] }));
     records.push(json!({ "messageId": "own", "body": sample("event-result.json").to_string() }));
-    records.push(json!({ "messageId": "other", "body": merged(create_event(), &json!({ "detail-type": "Other" })).to_string() }));
+    let other = merged(create_event(), &json!({ "detail-type": "Other" }));
+    records.push(json!({ "messageId": "other", "body": other.to_string() }));
     records.push(json!({ "messageId": "array", "body": "[1]" }));
     records.push(json!({ "messageId": "neither", "body": "{\"roleArn\":\"x\"}" }));
     records.push(
@@ -143,7 +143,7 @@ async fn transient_failures_and_unpublished_results_go_back_to_the_queue() {
     assert!(failures(&invocation) >= 3, "{:?}", invocation.returned);
     world.aws.iot.faults.clear();
     world.aws.bus.faults.set("entry", Fault::Refuse(0, "InternalFailure"), 2);
-    // Two results, and the update after a create that was not published.
+    // Two unpublished results, the update that follows one of them, and the unrecognized message.
     assert_eq!(failures(&invoke(&world, &sample("batch.json")).await), 4);
     assert_eq!(failures(&invoke(&world, &sample("batch.json")).await), 1);
 }
@@ -190,16 +190,16 @@ async fn a_burst_with_redeliveries_creates_every_action_once_at_the_services_rat
     queue.drain(&world.aws, 2, Duration::from_secs(30), &every_tenth).await;
     let took = began.elapsed().as_secs_f64();
     let calls = world.aws.iot.take_calls();
-    let least = (f64::from(ACTIONS) - RATE) / RATE;
+    let min = (f64::from(ACTIONS) - RATE) / RATE;
     let figures =
-        format!("{} calls in {took:.1} s; the least is {ACTIONS} in {least:.1} s", calls.len());
+        format!("{} calls in {took:.1} s; the minimum is {ACTIONS} in {min:.1} s", calls.len());
     assert_eq!(world.aws.iot.actions().len(), ACTIONS as usize);
     assert!(queue.is_empty() && queue.dead_letters().is_empty());
     assert!(calls.len() < 2 * ACTIONS as usize, "{figures}");
-    assert!(took < 1.5 * least, "{figures}");
-    let reported: BTreeSet<String> =
+    assert!(took < 1.5 * min, "{figures}");
+    let published: BTreeSet<String> =
         world.aws.bus.take().iter().map(|event| event.detail["requestId"].to_string()).collect();
-    assert_eq!(reported.len(), ACTIONS as usize, "every result came back");
+    assert_eq!(published.len(), ACTIONS as usize, "every result is published");
     drop(second);
 }
 

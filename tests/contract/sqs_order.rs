@@ -1,4 +1,4 @@
-//! The order of the messages of a batch, and what becomes of it once one is redelivered.
+//! The order of the messages of a batch, also when one of them is redelivered.
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -35,7 +35,7 @@ fn record(id: &str, sent: u64, body: &Value) -> Value {
     })
 }
 
-/// A record of a FIFO queue, sent earlier the later it is in the batch.
+/// A record of a FIFO queue.
 fn fifo(id: &str, group: &str, body: &Value) -> Value {
     let patch = json!({
         "eventSourceARN": "arn:aws:sqs:eu-west-1:123456789012:requests.fifo",
@@ -60,7 +60,7 @@ fn ids(ids: &[&str]) -> BTreeSet<String> {
 }
 
 #[tokio::test]
-async fn what_follows_a_transient_failure_of_the_same_name_is_redelivered_unworked() {
+async fn what_follows_a_transient_failure_of_the_same_name_is_redelivered_unexecuted() {
     let world = world_with_bus().await.with_timeout(Duration::from_secs(4));
     world.aws.iot.faults.set("CreateMitigationAction", Fault::Hang, 100);
     let records = [record("c", 1, &create("a")), record("d", 2, &delete("a"))];
@@ -73,7 +73,7 @@ async fn what_follows_a_transient_failure_of_the_same_name_is_redelivered_unwork
 }
 
 #[tokio::test]
-async fn what_follows_a_denied_message_is_redelivered_where_there_is_no_bus() {
+async fn what_follows_a_denied_message_is_redelivered_without_a_result_bus() {
     let world = world().await;
     world.aws.iot.faults.set(
         "CreateMitigationAction",
@@ -90,7 +90,7 @@ async fn what_follows_a_denied_message_is_redelivered_where_there_is_no_bus() {
 }
 
 #[tokio::test]
-async fn what_follows_a_message_whose_result_is_not_published_is_redelivered_unworked() {
+async fn what_follows_a_message_with_an_unpublished_result_is_redelivered_unexecuted() {
     let world = world_with_bus().await;
     world.aws.bus.faults.set("entry", Fault::Refuse(0, "InternalFailure"), 1);
     let records = [record("c", 1, &create("a")), record("d", 2, &delete("a"))];
@@ -102,9 +102,12 @@ async fn what_follows_a_message_whose_result_is_not_published_is_redelivered_unw
 }
 
 #[tokio::test]
-async fn the_messages_of_a_fifo_queue_are_served_in_the_order_of_the_array() {
+async fn the_messages_of_a_fifo_queue_are_executed_in_the_order_of_the_array() {
     let world = world_with_bus().await;
-    let update = |n: u32| json!({ "operation": "UpdateMitigationAction", "actionName": NAME, "tags": [{ "Key": "n", "Value": n.to_string() }] });
+    let update = |n: u32| {
+        let tags = json!([{ "Key": "n", "Value": n.to_string() }]);
+        json!({ "operation": "UpdateMitigationAction", "actionName": NAME, "tags": tags })
+    };
     let mut records = vec![fifo("c", "g", &create(NAME))];
     records.extend((0..4).map(|n| {
         let record = fifo(&format!("u{n}"), &format!("g{n}"), &update(n));
@@ -115,7 +118,7 @@ async fn the_messages_of_a_fifo_queue_are_served_in_the_order_of_the_array() {
 }
 
 #[tokio::test]
-async fn on_a_fifo_queue_what_shares_a_name_or_a_group_is_redelivered_too_and_so_on() {
+async fn on_a_fifo_queue_messages_that_share_a_name_or_a_group_are_redelivered_too() {
     let world = world().await;
     let noise = json!("no request");
     let records = [
@@ -133,7 +136,7 @@ async fn on_a_fifo_queue_what_shares_a_name_or_a_group_is_redelivered_too_and_so
 }
 
 #[tokio::test]
-async fn the_groups_of_a_standard_queue_mean_no_order() {
+async fn the_groups_of_a_standard_queue_imply_no_order() {
     let world = world().await;
     let group = json!({ "attributes": { "MessageGroupId": "tenant" } });
     let records = [
@@ -159,13 +162,13 @@ async fn a_redriven_message_is_recognised_by_its_request_id() {
     }
     let tag = world.aws.iot.action("a").unwrap().tags[OWNER_TAG].clone();
     assert!(tag.starts_with("request/order=2066/"), "{tag}");
-    // The same id for another definition is a conflict and no replay.
+    // The same id with another definition is a conflict, not a replay.
     let other = merged(body, &json!({ "roleArn": format!("{ROLE}-2") }));
     let invocation = batch(&world, &[record("other", 1, &other)]).await;
     assert_eq!(invocation.only_event().detail["error"]["code"], "ResourceAlreadyExistsException");
 }
 
-/// A stack's request of a logical id, which is responded to at a key.
+/// A stack's request for a logical id, and the key of its response.
 fn stack_request(world: &World, logical_id: &str, patch: &Value) -> (String, Value) {
     let (key, url) = world.response_url("");
     let patch =

@@ -1,4 +1,4 @@
-//! Payloads that are no request of any trigger.
+//! Payloads that no trigger recognises.
 
 use std::time::Duration;
 

@@ -1,5 +1,5 @@
-//! Requests that come wrapped: in notifications, in messages, in notifications in messages, and in
-//! records alone.
+//! Wrapped requests: in SNS notifications, in SQS messages, in notifications within messages, and
+//! in a bare array of records.
 
 use serde_json::{Value, json};
 use stand_ins::{
@@ -15,17 +15,21 @@ use crate::{
 
 const MESSAGE_ID: &str = "95df01b4-ee98-5cb9-9903-4c221d41eb5e";
 
-/// A notification, as a queue that is subscribed to a topic holds it.
+/// A notification, as a topic sends it to a queue.
 fn notification(message: &Value) -> Value {
     json!({
         "Type": "Notification", "MessageId": MESSAGE_ID, "Message": message.to_string(),
-        "TopicArn": "arn:aws:sns:eu-west-1:123456789012:requests", "Timestamp": "2026-11-24T00:00:00Z",
+        "TopicArn": "arn:aws:sns:eu-west-1:123456789012:requests",
+        "Timestamp": "2026-11-24T00:00:00Z",
     })
 }
 
-/// A notification, as Lambda gets it.
+/// A notification, as a topic sends it to Lambda.
 fn sns(message: &Value) -> Value {
-    json!({ "Records": [{ "EventSource": "aws:sns", "EventVersion": "1.0", "Sns": notification(message) }] })
+    let record = json!({
+        "EventSource": "aws:sns", "EventVersion": "1.0", "Sns": notification(message),
+    });
+    json!({ "Records": [record] })
 }
 
 fn record(body: &Value) -> Value {
@@ -39,7 +43,7 @@ fn sqs(body: &Value) -> Value {
     json!({ "Records": [record(body)] })
 }
 
-/// The id and the source that the one result names, and the owner tag of what was made.
+/// The id and the source in the only result event, and the owner tag of the action.
 fn identity(world: &World, invocation: &Invocation) -> [String; 3] {
     let detail = &invocation.only_event().detail;
     let text = |member: &str| detail[member].as_str().unwrap_or_default().to_owned();
@@ -189,7 +193,7 @@ async fn check_names_are_checked_at_every_trigger_and_never_sent() {
         .await
         .function_error("InvalidRequestException");
     invoke(&world, &merged(direct(fit), &update)).await.succeeded("UPDATED");
-    // Without parameters it is not looked at, and alone it is no change.
+    // Without parameters it is not checked, and alone it is no change.
     let alone = json!({
         "operation": "UpdateMitigationAction", "onConflict": null, "actionParams": null,
         "roleArn": null, "tags": null,

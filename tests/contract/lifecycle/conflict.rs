@@ -1,4 +1,4 @@
-//! A Create of a name that is in use: `OnConflict`, and actions that were adopted.
+//! A Create of a name that is in use: `OnConflict`, and adopted actions.
 
 use serde_json::json;
 use stand_ins::{OWNER_TAG, fault::Fault, iot::Iot};
@@ -102,17 +102,18 @@ async fn adopt_tags_an_identical_action_and_a_delete_only_removes_the_tag() {
     assert_eq!(world.aws.iot.action(NAME).unwrap(), adopted);
 
     world.send(&sample("delete.json")).await.succeeded();
-    let left = world.aws.iot.action(NAME).expect("what was adopted stays");
-    assert!(!left.tags.contains_key(OWNER_TAG));
-    assert_eq!(left.params, before.params);
+    let after = world.aws.iot.action(NAME).expect("an adopted action stays");
+    assert!(!after.tags.contains_key(OWNER_TAG));
+    assert_eq!(after.params, before.params);
 }
 
 #[tokio::test]
-async fn adopt_ignores_the_order_of_groups_and_takes_an_absent_flag_for_false() {
+async fn adopt_ignores_the_order_of_groups_and_treats_an_absent_flag_as_false() {
     let world = world().await;
     let params = json!({ "addThingsToThingGroupParams": { "thingGroupNames": ["b", "a"] } });
     world.aws.iot.plant(NAME, "arn:aws:iam::123456789012:role/quarantine-things", params, &[]);
-    let same = json!({ "AddThingsToThingGroupParams": { "ThingGroupNames": ["a", "b"], "OverrideDynamicGroups": "False" } });
+    let groups = json!({ "ThingGroupNames": ["a", "b"], "OverrideDynamicGroups": "False" });
+    let same = json!({ "AddThingsToThingGroupParams": groups });
     world
         .send(&create_with(&json!({ "OnConflict": "Adopt", "ActionParams": same })))
         .await

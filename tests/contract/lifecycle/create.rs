@@ -1,4 +1,4 @@
-//! A Create of an action that is absent, or that the same request created.
+//! A Create of an absent action, or of one that the same request created.
 
 use serde_json::json;
 use stand_ins::{OWNER_TAG, REQUEST_TAG, fault::Fault, iot::Iot, stack::merged};
@@ -16,7 +16,8 @@ async fn a_create_makes_one_call_and_returns_every_attribute() {
     assert_eq!(
         exchange.response()["Data"],
         json!({
-            "ActionArn": arn, "ActionId": action.id, "MitigationActionArn": arn, "MitigationActionId": action.id,
+            "ActionArn": arn, "ActionId": action.id,
+            "MitigationActionArn": arn, "MitigationActionId": action.id,
             "ActionName": NAME, "ActionType": "ADD_THINGS_TO_THING_GROUP",
         })
     );
@@ -25,16 +26,14 @@ async fn a_create_makes_one_call_and_returns_every_attribute() {
         assert_eq!(exchange.response()[echoed], create()[echoed]);
     }
     assert_eq!(exchange.returned.as_ref().unwrap(), exchange.response());
-    assert_eq!(
-        action.params,
-        json!({ "addThingsToThingGroupParams": { "thingGroupNames": ["quarantine"], "overrideDynamicGroups": true } })
-    );
+    let groups = json!({ "thingGroupNames": ["quarantine"], "overrideDynamicGroups": true });
+    assert_eq!(action.params, json!({ "addThingsToThingGroupParams": groups }));
     let tags = [(OWNER_TAG, OURS), ("stage", "prod"), ("team", "iot-security")];
-    let given = action.tags.iter().map(|(key, value)| (key.as_str(), value.as_str()));
-    assert!(given.filter(|(key, _)| *key != REQUEST_TAG).eq(tags), "{:?}", action.tags);
+    let actual = action.tags.iter().map(|(key, value)| (key.as_str(), value.as_str()));
+    assert!(actual.filter(|(key, _)| *key != REQUEST_TAG).eq(tags), "{:?}", action.tags);
     let (milliseconds, digest) = action.tags[REQUEST_TAG].split_once('/').unwrap();
-    let made = (action.created * 1000.0) - milliseconds.parse::<f64>().unwrap();
-    assert!((0.0..5000.0).contains(&made), "{:?}", action.tags);
+    let age = (action.created * 1000.0) - milliseconds.parse::<f64>().unwrap();
+    assert!((0.0..5000.0).contains(&age), "{:?}", action.tags);
     assert_eq!(digest.len(), 16, "{:?}", action.tags);
 }
 
@@ -53,7 +52,8 @@ async fn every_kind_is_created_and_has_its_action_type() {
         let exchange = world.send(&event).await;
         exchange.succeeded().called(&["CreateMitigationAction"]);
         assert_eq!(exchange.response()["Data"]["ActionType"], kind);
-        // A service that takes no replays: what it describes has to be told from what is wanted, for each kind.
+        // If the service rejects an identical create, the function has to recognise the definition
+        // in the description, for each kind.
         world.aws.iot.set_idempotent_creates(false);
         let again = world.send(&event).await;
         again.succeeded().changed_nothing_but_the_create();
@@ -108,7 +108,7 @@ async fn a_create_at_the_limit_of_the_account_fails_without_a_retry() {
     let world = world().await;
     world.aws.iot.set_limit(0);
     let exchange = world.send(&create()).await;
-    // The other calls look whether the very action that fills the account has the name.
+    // The other calls find out whether an action of that name exists.
     exchange.failed("LimitExceededException").called(&[
         "CreateMitigationAction",
         "ListTagsForResource",

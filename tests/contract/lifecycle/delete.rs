@@ -1,4 +1,4 @@
-//! A Delete: which action it finds, and when it deletes nothing.
+//! A Delete: how it finds the action, and when it deletes nothing.
 
 use std::time::Duration;
 
@@ -37,14 +37,16 @@ async fn a_delete_of_an_action_of_another_owner_succeeds_and_changes_nothing() {
 
 #[tokio::test]
 async fn a_delete_of_an_adopted_or_absent_action_logs_why_it_deletes_nothing() {
-    for (adopts, why) in [(true, "was adopted, not made"), (false, "there is no such action")] {
+    for (is_adopted, reason) in
+        [(true, "was adopted, not made"), (false, "there is no such action")]
+    {
         let world = world().await;
-        if adopts {
+        if is_adopted {
             world.plant_identical(NAME, &[(OWNER_TAG, ADOPTED)]);
         }
         world.send(&sample("delete.json")).await.succeeded();
         let output = world.function.stop().await;
-        assert!(output.contains(why), "{output}");
+        assert!(output.contains(reason), "{output}");
     }
 }
 
@@ -82,7 +84,7 @@ async fn a_delete_by_an_id_without_an_action_finds_the_given_or_the_generated_na
 }
 
 #[tokio::test]
-async fn a_delete_takes_an_empty_or_null_name_for_an_absent_one() {
+async fn a_delete_treats_an_empty_or_null_name_as_absent() {
     for name in [json!(""), Value::Null] {
         let world = world().await;
         world.send(&sample("create-without-name.json")).await.succeeded();
@@ -100,7 +102,11 @@ async fn a_delete_takes_an_empty_or_null_name_for_an_absent_one() {
 async fn a_delete_with_a_given_name_does_not_look_up_the_generated_one() {
     let world = world().await;
     world.send(&sample("create-without-name.json")).await.succeeded();
-    let patch = json!({ "RequestType": "Delete", "PhysicalResourceId": "not-created:another:0011223344556677", "ResourceProperties": { "ActionName": "another" } });
+    let patch = json!({
+        "RequestType": "Delete",
+        "PhysicalResourceId": "not-created:another:0011223344556677",
+        "ResourceProperties": { "ActionName": "another" },
+    });
     world.send(&merged(sample("create-without-name.json"), &patch)).await.succeeded();
     assert_eq!(world.aws.iot.actions().len(), 1);
 }
@@ -111,7 +117,7 @@ async fn a_create_whose_call_got_no_response_is_removed_by_the_delete_that_follo
     world.aws.iot.faults.set("CreateMitigationAction", Fault::HangAfter, 100);
     let exchange = world.send(&create()).await;
     exchange.failed("InternalFailureException");
-    assert_eq!(world.aws.iot.actions().len(), 1, "the create had been applied");
+    assert_eq!(world.aws.iot.actions().len(), 1, "the create was applied");
     world.aws.iot.faults.clear();
     world.send(&follow_up(&create(), exchange.response())).await.succeeded();
     assert!(world.aws.iot.actions().is_empty());

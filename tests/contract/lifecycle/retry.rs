@@ -1,4 +1,4 @@
-//! Which errors of the service are retried, and for how long.
+//! Which service errors are retried, and for how long.
 
 use std::time::Duration;
 

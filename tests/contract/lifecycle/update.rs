@@ -1,4 +1,4 @@
-//! An Update in place, and one that renames.
+//! An Update in place, and an Update that renames the action.
 
 use std::time::Duration;
 
@@ -114,8 +114,8 @@ async fn a_rename_creates_the_new_action_and_leaves_the_old_one_to_cloudformatio
     assert_eq!(renamed.physical_id(), "fleet-isolate");
     assert!(world.aws.iot.action(NAME).is_some());
     world.send(&sample("delete.json")).await.succeeded();
-    let left: Vec<String> = world.aws.iot.actions().into_keys().collect();
-    assert_eq!(left, ["fleet-isolate"]);
+    let remaining: Vec<String> = world.aws.iot.actions().into_keys().collect();
+    assert_eq!(remaining, ["fleet-isolate"]);
 }
 
 #[tokio::test]
@@ -131,7 +131,10 @@ async fn a_rename_that_is_rolled_back_leaves_only_the_old_action() {
         merged(follow_up(&rename, &json!({})), &json!({ "PhysicalResourceId": "fleet-isolate" }));
     let exchange = world.send(&back).await;
     assert_eq!(exchange.succeeded().physical_id(), NAME);
-    let cleanup = json!({ "PhysicalResourceId": "fleet-isolate", "ResourceProperties": { "ActionName": "fleet-isolate" } });
+    let cleanup = json!({
+        "PhysicalResourceId": "fleet-isolate",
+        "ResourceProperties": { "ActionName": "fleet-isolate" },
+    });
     world.send(&merged(sample("delete.json"), &cleanup)).await.succeeded();
     assert_eq!(world.aws.iot.actions().into_keys().collect::<Vec<_>>(), [NAME]);
 }
@@ -144,13 +147,13 @@ async fn a_failed_rename_keeps_the_old_id_and_its_rollback_removes_the_new_actio
         sample("rename.json"),
         &json!({ "OldResourceProperties": create()["ResourceProperties"] }),
     );
-    // Applied, but the answer is lost, and so is every later one until the time runs out.
+    // The create is applied, but neither it nor any retry gets a response.
     world.aws.iot.faults.set("CreateMitigationAction", Fault::HangAfter, 100);
     let world = world.with_timeout(Duration::from_secs(3));
     let exchange = world.send(&rename).await;
     exchange.failed("InternalFailureException");
     assert_eq!(exchange.physical_id(), NAME);
-    assert!(world.aws.iot.action("fleet-isolate").is_some(), "the create had been applied");
+    assert!(world.aws.iot.action("fleet-isolate").is_some(), "the create was applied");
     world.aws.iot.faults.clear();
     world.send(&follow_up(&rename, exchange.response())).await.succeeded();
     assert_eq!(world.aws.iot.actions().into_keys().collect::<Vec<_>>(), [NAME]);
@@ -181,7 +184,7 @@ async fn a_failed_rename_removes_nothing_itself_and_its_reverse_update_removes_w
 async fn a_failed_rename_whose_creates_all_got_a_response_removes_nothing() {
     let world = world().await;
     world.send(&create()).await.succeeded();
-    // Another delivery of the same request makes the action; this one is refused.
+    // Another delivery of the same request has created the action. This one is denied.
     world.plant_identical("fleet-isolate", &[(OWNER_TAG, OURS)]);
     world.aws.iot.tamper("fleet-isolate", |action| action.as_mut().unwrap().created += 60.0);
     world.aws.iot.faults.set(
@@ -203,7 +206,7 @@ async fn a_failed_rename_keeps_an_action_that_existed_before() {
     world.send(&create()).await.succeeded();
     world.send(&sample("rename.json")).await.succeeded();
     world.aws.iot.tamper("fleet-isolate", |action| action.as_mut().unwrap().created -= 60.0);
-    // The same request again, which fails: what the first delivery made is the stack's.
+    // A second delivery of the request fails. The action of the first one belongs to the stack.
     world.aws.iot.faults.set("CreateMitigationAction", Fault::LoseBefore, 1);
     world.aws.iot.faults.set(
         "CreateMitigationAction",
