@@ -63,7 +63,7 @@ pub async fn run(bootstrap: &Path, events: &Path) -> ExitCode {
         has_colour,
         rows: Vec::new(),
     };
-    demo.play().await;
+    demo.run().await;
     demo.show_account();
     demo.show_table();
     demo.show_verdict()
@@ -93,7 +93,7 @@ struct Row {
 }
 
 impl Demo<'_> {
-    async fn play(&mut self) {
+    async fn run(&mut self) {
         let topic = "arn:aws:sns:eu-west-1:123456789012:security-findings";
         self.world.aws.iot.plant(
             "made-by-hand",
@@ -131,8 +131,8 @@ impl Demo<'_> {
         if !what.is_empty() {
             print(&self.bold(what));
         }
-        let played = self.world.send(event).await;
-        let response = played.response().clone();
+        let exchange = self.world.send(event).await;
+        let response = exchange.response().clone();
         let status = text(&response["Status"]);
         let (kind, id) = (text(&event["RequestType"]), text(&event["LogicalResourceId"]));
         let physical_id = text(&response["PhysicalResourceId"]);
@@ -144,13 +144,13 @@ impl Demo<'_> {
         if let Some(reason) = response["Reason"].as_str() {
             field("reason", reason);
         }
-        field("calls", &listed(&played.operations()));
+        field("calls", &listed(&exchange.operations()));
         print("");
         self.rows.push(Row {
             what: format!("{kind} {id}"),
             response: status.to_owned(),
-            calls: played.calls.len(),
-            took: played.response_time.unwrap_or_default(),
+            calls: exchange.calls.len(),
+            took: exchange.response_time.unwrap_or_default(),
             is_expected: status == expected,
         });
         response
@@ -166,44 +166,53 @@ impl Demo<'_> {
         let (timeout, arn) = (self.world.timeout, self.world.arn.clone());
         let returned = aws.lambda.invoke(event.into_bytes(), timeout, &arn).await;
         let took = began.elapsed();
-        let (response, is_expected) = match &returned {
-            Ok(value) => (self.show_document("return", value), true),
+        let (response, is_failure) = match &returned {
+            Ok(value) => {
+                let response = self.show_result("return", value);
+                let is_failure = response == "FAILED";
+                (response, is_failure)
+            }
             Err(error) => {
-                field(
-                    "error",
-                    &format!("{}: {}", text(&error["errorType"]), text(&error["errorMessage"])),
-                );
-                (text(&error["errorType"]).to_owned(), file.contains("invalid"))
+                let kind = text(&error["errorType"]);
+                field("error", &format!("{kind}: {}", text(&error["errorMessage"])));
+                (kind.to_owned(), true)
             }
         };
         for result in aws.bus.take() {
             field("result", &result.detail_type);
-            self.show_document("detail", &result.detail);
+            self.show_result("detail", &result.detail);
         }
         let calls = aws.iot.take_calls();
         field("calls", &listed(&calls.iter().map(|call| call.operation).collect::<Vec<_>>()));
         print("");
-        let (what, calls) = (file.trim_end_matches(".json").to_owned(), calls.len());
-        self.rows.push(Row { what, response, calls, took, is_expected });
+        self.rows.push(Row {
+            what: file.trim_end_matches(".json").to_owned(),
+            response,
+            calls: calls.len(),
+            took,
+            is_expected: is_failure == file.contains("invalid"),
+        });
     }
 
     /// Prints a result in the layout of a stack's response, and returns its outcome.
-    fn show_document(&self, label: &str, document: &Value) -> String {
-        let status = ["status", "Status"].map(|name| text(&document[name])).concat();
-        let name = ["actionName", "PhysicalResourceId"].map(|name| text(&document[name])).concat();
-        let outcome = text(&document["outcome"]);
-        if let Some(failures) = document["batchItemFailures"].as_array() {
+    fn show_result(&self, label: &str, result: &Value) -> String {
+        let status = ["status", "Status"].map(|name| text(&result[name])).concat();
+        let name = ["actionName", "PhysicalResourceId"].map(|name| text(&result[name])).concat();
+        let outcome = text(&result["outcome"]);
+        if let Some(failures) = result["batchItemFailures"].as_array() {
             let ids: Vec<&str> =
                 failures.iter().map(|failure| text(&failure["itemIdentifier"])).collect();
             field(label, &format!("redelivered: {}", listed(&ids)));
             return format!("{} redelivered", ids.len());
         }
-        field(label, [&self.status(&status), outcome, &name].join(" ").trim_end());
-        if let Some(arn) = document["actionArn"].as_str() {
+        let mut words = vec![self.status(&status), outcome.to_owned(), name];
+        words.retain(|word| !word.is_empty());
+        field(label, &words.join(" "));
+        if let Some(arn) = result["actionArn"].as_str() {
             field("arn", arn);
         }
-        if let Some(code) = document["error"]["code"].as_str() {
-            field("reason", &format!("{code}: {}", text(&document["error"]["message"])));
+        if let Some(code) = result["error"]["code"].as_str() {
+            field("reason", &format!("{code}: {}", text(&result["error"]["message"])));
         }
         if outcome.is_empty() { status } else { outcome.to_owned() }
     }
@@ -234,8 +243,8 @@ impl Demo<'_> {
             return ExitCode::FAILURE;
         }
         print(&format!(
-            "\n{}\n\nNext: `make serve` leaves a whole AWS up on this machine, with the function \
-             deployed to it;\nthe README says how to deploy and use it.",
+            "\n{}\n\nNext: `make serve` runs an emulated AWS on this machine, with the function \
+             deployed to it.\nThe README says how to deploy and use it.",
             self.painted(
                 "32",
                 &format!("All {} responses are the expected ones.", self.rows.len())
