@@ -1,4 +1,4 @@
-// A custom resource as one writes it for Node: the AWS SDK, and a PUT as in Lambda's own cfn-response. Create alone.
+// A custom resource for Node: only Create, with the AWS SDK and a PUT as in cfn-response.
 import https from "node:https";
 import { CreateMitigationActionCommand, IoTClient } from "@aws-sdk/client-iot";
 
@@ -7,7 +7,7 @@ const iot = new IoTClient();
 export async function handler(request) {
   const properties = request.ResourceProperties;
   const params = properties.ActionParams.AddThingsToThingGroupParams;
-  const made = await iot.send(
+  const created = await iot.send(
     new CreateMitigationActionCommand({
       actionName: properties.ActionName,
       roleArn: properties.RoleArn,
@@ -20,22 +20,24 @@ export async function handler(request) {
       tags: properties.Tags,
     }),
   );
-  const answer = {
+  const response = {
     Status: "SUCCESS",
     PhysicalResourceId: properties.ActionName,
     StackId: request.StackId,
     RequestId: request.RequestId,
     LogicalResourceId: request.LogicalResourceId,
-    Data: { ActionArn: made.actionArn, ActionId: made.actionId },
+    Data: { ActionArn: created.actionArn, ActionId: created.actionId },
   };
-  await put(request.ResponseURL, JSON.stringify(answer));
-  return answer;
+  await put(request.ResponseURL, JSON.stringify(response));
+  return response;
 }
 
 function put(url, body) {
   return new Promise((resolve, reject) => {
     const headers = { "content-type": "", "content-length": Buffer.byteLength(body) };
-    const sent = https.request(url, { method: "PUT", headers }, (answer) => answer.resume().on("end", resolve));
-    sent.on("error", reject).end(body);
+    const request = https.request(url, { method: "PUT", headers }, (response) => {
+      response.resume().on("end", resolve);
+    });
+    request.on("error", reject).end(body);
   });
 }

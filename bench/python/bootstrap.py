@@ -1,4 +1,4 @@
-"""The loop of Lambda's Runtime API, in place of the client that Lambda's own images hold, which is larger."""
+"""The loop of Lambda's Runtime API. It is smaller than the client in Lambda's own images."""
 
 import http.client
 import json
@@ -24,11 +24,11 @@ runtime = http.client.HTTPConnection(os.environ["AWS_LAMBDA_RUNTIME_API"])
 while True:
     runtime.request("GET", "/2018-06-01/runtime/invocation/next")
     try:
-        arrived = runtime.getresponse()
+        event = runtime.getresponse()
     except OSError:
         os._exit(0)
-    context = Context(arrived.headers)
-    answer = function.handler(json.loads(arrived.read()), context)
+    context = Context(event.headers)
+    result = function.handler(json.loads(event.read()), context)
     path = f"/2018-06-01/runtime/invocation/{context.aws_request_id}/response"
-    runtime.request("POST", path, json.dumps(answer))
+    runtime.request("POST", path, json.dumps(result))
     runtime.getresponse().read()

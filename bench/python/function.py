@@ -1,4 +1,4 @@
-"""A custom resource as one writes it in Python: boto3 and crhelper. Create alone."""
+"""A custom resource for Python: only Create, with boto3 and crhelper."""
 
 import boto3
 from crhelper import CfnResource
@@ -11,7 +11,7 @@ iot = boto3.client("iot")
 def create(event, _):
     properties = event["ResourceProperties"]
     params = properties["ActionParams"]["AddThingsToThingGroupParams"]
-    made = iot.create_mitigation_action(
+    created = iot.create_mitigation_action(
         actionName=properties["ActionName"],
         roleArn=properties["RoleArn"],
         actionParams={
@@ -22,7 +22,7 @@ def create(event, _):
         },
         tags=properties["Tags"],
     )
-    helper.Data.update(ActionArn=made["actionArn"], ActionId=made["actionId"])
+    helper.Data.update(ActionArn=created["actionArn"], ActionId=created["actionId"])
     return properties["ActionName"]
 
 

@@ -66,7 +66,7 @@ pub async fn run(binary: &Path, invocations: u32) -> ExitCode {
         .and_then(|seed| seed.parse().ok())
         .unwrap_or_else(|| fastrand::u64(..1_000_000));
     println!("seed {seed} (ENDURE_SEED plays it again)\n");
-    let stage = Stage::set().await;
+    let stage = Stage::start().await;
     let mut settings: Vec<(&str, &str)> = stage.tls.settings().into();
     settings
         .extend([("RESULT_EVENT_BUS", "results"), ("AWS_LAMBDA_INITIALIZATION_TYPE", "on-demand")]);
@@ -94,7 +94,7 @@ pub async fn run(binary: &Path, invocations: u32) -> ExitCode {
                 endurance.play_nonsense().await;
             }
             // What it printed is not kept: the driver would grow.
-            function.forget();
+            function.clear_output();
         }
         let rate = f64::from(endurance.played - began.1) / began.0.elapsed().as_secs_f64();
         began = (Instant::now(), endurance.played);
@@ -109,7 +109,7 @@ pub async fn run(binary: &Path, invocations: u32) -> ExitCode {
     assert!(function.is_running());
     println!(
         "\n{} calls met a fault, {} requests were delivered again; every one was answered and reported, and after each the account held what it asked for",
-        endurance.faults().map(Faults::met).iter().sum::<usize>(),
+        endurance.faults().map(Faults::injected).iter().sum::<usize>(),
         endurance.again
     );
     let (first, last) = (looks[0], looks[looks.len() - 1]);
@@ -201,7 +201,7 @@ impl Endurance {
             .take()
             .into_iter()
             .filter(|put| put.key == key && put.accepted)
-            .map(|put| put.document())
+            .map(|put| put.response())
             .collect();
         // A lost reply makes it come twice, the same.
         assert!(accepted.windows(2).all(|pair| pair[0] == pair[1]), "{accepted:?}");
@@ -229,7 +229,7 @@ impl Endurance {
                 id: id.clone(),
                 body: event.to_string(),
                 sent: 1,
-                receives: 1,
+                receive_count: 1,
             }]),
             _ => event,
         };
@@ -290,7 +290,7 @@ impl Endurance {
                 self.stage.aws.bucket.check();
                 let puts = self.stage.aws.bucket.take();
                 assert!(
-                    matches!(puts.as_slice(), [put] if put.accepted && put.document() == value),
+                    matches!(puts.as_slice(), [put] if put.accepted && put.response() == value),
                     "{event}: {puts:?}"
                 );
                 value["Status"].clone()

@@ -1,8 +1,9 @@
-//! What the provider costs, beside others that do the same job. `make bench`, `measure`, `guard`, `queue` and `endure`
-//! build what each takes and run it; `docs/benchmarks.md` keeps what came of it.
+//! Measures the provider, alone and beside other functions that do the same. `make bench`,
+//! `measure`, `guard` and `endure` build the binaries and run this program. `docs/benchmarks.md`
+//! has the results.
 //!
-//! Instructions are counted by callgrind, which repeats to a fraction of a percent whatever else the machine is doing; times
-//! are medians of interleaved runs, of which the ratios can be compared and the times themselves cannot.
+//! Callgrind counts the instructions: the counts repeat to a fraction of a percent, whatever else
+//! runs on the machine. Times are medians of interleaved runs. Compare their ratios, not the times.
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program for the terminal")]
 #![allow(
@@ -11,7 +12,7 @@
     clippy::indexing_slicing,
     clippy::panic,
     clippy::unreachable,
-    reason = "a program that meets the unexpected ends"
+    reason = "an unexpected value ends the program"
 )]
 
 mod endure;
@@ -25,12 +26,31 @@ use serde_json::Value;
 use stand_ins::stack::read_event;
 use subject::{Count, Subject};
 
-/// What the package may cost: the most KiB, bytes, and bytes zipped.
+const HELP: &str = "\
+Measures the provider, alone and beside other functions that do the same.
+
+usage:
+  bench measure BINARY...            print the instructions, memory and size of binaries
+  bench guard HELLO BINARY           fail if the package exceeds its limits
+  bench compare PACKAGE HELLO STRAIGHTFORWARD PYTHON NODE
+                                     print the comparison of docs/benchmarks.md
+  bench queue BINARY                 print the throughput of events and of SQS batches
+  bench endure BINARY INVOCATIONS    watch memory and descriptors over many invocations
+
+measure, guard and compare need valgrind. Run it in the repository's folder; `make` builds the
+binaries.
+
+examples:
+  bench measure .aws-sam/build/Function/bootstrap
+  bench guard target/bench/release/hello .aws-sam/build/Function/bootstrap";
+
+/// The limits of the package: peak memory and size.
 const LIMITS: [(&str, u64); 3] =
     [("peak KiB", 7_168), ("bytes", 5_000_000), ("zipped bytes", 2_400_000)];
 
-/// How many times the instructions of *hello* it may take: to start, to start and work the first event, however the start is, and
-/// to work a warm one. On x86_64 these are 1.2 M, 5.8 M and 0.68 M instructions.
+/// The limits of the package as multiples of the instructions of *hello*: for the init, for the
+/// init and the first event (of either initialization type), and for a warm event. On x86_64 these
+/// are 1.2 M, 5.8 M and 0.68 M instructions.
 const RATIOS: [(&str, f64); 4] =
     [("init", 2.8), ("init and first", 10.6), ("the same, on demand", 10.6), ("warm", 5.9)];
 
@@ -47,18 +67,16 @@ async fn main() -> ExitCode {
         ["endure", binary, invocations] => {
             return endure::run(Path::new(binary), invocations.parse().unwrap()).await;
         }
+        ["help" | "--help" | "-h"] => println!("{HELP}"),
         _ => {
-            println!(
-                "usage: bench measure BINARY... | guard HELLO BINARY | compare PACKAGE HELLO STRAIGHTFORWARD PYTHON NODE | \
-                 queue BINARY | endure BINARY INVOCATIONS"
-            );
+            eprintln!("{HELP}");
             return ExitCode::FAILURE;
         }
     }
     ExitCode::SUCCESS
 }
 
-/// Prints what binaries cost.
+/// Prints the instructions, the peak memory and the size of binaries.
 async fn measure(binaries: &[&str]) {
     println!(
         "{:<48}{:>12}{:>12}{:>12}{:>12}{:>12}",
@@ -75,7 +93,7 @@ async fn measure(binaries: &[&str]) {
     }
 }
 
-/// Fails where the package has grown past a limit.
+/// Fails if the package exceeds a limit.
 async fn guard(hello: &str, binary: &str) -> ExitCode {
     let floor = Subject::binary("hello", hello).count().await;
     let subject = Subject::binary("package", binary);
@@ -92,24 +110,24 @@ async fn guard(hello: &str, binary: &str) -> ExitCode {
         #[expect(clippy::cast_precision_loss, reason = "instructions, far below 2^53")]
         let ratio = count as f64 / floor as f64;
         println!(
-            "{name:<24}{count:>12} instructions, {ratio:>5.2} times hello's, of at most {limit}"
+            "{name:<24}{count:>12} instructions, {ratio:>5.2} times hello's (at most {limit})"
         );
         is_within &= ratio <= limit;
     }
     let peak = subject.time().await.peak.min(subject.time().await.peak);
     for ((name, limit), figure) in LIMITS.into_iter().zip([peak, subject.bytes(), subject.zipped()])
     {
-        println!("{name:<24}{figure:>12} of at most {limit}");
+        println!("{name:<24}{figure:>12} (at most {limit})");
         is_within &= figure <= limit;
     }
     if is_within {
         return ExitCode::SUCCESS;
     }
-    println!("the package has grown past a limit");
+    println!("the package exceeds a limit");
     ExitCode::FAILURE
 }
 
-/// An event of `events/`; `make` starts the program in the repository's folder.
+/// Reads an event of `events/` in the current folder.
 fn sample(name: &str) -> Value {
     read_event(&Path::new("events").join(name))
 }

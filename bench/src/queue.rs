@@ -1,4 +1,4 @@
-//! What one warm instance makes of requests that come in numbers, against a service without a limit.
+//! The throughput of one warm instance, against a service without a rate limit.
 
 use std::{path::Path, time::Duration};
 
@@ -15,21 +15,22 @@ use crate::{
     subject::{Stage, cpu},
 };
 
-/// Requests of which a rate is taken.
+/// The number of requests measured.
 const REQUESTS: usize = 100;
 
-/// Prints the table: of events one by one, which have no pace, and of a queue's batches, which keep to the service's rate.
+/// Prints the table: single events, which are not paced, and SQS batches, which are paced to the
+/// rate of the service.
 pub async fn print(binary: &Path) {
-    println!("| | requests a second | CPU of a request, ms |");
+    println!("| | requests per second | CPU per request, ms |");
     println!("|---|--:|--:|");
-    row(binary, "events, one an invocation", None).await;
+    row(binary, "events, one per invocation", None).await;
     for batch in [1, 10, 100] {
-        row(binary, &format!("messages, {batch} an invocation"), Some(batch)).await;
+        row(binary, &format!("messages, {batch} per invocation"), Some(batch)).await;
     }
 }
 
 async fn row(binary: &Path, name: &str, batch: Option<usize>) {
-    let stage = Stage::set().await;
+    let stage = Stage::start().await;
     stage.aws.iot.set_limit(usize::MAX);
     let mut settings: Vec<(&str, &str)> = stage.tls.settings().into();
     settings.push(("RESULT_EVENT_BUS", "results"));
@@ -58,12 +59,13 @@ async fn row(binary: &Path, name: &str, batch: Option<usize>) {
 }
 
 fn request(number: usize) -> Value {
-    let own = json!({ "id": format!("event-{number}"), "detail": { "actionName": format!("action-{number}") } });
-    merged(sample("event-create.json"), &own)
+    let detail = json!({ "actionName": format!("action-{number}") });
+    let patch = json!({ "id": format!("event-{number}"), "detail": detail });
+    merged(sample("event-create.json"), &patch)
 }
 
 fn message(request: &Value) -> Message {
-    Message { id: request["id"].to_string(), body: request.to_string(), sent: 0, receives: 1 }
+    Message { id: request["id"].to_string(), body: request.to_string(), sent: 0, receive_count: 1 }
 }
 
 async fn invoke(stage: &Stage, event: &Value) -> Value {

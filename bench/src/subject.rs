@@ -1,4 +1,5 @@
-//! What is measured, and how: one CloudFormation Create over TLS, the services at one address and the bucket at another.
+//! The functions measured, and the measurement: one CloudFormation Create over TLS, with the
+//! services at one address and the bucket at another.
 
 use std::{
     fs,
@@ -14,65 +15,65 @@ use crate::sample;
 
 const CALLGRIND: [&str; 3] = ["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null"];
 
-/// The system's root certificates, where Debian and Amazon Linux have them.
+/// The root certificates of the system, on Debian and Amazon Linux.
 const SYSTEM_ROOTS: &str = "/etc/ssl/certs/ca-certificates.crt";
-/// What Python imports.
+/// The libraries of the Python function.
 const PYTHON_PACKAGE: &str = ".tools/bench/package";
 
-/// A function that makes a mitigation action, or, as *hello*, nothing.
+/// A function that creates a mitigation action, or *hello*, which does nothing.
 pub struct Subject {
     pub name: &'static str,
-    /// What runs the binary; empty where it runs itself.
+    /// The interpreter of a script; empty for a binary.
     runner: Vec<String>,
     binary: PathBuf,
     settings: Vec<(&'static str, String)>,
-    /// What is uploaded to Lambda, beside the binary.
+    /// The content of the package.
     ships: Vec<PathBuf>,
-    makes_actions: bool,
-    /// Whether it reads the system's root certificates, as it would in Lambda.
+    creates_actions: bool,
+    /// Whether it reads the root certificates of the system, as it would in Lambda.
     reads_roots: bool,
-    /// Warm events that are counted.
+    /// The number of warm events counted.
     warm: u64,
 }
 
-/// Instructions: to the first poll for an event, of the first event, of a warm one.
+/// Instructions up to the first poll, of the first event, and of a warm event.
 pub struct Count {
     pub init: u64,
     pub first: u64,
     pub warm: u64,
 }
 
-/// What one run took.
+/// The figures of one run.
 #[derive(Clone, Copy)]
 pub struct Time {
-    /// Milliseconds of CPU from the start to the first answer.
+    /// Milliseconds of CPU from the start to the first response.
     pub cpu: f64,
-    /// Milliseconds from the start to the first answer.
+    /// Milliseconds from the start to the first response.
     pub wall: f64,
-    /// KiB, the most that was resident, after the first answer.
+    /// The peak of resident memory after the first response, in KiB.
     pub peak: u64,
-    pub calls: usize,
+    pub calls: u64,
     /// Connections to the services and to the bucket.
-    pub connections: usize,
+    pub connections: u64,
 }
 
 impl Subject {
     pub fn binary(name: &'static str, path: &str) -> Self {
         let binary = PathBuf::from(path);
-        let makes_actions = !path.ends_with("/hello");
+        let creates_actions = !path.ends_with("/hello");
         Self {
             name,
             runner: vec![],
             ships: vec![binary.clone()],
             binary,
             settings: vec![],
-            makes_actions,
+            creates_actions,
             reads_roots: false,
             warm: 10,
         }
     }
 
-    /// The same, started for an event that waits.
+    /// The same with an on-demand init.
     pub fn on_demand(name: &'static str, path: &str) -> Self {
         Self {
             settings: vec![("AWS_LAMBDA_INITIALIZATION_TYPE", "on-demand".to_owned())],
@@ -80,7 +81,17 @@ impl Subject {
         }
     }
 
-    /// All that are compared.
+    /// A script beside its `function`, and the folder of its libraries.
+    fn script(name: &'static str, program: &str, script: &str, libraries: &str) -> Self {
+        let paths = [script, &script.replace("bootstrap", "function"), libraries];
+        Self {
+            runner: vec![program.to_owned()],
+            ships: paths.map(PathBuf::from).into(),
+            ..Self::binary(name, script)
+        }
+    }
+
+    /// All functions of the comparison.
     pub fn all(
         package: &str,
         hello: &str,
@@ -88,56 +99,28 @@ impl Subject {
         python: &str,
         node: &str,
     ) -> [Self; 6] {
-        let scripted =
-            |name, program: &str, folder: &str, script: &str, ships: PathBuf, reads_roots, warm| {
-                Self {
-                    name,
-                    runner: vec![program.to_owned()],
-                    binary: Path::new(folder).join(script),
-                    settings: vec![],
-                    ships: vec![
-                        Path::new(folder).join(script),
-                        Path::new(folder).join(script.replace("bootstrap", "function")),
-                        ships,
-                    ],
-                    makes_actions: true,
-                    reads_roots,
-                    warm,
-                }
-            };
+        let modules = "bench/node/node_modules";
         [
             Self::binary("package", package),
             Self::on_demand("package, on demand", package),
             Self::binary("hello", hello),
             Self { reads_roots: true, ..Self::binary("straightforward Rust", straightforward) },
-            scripted(
-                "Python",
-                python,
-                "bench/python",
-                "bootstrap.py",
-                PathBuf::from(PYTHON_PACKAGE),
-                true,
-                2,
-            ),
-            // What Node compiles on the side differs from run to run: many events tell more than that.
-            scripted(
-                "Node",
-                node,
-                "bench/node",
-                "bootstrap.mjs",
-                PathBuf::from("bench/node/node_modules"),
-                false,
-                50,
-            ),
+            Self {
+                reads_roots: true,
+                warm: 2,
+                ..Self::script("Python", python, "bench/python/bootstrap.py", PYTHON_PACKAGE)
+            },
+            // Node's just-in-time compilation varies from run to run: many events even it out.
+            Self { warm: 50, ..Self::script("Node", node, "bench/node/bootstrap.mjs", modules) },
         ]
     }
 
-    /// The size of the binary; none where an interpreter runs a script.
+    /// The size of the binary; zero for a script.
     pub fn bytes(&self) -> u64 {
         if self.runner.is_empty() { fs::metadata(&self.binary).unwrap().len() } else { 0 }
     }
 
-    /// The size of the package that is uploaded to Lambda.
+    /// The size of the zipped package.
     pub fn zipped(&self) -> u64 {
         assert!(self.ships.iter().all(|path| path.exists()), "one of {:?} is missing", self.ships);
         let package = std::env::temp_dir().join(format!("package-{:016x}.zip", fastrand::u64(..)));
@@ -166,13 +149,13 @@ impl Subject {
         }
     }
 
-    /// The instructions of a run that works so many events and ends at the next poll.
+    /// The instructions of a run that handles `events` events and exits at the next poll.
     async fn instructions(&self, events: u64) -> u64 {
-        let stage = Stage::set().await;
-        stage.aws.lambda.end_after(events);
+        let stage = Stage::start().await;
+        stage.aws.lambda.disconnect_after(events);
         let function = self.start(&CALLGRIND, &stage);
-        self.play(&stage, events).await;
-        let output = function.ended().await;
+        self.send(&stage, events).await;
+        let output = function.wait().await;
         let collected = output
             .lines()
             .find_map(|line| line.split_once("Collected : "))
@@ -180,40 +163,40 @@ impl Subject {
         collected.1.trim().parse().unwrap()
     }
 
-    /// A run of one event.
+    /// Runs one event.
     pub async fn time(&self) -> Time {
-        let stage = Stage::set().await;
+        let stage = Stage::start().await;
         let began = Instant::now();
         let function = self.start(&[], &stage);
-        self.play(&stage, 1).await;
+        self.send(&stage, 1).await;
         let wall = milliseconds(began);
         Time {
             cpu: cpu(function.id()),
             wall,
             peak: memory(function.id(), "VmHWM"),
-            calls: stage.aws.iot.take_calls().len(),
-            connections: stage.tls.services.connections() + stage.tls.bucket.connections(),
+            calls: stage.aws.iot.take_calls().len() as u64,
+            connections: (stage.tls.services.connections() + stage.tls.bucket.connections()) as u64,
         }
     }
 
-    /// Milliseconds of the first event where the function has, once it has started, the share of a CPU that Lambda gives
-    /// it at 128 MB; `None` where no quota can be set.
+    /// Milliseconds of the first event with the CPU of a 128 MB function, which begins after the
+    /// init; `None` if the quota cannot be set.
     pub async fn slow(&self) -> Option<f64> {
-        let stage = Stage::set().await;
+        let stage = Stage::start().await;
         let function = self.start(&[], &stage);
-        stage.aws.lambda.is_up().await;
+        stage.aws.lambda.ready().await;
         let quota = Quota::of(function.id())?;
         let began = Instant::now();
-        self.play(&stage, 1).await;
+        self.send(&stage, 1).await;
         let took = milliseconds(began);
-        drop(function.end().await);
+        drop(function.stop().await);
         drop(quota);
         Some(took)
     }
 
-    fn start(&self, under: &[&str], stage: &Stage) -> Function {
+    fn start(&self, profiler: &[&str], stage: &Stage) -> Function {
         let runner: Vec<&str> =
-            under.iter().copied().chain(self.runner.iter().map(String::as_str)).collect();
+            profiler.iter().copied().chain(self.runner.iter().map(String::as_str)).collect();
         let roots =
             if self.reads_roots { &stage.bundle } else { &stage.tls.roots }.to_str().unwrap();
         let mut settings = vec![
@@ -221,7 +204,7 @@ impl Subject {
             ("AWS_LAMBDA_LOG_FORMAT", "JSON"),
             ("AWS_DEFAULT_REGION", REGION),
         ];
-        // The last two are what Python's SDK and Node read.
+        // Python's SDK and Node read the last two.
         settings.extend(
             ["SSL_CERT_FILE", "AWS_CA_BUNDLE", "NODE_EXTRA_CA_CERTS"].map(|name| (name, roots)),
         );
@@ -230,10 +213,11 @@ impl Subject {
             .map(|path| here.join(path).to_str().unwrap().to_owned());
         settings.extend([("PYTHONPATH", library.as_str()), ("PYTHONPYCACHEPREFIX", &compiled)]);
         settings.extend(self.settings.iter().map(|(name, value)| (*name, value.as_str())));
-        Function::start_under(&runner, &self.binary, &stage.aws, &settings)
+        Function::start_with_runner(&runner, &self.binary, &stage.aws, &settings)
     }
 
-    async fn play(&self, stage: &Stage, events: u64) {
+    /// Sends `events` Creates and checks their results.
+    async fn send(&self, stage: &Stage, events: u64) {
         for number in 0..events {
             let url = format!("{}/response/{number}?X-Amz-Expires=7200", stage.tls.bucket.url);
             let event = json!({
@@ -243,22 +227,22 @@ impl Subject {
             let event = merged(sample("create-add-things-to-thing-group.json"), &event)
                 .to_string()
                 .into_bytes();
-            let answer =
+            let returned =
                 stage.aws.lambda.invoke(event, Duration::from_mins(5), &Lambda::arn()).await;
             assert!(
-                answer.as_ref().is_ok_and(|answer| answer["Status"] == "SUCCESS"),
-                "{}: {answer:?}",
+                returned.as_ref().is_ok_and(|response| response["Status"] == "SUCCESS"),
+                "{}: {returned:?}",
                 self.name
             );
-            if self.makes_actions {
+            if self.creates_actions {
                 assert!(
                     stage.aws.bucket.puts(&number.to_string()).iter().any(|put| put.accepted),
-                    "{} has not answered",
+                    "{} sent no response",
                     self.name
                 );
                 assert!(
                     stage.aws.iot.action(&format!("action-{number}")).is_some(),
-                    "{} has made nothing",
+                    "{} created no action",
                     self.name
                 );
             }
@@ -270,17 +254,17 @@ impl Subject {
 pub struct Stage {
     pub aws: Aws,
     pub tls: Tls,
-    /// A PEM file with the stand-ins' root certificate and the system's.
+    /// A PEM file with the root certificates of the stand-ins and of the system.
     bundle: PathBuf,
 }
 
 impl Stage {
-    pub async fn set() -> Self {
+    pub async fn start() -> Self {
         let aws = Aws::start().await;
         let tls = Tls::serve(&aws).await;
         let bundle = tls.roots.with_extension("bundle");
         let system = fs::read(SYSTEM_ROOTS).unwrap_or_else(|error| {
-            panic!("{SYSTEM_ROOTS}, which others read at each start: {error}")
+            panic!("{SYSTEM_ROOTS}, which the other functions read: {error}")
         });
         fs::write(&bundle, [fs::read(&tls.roots).unwrap(), system].concat()).unwrap();
         Self { aws, tls, bundle }
@@ -297,28 +281,30 @@ fn milliseconds(since: Instant) -> f64 {
     since.elapsed().as_secs_f64() * 1000.0
 }
 
-/// Milliseconds of CPU that the threads of a process have had, save those that have ended.
+/// Milliseconds of CPU of the running threads of a process.
 pub fn cpu(process: u32) -> f64 {
     let mut nanoseconds = 0;
     for thread in fs::read_dir(format!("/proc/{process}/task")).unwrap() {
-        // A thread may have ended since it was listed.
+        // A thread may have exited since it was listed.
         let schedstat =
             fs::read_to_string(thread.unwrap().path().join("schedstat")).unwrap_or_default();
         nanoseconds +=
-            schedstat.split_whitespace().next().map_or(0, |spent| spent.parse::<u64>().unwrap());
+            schedstat.split_whitespace().next().map_or(0, |time| time.parse::<u64>().unwrap());
     }
     Duration::from_nanos(nanoseconds).as_secs_f64() * 1000.0
 }
 
-/// KiB that a process has resident (`VmRSS`), or the most that it has had (`VmHWM`).
-pub fn memory(process: u32, of: &str) -> u64 {
+/// The resident memory of a process (`VmRSS`), or its peak (`VmHWM`), in KiB.
+pub fn memory(process: u32, field: &str) -> u64 {
     let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap();
-    let line = status.lines().find(|line| line.starts_with(of)).unwrap();
+    let line = status.lines().find(|line| line.starts_with(field)).unwrap();
     line.split_whitespace().nth(1).unwrap().parse().unwrap()
 }
 
-/// A control group with the CPU of a 128 MB function: 128 / 1769 of one
-/// (<https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html>). It ends when this is dropped.
+/// A control group with the CPU of a 128 MB function, 128 / 1769 of a CPU. Dropping it removes the
+/// group.
+///
+/// See <https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html>.
 struct Quota(PathBuf);
 
 impl Quota {

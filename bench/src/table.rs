@@ -2,10 +2,10 @@
 
 use crate::subject::{Count, Subject, Time};
 
-/// Runs of which the median is taken.
+/// The number of runs, of which the table has the medians.
 const RUNS: usize = 9;
 
-/// What came of one subject's runs.
+/// The results of one subject.
 #[derive(Default)]
 struct Row {
     counts: Vec<Count>,
@@ -13,13 +13,32 @@ struct Row {
     slow: Vec<f64>,
 }
 
-/// Runs what is compared in turns and prints the medians, each with its ratio to the first subject's.
+/// Runs the subjects in turns and prints the medians, each with its ratio to the first subject's.
 pub async fn print(subjects: &[Subject]) {
+    let rows = rows(subjects).await;
+    println!(
+        "| | {} |",
+        subjects.iter().map(|subject| subject.name).collect::<Vec<_>>().join(" | ")
+    );
+    println!("|---|{}", "--:|".repeat(subjects.len()));
+    print_counts(&rows);
+    print_times(&rows);
+    let sizes: Vec<(f64, f64)> = subjects
+        .iter()
+        .map(|subject| (number(subject.bytes()), number(subject.zipped())))
+        .collect();
+    line("binary, MB", &sizes, 1e6, |sizes| Some(sizes.0).filter(|bytes| *bytes > 0.0));
+    line("package, zipped, MB", &sizes, 1e6, |sizes| Some(sizes.1));
+    line("calls to AWS IoT", &rows, 1.0, timed(|time| number(time.calls)));
+    line("connections", &rows, 1.0, timed(|time| number(time.connections)));
+}
+
+async fn rows(subjects: &[Subject]) -> Vec<Row> {
     let mut rows: Vec<Row> = subjects.iter().map(|_| Row::default()).collect();
     for run in 1..=RUNS {
         eprintln!("run {run} of {RUNS}");
         for (subject, row) in subjects.iter().zip(&mut rows) {
-            // Counts repeat, and take long under callgrind.
+            // Counts hardly vary, and callgrind is slow.
             if run <= 3 {
                 row.counts.push(subject.count().await);
             }
@@ -27,42 +46,29 @@ pub async fn print(subjects: &[Subject]) {
             row.slow.extend(subject.slow().await);
         }
     }
-    println!(
-        "| | {} |",
-        subjects.iter().map(|subject| subject.name).collect::<Vec<_>>().join(" | ")
-    );
-    println!("|---|{}", "--:|".repeat(subjects.len()));
+    rows
+}
+
+fn print_counts(rows: &[Row]) {
     let counted = |pick: fn(&Count) -> u64| {
         move |row: &Row| median(row.counts.iter().map(|count| number(pick(count))).collect())
     };
-    let timed =
-        |pick: fn(&Time) -> f64| move |row: &Row| median(row.times.iter().map(pick).collect());
-    line("instructions to the first `/next`, M", &rows, 1e6, counted(|count| count.init));
-    line("instructions of the first event, M", &rows, 1e6, counted(|count| count.first));
-    line("both together, M", &rows, 1e6, counted(|count| count.init + count.first));
-    line("instructions of a warm event, M", &rows, 1e6, counted(|count| count.warm));
-    line("CPU to the first answer, ms", &rows, 1.0, timed(|time| time.cpu));
-    line("wall to the first answer, ms", &rows, 1.0, timed(|time| time.wall));
-    line("first event at the CPU of 128 MB, ms", &rows, 1.0, |row| median(row.slow.clone()));
-    line("peak memory, MiB", &rows, 1024.0, timed(|time| number(time.peak)));
-    let sizes: Vec<(f64, f64)> = subjects
-        .iter()
-        .map(|subject| (number(subject.bytes()), number(subject.zipped())))
-        .collect();
-    line("binary, MB", &sizes, 1e6, |sizes| Some(sizes.0).filter(|bytes| *bytes > 0.0));
-    line("package, zipped, MB", &sizes, 1e6, |sizes| Some(sizes.1));
-    line(
-        "calls to AWS IoT",
-        &rows,
-        1.0,
-        timed(|time| f64::from(u32::try_from(time.calls).unwrap())),
-    );
-    line(
-        "connections",
-        &rows,
-        1.0,
-        timed(|time| f64::from(u32::try_from(time.connections).unwrap())),
-    );
+    line("instructions to the first `/next`, M", rows, 1e6, counted(|count| count.init));
+    line("instructions of the first event, M", rows, 1e6, counted(|count| count.first));
+    line("both together, M", rows, 1e6, counted(|count| count.init + count.first));
+    line("instructions of a warm event, M", rows, 1e6, counted(|count| count.warm));
+}
+
+fn print_times(rows: &[Row]) {
+    line("CPU to the first response, ms", rows, 1.0, timed(|time| time.cpu));
+    line("wall to the first response, ms", rows, 1.0, timed(|time| time.wall));
+    line("first event at the CPU of 128 MB, ms", rows, 1.0, |row| median(row.slow.clone()));
+    line("peak memory, MiB", rows, 1024.0, timed(|time| number(time.peak)));
+}
+
+/// The median of one figure of the timed runs.
+fn timed(pick: fn(&Time) -> f64) -> impl Fn(&Row) -> Option<f64> {
+    move |row| median(row.times.iter().map(pick).collect())
 }
 
 fn line<R>(name: &str, rows: &[R], unit: f64, pick: impl Fn(&R) -> Option<f64>) {
@@ -77,7 +83,7 @@ fn line<R>(name: &str, rows: &[R], unit: f64, pick: impl Fn(&R) -> Option<f64>) 
     println!("| {name} | {} |", rows.iter().map(cell).collect::<Vec<_>>().join(" | "));
 }
 
-/// Three digits, whole numbers as they are.
+/// Formats a number with three digits, and a small whole number without decimals.
 fn shown(value: f64) -> String {
     match value {
         value if value.fract() == 0.0 && value < 10.0 => format!("{value:.0}"),

@@ -1,4 +1,4 @@
-//! The response bucket: takes the document that a presigned URL is for, as S3 and CloudFormation do.
+//! The response bucket: accepts the response at a presigned URL, as S3 and CloudFormation do.
 
 use std::{
     collections::HashMap,
@@ -10,14 +10,13 @@ use std::{
 };
 
 use serde_json::Value;
-use tokio::sync::Notify;
 
 use crate::{
     fault::{Fault, Faults},
-    server::{Reply, Seen},
+    server::{HttpRequest, HttpResponse},
 };
 
-/// A PUT that arrived.
+/// A PUT request.
 #[derive(Clone, Debug)]
 pub struct Put {
     pub key: String,
@@ -27,7 +26,7 @@ pub struct Put {
 }
 
 impl Put {
-    pub fn document(&self) -> Value {
+    pub fn response(&self) -> Value {
         serde_json::from_str(&self.body).expect("a response is JSON")
     }
 }
@@ -36,13 +35,12 @@ impl Put {
 pub struct Bucket {
     pub faults: Faults,
     puts: Mutex<Vec<Put>>,
-    /// How many of them have been checked.
+    /// The number of PUTs that [`Bucket::check`] has seen.
     checked: AtomicUsize,
-    arrived: Notify,
 }
 
 impl Bucket {
-    /// The PUTs so far, which are forgotten.
+    /// Takes the PUTs so far.
     pub fn take(&self) -> Vec<Put> {
         self.checked.store(0, Ordering::SeqCst);
         std::mem::take(&mut self.puts.lock().unwrap())
@@ -53,32 +51,22 @@ impl Bucket {
         self.puts.lock().unwrap().iter().filter(|put| put.key == key).cloned().collect()
     }
 
-    /// Waits until a PUT has arrived under the key.
-    pub async fn arrival(&self, key: &str) -> Put {
-        loop {
-            let next = self.arrived.notified();
-            if let Some(put) = self.puts(key).into_iter().next() {
-                return put;
-            }
-            next.await;
-        }
-    }
-
-    /// As at the start: empty, with no faults.
+    /// Removes all PUTs and faults.
     pub fn reset(&self) {
         self.faults.clear();
         self.puts.lock().unwrap().clear();
         self.checked.store(0, Ordering::SeqCst);
     }
 
-    /// Ends the test where one invocation sent two different documents, or one that CloudFormation would not take.
+    /// Panics if an invocation sent two different responses, or one that CloudFormation would
+    /// reject.
     pub fn check(&self) {
         let puts = self.puts.lock().unwrap();
         let mut sent: HashMap<&str, &str> = HashMap::new();
         let checked = self.checked.swap(puts.len(), Ordering::SeqCst);
         for (number, put) in puts.iter().enumerate() {
             let first = sent.entry(put.key.as_str()).or_insert(&put.body);
-            assert_eq!(*first, put.body, "one invocation has sent two different documents");
+            assert_eq!(*first, put.body, "one invocation sent two different responses");
             if number < checked {
                 continue;
             }
@@ -87,69 +75,75 @@ impl Bucket {
                 "Response object is too long: {} bytes",
                 put.body.len()
             );
-            let document = put.document();
+            let response = put.response();
             for member in
                 ["Status", "PhysicalResourceId", "StackId", "RequestId", "LogicalResourceId"]
             {
-                assert!(document[member].is_string(), "{member} is missing in {document}");
+                assert!(response[member].is_string(), "{member} is missing in {response}");
             }
-            assert_ne!(document["PhysicalResourceId"], "", "an empty PhysicalResourceId");
+            assert_ne!(response["PhysicalResourceId"], "", "an empty PhysicalResourceId");
         }
     }
 
-    pub(crate) async fn answer(&self, seen: Seen) -> Reply {
-        let key = seen.path.trim_start_matches("/response/").to_owned();
-        if seen.method == "GET" {
-            // For people and scripts: what CloudFormation got.
+    pub(crate) async fn respond(&self, request: HttpRequest) -> HttpResponse {
+        let key = request.path.trim_start_matches("/response/").to_owned();
+        if request.method == "GET" {
+            // For people and scripts: the response that CloudFormation received.
             let put = self.puts(&key).into_iter().rfind(|put| put.accepted);
-            return put
-                .map_or_else(|| error(404, "NoSuchKey"), |put| Reply::json(200, &put.document()));
+            return put.map_or_else(
+                || error(404, "NoSuchKey"),
+                |put| HttpResponse::json(200, &put.response()),
+            );
         }
         let fault = self.faults.next("PUT");
-        let refused = if seen.method != "PUT" {
-            Some((405, "MethodNotAllowed"))
-        } else if seen.header("content-type").is_some_and(|value| !value.is_empty()) {
-            // The presigned URL is signed over an empty Content-Type.
-            Some((403, "SignatureDoesNotMatch"))
-        } else if seen.header("content-length").is_none() {
-            Some((411, "MissingContentLength"))
-        } else {
-            None
-        };
-        let before = matches!(
+        let rejection = reject(&request);
+        let is_lost = matches!(
             fault,
             Some(Fault::LoseBefore | Fault::Refuse(..) | Fault::Throttle | Fault::Hang)
         );
-        let body = String::from_utf8_lossy(&seen.body).into_owned();
+        let body = String::from_utf8_lossy(&request.body).into_owned();
         self.puts.lock().unwrap().push(Put {
             key,
             body,
-            accepted: refused.is_none() && !before,
+            accepted: rejection.is_none() && !is_lost,
             at: Instant::now(),
         });
-        self.arrived.notify_waiters();
         if let Some(Fault::Slow(time)) = fault {
             tokio::time::sleep(time).await;
         }
-        match (fault, refused) {
-            (Some(Fault::LoseBefore | Fault::LoseAfter), _) => Reply::Lost,
-            (Some(Fault::Hang | Fault::HangAfter), _) => Reply::Never,
+        match (fault, rejection) {
+            (Some(Fault::LoseBefore | Fault::LoseAfter), _) => HttpResponse::Disconnect,
+            (Some(Fault::Hang | Fault::HangAfter), _) => HttpResponse::Hang,
             (Some(Fault::FailAfter), _) => error(500, "InternalError"),
-            // Accepted, with a body that is announced and never comes.
-            (Some(Fault::Garbage), _) => Reply::stalled(200),
+            // Accepted, with a body that is announced and never sent.
+            (Some(Fault::Garbage), _) => HttpResponse::stalled(200),
             (Some(Fault::Throttle), _) => error(503, "SlowDown"),
             (Some(Fault::Refuse(status, code)), _) | (_, Some((status, code))) => {
                 error(status, code)
             }
-            _ => Reply::text(200, &[], ""),
+            _ => HttpResponse::text(200, &[], ""),
         }
     }
 }
 
-fn error(status: u16, code: &str) -> Reply {
+/// The error with which S3 rejects a request.
+fn reject(request: &HttpRequest) -> Option<(u16, &'static str)> {
+    if request.method != "PUT" {
+        Some((405, "MethodNotAllowed"))
+    } else if request.header("content-type").is_some_and(|value| !value.is_empty()) {
+        // The presigned URL is signed with an empty Content-Type.
+        Some((403, "SignatureDoesNotMatch"))
+    } else if request.header("content-length").is_none() {
+        Some((411, "MissingContentLength"))
+    } else {
+        None
+    }
+}
+
+fn error(status: u16, code: &str) -> HttpResponse {
     let body =
         format!("<?xml version=\"1.0\"?><Error><Code>{code}</Code><Message>no</Message></Error>");
-    Reply::text(
+    HttpResponse::text(
         status,
         &[("location", "http://127.0.0.1:1/elsewhere"), ("content-type", "application/xml")],
         &body,

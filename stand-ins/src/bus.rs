@@ -1,4 +1,6 @@
-//! EventBridge's `PutEvents`, as its API page has it: takes entries one by one, and may refuse some of them.
+//! EventBridge's `PutEvents`: accepts or rejects each entry on its own.
+//!
+//! See <https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutEvents.html>.
 
 use std::sync::{
     Mutex,
@@ -9,10 +11,10 @@ use serde_json::{Value, json};
 
 use crate::{
     fault::{Fault, Faults},
-    server::{Reply, Seen},
+    server::{HttpRequest, HttpResponse},
 };
 
-/// An entry that was taken.
+/// An entry that was accepted.
 #[derive(Clone, Debug)]
 pub struct Event {
     pub bus: String,
@@ -25,12 +27,17 @@ pub struct Event {
 impl Event {
     pub fn to_json(&self) -> Value {
         json!({
-            "bus": self.bus, "source": self.source, "detail-type": self.detail_type, "resources": self.resources, "detail": self.detail,
+            "bus": self.bus,
+            "source": self.source,
+            "detail-type": self.detail_type,
+            "resources": self.resources,
+            "detail": self.detail,
         })
     }
 }
 
-/// Faults: by `PutEvents` those of the call; by `entry` (`Refuse`, of which the status means nothing) those of an entry.
+/// Faults of the call go by `PutEvents`, faults of one entry by `entry`. An entry's fault is a
+/// `Refuse`, whose status is ignored.
 #[derive(Debug, Default)]
 pub struct Bus {
     pub faults: Faults,
@@ -39,69 +46,70 @@ pub struct Bus {
 }
 
 impl Bus {
-    /// The events so far, which are forgotten.
+    /// Takes the events so far.
     pub fn take(&self) -> Vec<Event> {
         std::mem::take(&mut self.events.lock().unwrap())
     }
 
-    /// As at the start: no events, no faults.
+    /// Removes all events and faults.
     pub fn reset(&self) {
         self.faults.clear();
         self.take();
     }
 
-    /// How many calls there were.
+    /// The number of calls so far.
     pub fn calls(&self) -> usize {
         self.calls.load(Ordering::SeqCst)
     }
 
-    pub(crate) async fn answer(&self, seen: Seen) -> Reply {
+    pub(crate) async fn respond(&self, request: HttpRequest) -> HttpResponse {
         self.calls.fetch_add(1, Ordering::SeqCst);
         let fault = self.faults.next("PutEvents");
         match fault {
-            Some(Fault::Throttle) => return refused(400, "ThrottlingException"),
-            Some(Fault::Refuse(status, code)) => return refused(status, code),
-            Some(Fault::LoseBefore) => return Reply::Lost,
-            Some(Fault::Hang) => return Reply::Never,
+            Some(Fault::Throttle) => return error_response(400, "ThrottlingException"),
+            Some(Fault::Refuse(status, code)) => return error_response(status, code),
+            Some(Fault::LoseBefore) => return HttpResponse::Disconnect,
+            Some(Fault::Hang) => return HttpResponse::Hang,
             Some(Fault::Slow(time)) => tokio::time::sleep(time).await,
             _ => {}
         }
-        let answer = self.put(&seen);
+        let response = self.put_events(&request);
         match fault {
-            Some(Fault::LoseAfter) => Reply::Lost,
-            Some(Fault::HangAfter) => Reply::Never,
-            Some(Fault::FailAfter) => refused(500, "InternalException"),
-            _ => answer,
+            Some(Fault::LoseAfter) => HttpResponse::Disconnect,
+            Some(Fault::HangAfter) => HttpResponse::Hang,
+            Some(Fault::FailAfter) => error_response(500, "InternalException"),
+            _ => response,
         }
     }
 
-    fn put(&self, seen: &Seen) -> Reply {
-        let authorization = seen.header("authorization").unwrap_or_default();
-        if seen.header("x-amz-target") != Some("AWSEvents.PutEvents")
+    fn put_events(&self, request: &HttpRequest) -> HttpResponse {
+        let authorization = request.header("authorization").unwrap_or_default();
+        if request.header("x-amz-target") != Some("AWSEvents.PutEvents")
             || !authorization.contains("/events/aws4_request, SignedHeaders=")
         {
-            return refused(400, "UnknownOperationException");
+            return error_response(400, "UnknownOperationException");
         }
-        let body = seen.json();
+        let body = request.json();
         let entries = body["Entries"].as_array().cloned().unwrap_or_default();
-        if entries.is_empty() || entries.len() > 10 || seen.body.len() > 256 * 1024 {
-            return refused(400, "ValidationException");
+        if entries.is_empty() || entries.len() > 10 || request.body.len() > 256 * 1024 {
+            return error_response(400, "ValidationException");
         }
-        let results: Vec<Value> = entries.iter().map(|entry| self.take_entry(entry)).collect();
+        let results: Vec<Value> = entries.iter().map(|entry| self.put_entry(entry)).collect();
         let failed = results.iter().filter(|result| result["ErrorCode"].is_string()).count();
-        Reply::json(200, &json!({ "FailedEntryCount": failed, "Entries": results }))
+        HttpResponse::json(200, &json!({ "FailedEntryCount": failed, "Entries": results }))
     }
 
-    fn take_entry(&self, entry: &Value) -> Value {
+    fn put_entry(&self, entry: &Value) -> Value {
+        let error = |code, message| json!({ "ErrorCode": code, "ErrorMessage": message });
         if let Some(Fault::Refuse(_, code)) = self.faults.next("entry") {
-            return json!({ "ErrorCode": code, "ErrorMessage": "not taken" });
+            return error(code, "rejected");
         }
         let text = |name: &str| entry[name].as_str().unwrap_or_default().to_owned();
         let Ok(detail) = serde_json::from_str(&text("Detail")) else {
-            return json!({ "ErrorCode": "MalformedDetail", "ErrorMessage": "Detail is malformed." });
+            return error("MalformedDetail", "Detail is malformed.");
         };
         if text("Source").starts_with("aws.") || text("DetailType").is_empty() {
-            return json!({ "ErrorCode": "NotAuthorizedForSourceException", "ErrorMessage": "no" });
+            return error("NotAuthorizedForSourceException", "Not authorized for the source.");
         }
         let resources = entry["Resources"]
             .as_array()
@@ -121,9 +129,9 @@ impl Bus {
     }
 }
 
-fn refused(status: u16, code: &str) -> Reply {
-    let body = json!({ "__type": code, "message": "refused" });
-    Reply::text(
+fn error_response(status: u16, code: &str) -> HttpResponse {
+    let body = json!({ "__type": code, "message": "rejected" });
+    HttpResponse::text(
         status,
         &[("x-amzn-errortype", code), ("content-type", "application/x-amz-json-1.1")],
         &body.to_string(),

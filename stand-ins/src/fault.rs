@@ -1,4 +1,4 @@
-//! Faults to inject: what goes wrong, where, how often.
+//! Faults to inject into calls.
 
 use std::{
     sync::{
@@ -8,60 +8,60 @@ use std::{
     time::Duration,
 };
 
-/// What goes wrong with a call.
+/// A fault of one call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fault {
     /// 400 `ThrottlingException`.
     Throttle,
-    /// A status with the name of an error.
+    /// A status and an error name.
     Refuse(u16, &'static str),
-    /// The connection is lost before the work is done.
+    /// The connection closes before the call is executed.
     LoseBefore,
-    /// The work is done, and the connection lost before the answer.
+    /// The call is executed, then the connection closes without a response.
     LoseAfter,
-    /// The work is done, and answered with a 500.
+    /// The call is executed, and the response is a 500.
     FailAfter,
-    /// No answer, no work.
+    /// The call is not executed and gets no response.
     Hang,
-    /// The work is done, and no answer comes.
+    /// The call is executed and gets no response.
     HangAfter,
-    /// The answer takes this long.
+    /// The call is delayed.
     Slow(Duration),
-    /// 200, and a body that is no JSON.
+    /// 200 with a body that is not JSON.
     Garbage,
 }
 
-/// The faults that are set, by the name of the call.
+/// The faults to inject, by the name of the call.
 #[derive(Debug, Default)]
 pub struct Faults {
     set: Mutex<Vec<(String, Fault, usize)>>,
-    met: AtomicUsize,
+    injected: AtomicUsize,
 }
 
 impl Faults {
-    /// The next `times` calls of that name (`*` for any) have this fault.
+    /// Injects the fault into the next `times` calls of that name (`*` for any).
     pub fn set(&self, call: &str, fault: Fault, times: usize) {
         self.set.lock().unwrap().push((call.to_owned(), fault, times));
     }
 
-    /// All faults are over.
+    /// Removes all faults.
     pub fn clear(&self) {
         self.set.lock().unwrap().clear();
     }
 
-    /// How many calls have had one.
-    pub fn met(&self) -> usize {
-        self.met.load(Ordering::SeqCst)
+    /// The number of faults injected so far.
+    pub fn injected(&self) -> usize {
+        self.injected.load(Ordering::SeqCst)
     }
 
-    /// The fault of this call, if it has one.
+    /// Takes the fault for this call, if there is one.
     pub fn next(&self, call: &str) -> Option<Fault> {
         let mut faults = self.set.lock().unwrap();
         let (_, fault, times) = faults
             .iter_mut()
             .find(|(name, _, times)| (name == call || name == "*") && *times > 0)?;
         *times -= 1;
-        self.met.fetch_add(1, Ordering::SeqCst);
+        self.injected.fetch_add(1, Ordering::SeqCst);
         Some(fault.clone())
     }
 }

@@ -1,4 +1,4 @@
-//! The real binary, run as Lambda runs it.
+//! The real binary, started as Lambda starts it.
 
 use std::{
     path::Path,
@@ -14,12 +14,12 @@ use tokio::{
 
 use crate::{Aws, FUNCTION, REGION};
 
-/// The credentials of every run: long enough to be looked for in what is printed.
+/// The credentials of every run. Tests search the output for them.
 pub const ACCESS_KEY: &str = "AKIAEXAMPLEACCESSKEY";
 pub const SECRET_KEY: &str = "wJalrXUtnFEMIexampleSECRETkeyEXAMPLE12345";
 pub const SESSION_TOKEN: &str = "IQoJb3JpZ2luexampleSESSIONtokenEXAMPLE67890";
 
-/// A running instance of the function. It ends when this is dropped.
+/// A running instance of the function. Dropping it kills the process.
 pub struct Function {
     child: Child,
     output: Arc<Mutex<Vec<String>>>,
@@ -27,13 +27,14 @@ pub struct Function {
 }
 
 impl Function {
-    /// Starts `binary` against `aws`; `settings` add to Lambda's own variables, an empty value takes one away.
+    /// Starts `binary` against `aws`. `settings` are environment variables in addition to Lambda's
+    /// own; an empty value counts as unset.
     pub fn start(binary: &Path, aws: &Aws, settings: &[(&str, &str)]) -> Self {
-        Self::start_under(&[], binary, aws, settings)
+        Self::start_with_runner(&[], binary, aws, settings)
     }
 
-    /// As [`Function::start`], with the binary run by another program.
-    pub fn start_under(
+    /// As [`Function::start`], with another program running the binary.
+    pub fn start_with_runner(
         runner: &[&str],
         binary: &Path,
         aws: &Aws,
@@ -47,26 +48,8 @@ impl Function {
                 command
             }
         };
-        command.env_clear().stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
-        let own = [
-            ("AWS_LAMBDA_RUNTIME_API", aws.address.to_string()),
-            ("AWS_LAMBDA_FUNCTION_NAME", FUNCTION.to_owned()),
-            ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "128".to_owned()),
-            ("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST".to_owned()),
-            ("AWS_REGION", REGION.to_owned()),
-            ("AWS_ACCESS_KEY_ID", ACCESS_KEY.to_owned()),
-            ("AWS_SECRET_ACCESS_KEY", SECRET_KEY.to_owned()),
-            ("AWS_SESSION_TOKEN", SESSION_TOKEN.to_owned()),
-            ("AWS_ENDPOINT_URL", aws.url()),
-            ("RESPONSE_URL_ALLOWED_HOSTS", "127.0.0.1".to_owned()),
-            ("ROLE_PROPAGATION_SECONDS", "0".to_owned()),
-        ];
-        for (name, value) in own {
-            command.env(name, value);
-        }
-        for (name, value) in settings {
-            command.env(name, value);
-        }
+        command.env_clear().envs(environment(aws)).envs(settings.iter().copied());
+        command.stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
         let mut child = command
             .spawn()
             .unwrap_or_else(|error| panic!("{} cannot be started: {error}", binary.display()));
@@ -77,7 +60,7 @@ impl Function {
         Self { child, output, printed }
     }
 
-    /// The process.
+    /// The id of the process.
     pub fn id(&self) -> u32 {
         self.child.id().expect("the function runs")
     }
@@ -87,17 +70,17 @@ impl Function {
         self.child.try_wait().unwrap().is_none()
     }
 
-    /// What it has printed so far.
+    /// The output so far.
     pub fn output(&self) -> String {
         self.output.lock().unwrap().join("\n")
     }
 
-    /// Forgets what it has printed so far.
-    pub fn forget(&self) {
+    /// Discards the output so far.
+    pub fn clear_output(&self) {
         self.output.lock().unwrap().clear();
     }
 
-    /// Gives `print` each line that it prints, until it ends or the process is interrupted.
+    /// Passes each line of output to `print` until the function exits or Ctrl-C is pressed.
     pub async fn follow(mut self, print: impl Fn(&str)) -> ExitCode {
         loop {
             let lines = self.output.lock().unwrap().split_off(0);
@@ -112,24 +95,43 @@ impl Function {
         }
     }
 
-    /// All that it printed, once it has ended by itself.
-    pub async fn ended(mut self) -> String {
+    /// Waits until the process exits, and returns its output.
+    pub async fn wait(mut self) -> String {
         self.child.wait().await.unwrap();
-        while Arc::strong_count(&self.output) > 1 {
-            tokio::task::yield_now().await;
-        }
-        self.output()
+        self.whole_output().await
     }
 
-    /// All that it printed, once it has ended.
-    pub async fn end(mut self) -> String {
+    /// Kills the process and returns its output.
+    pub async fn stop(mut self) -> String {
         self.child.kill().await.unwrap();
-        // The pipes close with the process; the readers hold the only other references.
+        self.whole_output().await
+    }
+
+    /// The output of a process that has exited.
+    async fn whole_output(&self) -> String {
+        // The pipes close with the process. Their readers hold the only other references.
         while Arc::strong_count(&self.output) > 1 {
             tokio::task::yield_now().await;
         }
         self.output()
     }
+}
+
+/// The environment variables that Lambda sets, and those that every test needs.
+fn environment(aws: &Aws) -> [(&'static str, String); 11] {
+    [
+        ("AWS_LAMBDA_RUNTIME_API", aws.address.to_string()),
+        ("AWS_LAMBDA_FUNCTION_NAME", FUNCTION.to_owned()),
+        ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "128".to_owned()),
+        ("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST".to_owned()),
+        ("AWS_REGION", REGION.to_owned()),
+        ("AWS_ACCESS_KEY_ID", ACCESS_KEY.to_owned()),
+        ("AWS_SECRET_ACCESS_KEY", SECRET_KEY.to_owned()),
+        ("AWS_SESSION_TOKEN", SESSION_TOKEN.to_owned()),
+        ("AWS_ENDPOINT_URL", aws.url()),
+        ("RESPONSE_URL_ALLOWED_HOSTS", "127.0.0.1".to_owned()),
+        ("ROLE_PROPAGATION_SECONDS", "0".to_owned()),
+    ]
 }
 
 fn collect(

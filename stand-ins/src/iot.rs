@@ -1,8 +1,8 @@
-//! AWS IoT's mitigation actions and their tags, as the service model of 2015-05-28 has them.
+//! AWS IoT's mitigation actions and their tags, by the service model of 2015-05-28.
 //!
-//! Holds state, returns small pages, checks what the model constrains, returns errors with a status
-//! and `x-amzn-errortype`, takes an identical create for a replay, keeps the account's limit and,
-//! where one is set, a rate.
+//! Checks the constraints of the model, returns small pages, treats an identical create as
+//! idempotent, and enforces the account's limit and an optional rate. Errors have a status and
+//! `x-amzn-errortype`.
 
 mod state;
 mod validation;
@@ -21,11 +21,11 @@ use serde_json::{Value, json};
 use crate::{
     ACCOUNT, REGION,
     fault::{Fault, Faults},
-    server::{Reply, Seen},
+    server::{HttpRequest, HttpResponse},
 };
 use state::State;
 
-/// A mitigation action as the service holds it.
+/// A mitigation action as the service stores it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Action {
     pub id: String,
@@ -36,26 +36,25 @@ pub struct Action {
     pub modified: f64,
 }
 
-/// A call that arrived.
+/// A call that the service received.
 #[derive(Clone, Debug)]
 pub struct Call {
     pub operation: &'static str,
-    /// The action's name, or the ARN.
+    /// The name or the ARN of the action.
     pub target: String,
     pub status: u16,
-    /// When it arrived.
     pub at: Instant,
-    /// The action before and after it, where it changed or made one.
+    /// The action before and after the call, if the call changed it.
     pub change: Option<Box<(Option<Action>, Option<Action>)>>,
 }
 
 impl Call {
-    /// The name of the action it is about.
+    /// The name of the action.
     pub fn name(&self) -> &str {
         self.target.rsplit('/').next().unwrap_or_default()
     }
 
-    /// Whether the operation is one that changes something.
+    /// Whether the operation is a mutation.
     pub fn is_change(&self) -> bool {
         !matches!(
             self.operation,
@@ -64,8 +63,8 @@ impl Call {
     }
 }
 
-/// An error of the service.
-type Refusal = (u16, &'static str, String);
+/// A status, an error name and a message.
+type ServiceError = (u16, &'static str, String);
 
 #[derive(Default)]
 pub struct Iot {
@@ -79,7 +78,7 @@ impl Iot {
         format!("arn:aws:iot:{REGION}:{ACCOUNT}:mitigationaction/{name}")
     }
 
-    /// All that the account holds.
+    /// All actions of the account.
     pub fn actions(&self) -> BTreeMap<String, Action> {
         self.state.lock().unwrap().actions.clone()
     }
@@ -88,7 +87,7 @@ impl Iot {
         self.state.lock().unwrap().actions.get(name).cloned()
     }
 
-    /// Makes an action that the provider knows nothing of.
+    /// Creates an action without the provider.
     pub fn plant(&self, name: &str, role_arn: &str, params: Value, tags: &[(&str, &str)]) {
         let mut state = self.state.lock().unwrap();
         let tags =
@@ -97,7 +96,7 @@ impl Iot {
         state.actions.insert(name.to_owned(), action);
     }
 
-    /// Changes an action behind the provider's back; `None` removes it.
+    /// Changes an action without the provider. `None` removes it.
     pub fn tamper(&self, name: &str, change: impl FnOnce(&mut Option<Action>)) {
         let mut state = self.state.lock().unwrap();
         let mut action = state.actions.remove(name);
@@ -107,7 +106,7 @@ impl Iot {
         }
     }
 
-    /// As at the start: empty, with no faults and no calls.
+    /// Removes all actions, calls and faults.
     pub fn reset(&self) {
         self.faults.clear();
         let mut state = self.state.lock().unwrap();
@@ -117,12 +116,12 @@ impl Iot {
         state.tag_lag = (Duration::ZERO, 0.0);
     }
 
-    /// How many calls have arrived, ever, that would change something.
+    /// The number of mutating calls so far.
     pub fn changes(&self) -> usize {
         self.changes.load(Ordering::SeqCst)
     }
 
-    /// The calls so far, which are forgotten.
+    /// Takes the calls so far.
     pub fn take_calls(&self) -> Vec<Call> {
         std::mem::take(&mut self.state.lock().unwrap().calls)
     }
@@ -135,13 +134,13 @@ impl Iot {
         self.state.lock().unwrap().rate = Some(rate);
     }
 
-    /// A role becomes known only after `time`, as one that was made moments ago.
+    /// The service can assume a new role only after `time`.
     pub fn set_new_role(&self, role_arn: &str, time: Duration) {
-        let known = Instant::now() + time;
-        self.state.lock().unwrap().new_roles.insert(role_arn.to_owned(), known);
+        let propagated = Instant::now() + time;
+        self.state.lock().unwrap().new_roles.insert(role_arn.to_owned(), propagated);
     }
 
-    /// The tags of an action that is made from now on are found only after `time`.
+    /// The tags of a new action become visible only after `time`.
     pub fn set_tag_lag(&self, time: Duration) {
         self.state.lock().unwrap().tag_lag = (time, state::now());
     }
@@ -151,47 +150,48 @@ impl Iot {
         self.state.lock().unwrap().has_endless_tags = true;
     }
 
-    /// Whether an identical create is answered as the first was.
-    pub fn set_takes_replays(&self, takes_replays: bool) {
-        self.state.lock().unwrap().takes_replays = takes_replays;
+    /// Whether an identical create succeeds or is a conflict.
+    pub fn set_idempotent_creates(&self, is_idempotent: bool) {
+        self.state.lock().unwrap().has_idempotent_creates = is_idempotent;
     }
 
-    /// Refuses every signature as AWS does, with a message that repeats the signed headers.
+    /// Rejects every signature as AWS does, with a message that repeats the signed headers.
     pub fn echo_headers(&self, echo: bool) {
         self.state.lock().unwrap().echoes_headers = echo;
     }
 
-    pub(crate) async fn answer(&self, seen: Seen) -> Reply {
-        let Some((operation, target)) = route(&seen) else {
-            return refused(&(404, "UnknownOperationException", String::new()));
+    pub(crate) async fn respond(&self, request: HttpRequest) -> HttpResponse {
+        let Some((operation, target)) = route(&request) else {
+            return error_response(&(404, "UnknownOperationException", String::new()));
         };
         let call = Call { operation, target, status: 0, at: Instant::now(), change: None };
         if call.is_change() {
             self.changes.fetch_add(1, Ordering::SeqCst);
         }
         let fault = self.faults.next(operation);
-        if let Some((status, reply)) = fault.as_ref().and_then(reply_without_work) {
+        if let Some((status, response)) = fault.as_ref().and_then(response_without_execution) {
             self.state.lock().unwrap().calls.push(Call { status, ..call });
-            return reply;
+            return response;
         }
         if let Some(Fault::Slow(time)) = fault {
             tokio::time::sleep(time).await;
         }
-        let result = self.work(call, &seen);
-        fault.as_ref().and_then(reply_after_work).unwrap_or_else(|| {
-            result.map_or_else(|refusal| refused(&refusal), |body| Reply::json(200, &body))
+        let result = self.execute(call, &request);
+        fault.as_ref().and_then(response_after_execution).unwrap_or_else(|| match result {
+            Ok(body) => HttpResponse::json(200, &body),
+            Err(error) => error_response(&error),
         })
     }
 
-    /// Does what the call asks for and keeps the call.
-    fn work(&self, mut call: Call, seen: &Seen) -> Result<Value, Refusal> {
+    /// Executes the call and records it.
+    fn execute(&self, mut call: Call, request: &HttpRequest) -> Result<Value, ServiceError> {
         let mut state = self.state.lock().unwrap();
-        let there =
+        let current =
             |state: &State| state.actions.get(call.name()).filter(|_| call.is_change()).cloned();
-        let before = there(&state);
-        let result = authorize(seen, state.echoes_headers)
-            .and_then(|()| state.execute(call.operation, &call.target, seen));
-        let after = there(&state);
+        let before = current(&state);
+        let result = authorize(request, state.echoes_headers)
+            .and_then(|()| state.execute(call.operation, &call.target, request));
+        let after = current(&state);
         call.change = (before != after).then(|| Box::new((before, after)));
         call.status = result.as_ref().map_or_else(|(status, ..)| *status, |_| 200);
         state.calls.push(call);
@@ -199,34 +199,36 @@ impl Iot {
     }
 }
 
-/// The reply to a call whose fault keeps the work from being done, and its status; 0 for no response.
-fn reply_without_work(fault: &Fault) -> Option<(u16, Reply)> {
-    let refusal = match fault {
+/// The response to a call that its fault keeps from being executed, and its status: 0 for none.
+fn response_without_execution(fault: &Fault) -> Option<(u16, HttpResponse)> {
+    let error = match fault {
         Fault::Throttle => (400, "ThrottlingException", "Rate exceeded".to_owned()),
-        Fault::Refuse(status, code) => (*status, *code, format!("refused with {code}")),
-        Fault::LoseBefore => return Some((0, Reply::Lost)),
-        Fault::Hang => return Some((0, Reply::Never)),
+        Fault::Refuse(status, code) => (*status, *code, format!("rejected with {code}")),
+        Fault::LoseBefore => return Some((0, HttpResponse::Disconnect)),
+        Fault::Hang => return Some((0, HttpResponse::Hang)),
         _ => return None,
     };
-    Some((refusal.0, refused(&refusal)))
+    Some((error.0, error_response(&error)))
 }
 
-/// The reply to a call whose fault comes once the work is done.
-fn reply_after_work(fault: &Fault) -> Option<Reply> {
+/// The response to a call whose fault comes after its execution.
+fn response_after_execution(fault: &Fault) -> Option<HttpResponse> {
     match fault {
-        Fault::LoseAfter => Some(Reply::Lost),
-        Fault::HangAfter => Some(Reply::Never),
+        Fault::LoseAfter => Some(HttpResponse::Disconnect),
+        Fault::HangAfter => Some(HttpResponse::Hang),
         Fault::FailAfter => {
-            Some(refused(&(500, "InternalFailureException", "after the work".to_owned())))
+            Some(error_response(&(500, "InternalFailureException", "executed".to_owned())))
         }
-        Fault::Garbage => Some(Reply::text(200, &[("content-type", "application/json")], "<html>")),
+        Fault::Garbage => {
+            Some(HttpResponse::text(200, &[("content-type", "application/json")], "<html>"))
+        }
         _ => None,
     }
 }
 
-/// Refuses a call that is not signed for AWS IoT, or every one where `echoes_headers` says so.
-fn authorize(seen: &Seen, echoes_headers: bool) -> Result<(), Refusal> {
-    let authorization = seen.header("authorization").unwrap_or_default();
+/// Rejects a call that is not signed for AWS IoT, and every call if `echoes_headers` is set.
+fn authorize(request: &HttpRequest, echoes_headers: bool) -> Result<(), ServiceError> {
+    let authorization = request.header("authorization").unwrap_or_default();
     if !authorization.starts_with("AWS4-HMAC-SHA256 Credential=")
         || !authorization.contains("/iot/aws4_request, SignedHeaders=")
     {
@@ -235,23 +237,23 @@ fn authorize(seen: &Seen, echoes_headers: bool) -> Result<(), Refusal> {
     }
     if echoes_headers {
         let message =
-            format!("The Canonical String for this request should have been {:?}", seen.headers);
+            format!("The Canonical String for this request should have been {:?}", request.headers);
         return Err((403, "InvalidSignatureException", message));
     }
     Ok(())
 }
 
-fn route(seen: &Seen) -> Option<(&'static str, String)> {
-    let name = seen.path.strip_prefix("/mitigationactions/actions/").map(str::to_owned);
-    let arn = || seen.json()["resourceArn"].as_str().unwrap_or_default().to_owned();
-    Some(match (seen.method.as_str(), seen.path.as_str(), name) {
+fn route(request: &HttpRequest) -> Option<(&'static str, String)> {
+    let name = request.path.strip_prefix("/mitigationactions/actions/").map(str::to_owned);
+    let arn = || request.json()["resourceArn"].as_str().unwrap_or_default().to_owned();
+    Some(match (request.method.as_str(), request.path.as_str(), name) {
         ("POST", _, Some(name)) => ("CreateMitigationAction", name),
         ("PATCH", _, Some(name)) => ("UpdateMitigationAction", name),
         ("DELETE", _, Some(name)) => ("DeleteMitigationAction", name),
         ("GET", _, Some(name)) => ("DescribeMitigationAction", name),
         ("GET", "/mitigationactions/actions", None) => ("ListMitigationActions", String::new()),
         ("GET", "/tags", None) => {
-            ("ListTagsForResource", seen.parameter("resourceArn").unwrap_or_default())
+            ("ListTagsForResource", request.parameter("resourceArn").unwrap_or_default())
         }
         ("POST", "/tags", None) => ("TagResource", arn()),
         ("POST", "/untag", None) => ("UntagResource", arn()),
@@ -259,9 +261,9 @@ fn route(seen: &Seen) -> Option<(&'static str, String)> {
     })
 }
 
-fn refused((status, code, message): &Refusal) -> Reply {
+fn error_response((status, code, message): &ServiceError) -> HttpResponse {
     let headers = [("x-amzn-errortype", *code), ("content-type", "application/json")];
-    Reply::text(*status, &headers, &json!({ "message": message }).to_string())
+    HttpResponse::text(*status, &headers, &json!({ "message": message }).to_string())
 }
 
 pub fn action_type(params: &Value) -> &'static str {

@@ -1,4 +1,4 @@
-//! Lambda: the Runtime API for the function, and the Invoke API for whoever calls it.
+//! Lambda: the Runtime API for the function, and the Invoke API for its callers.
 //!
 //! See <https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html>.
 
@@ -16,10 +16,10 @@ use tokio::sync::{Notify, oneshot};
 
 use crate::{
     ACCOUNT, FUNCTION, REGION,
-    server::{Reply, Seen},
+    server::{HttpRequest, HttpResponse},
 };
 
-/// What the function said: its result, or its error.
+/// The function's return value, or its error.
 pub type Returned = Result<Value, Value>;
 
 struct Invocation {
@@ -36,24 +36,25 @@ pub struct Lambda {
     arrived: Notify,
     polled: Notify,
     polls: AtomicU64,
-    last: AtomicU64,
+    last_poll: AtomicU64,
     ids: AtomicU64,
 }
 
 impl Lambda {
-    /// The ARN that the function has.
+    /// The ARN of the function.
     pub fn arn() -> String {
         format!("arn:aws:lambda:{REGION}:{ACCOUNT}:function:{FUNCTION}")
     }
 
-    /// Invokes the function, and waits for what it says; `Err` with `errorType` `Timeout` where it says nothing in time.
+    /// Invokes the function and waits for its result. After the timeout it is an error with
+    /// `errorType` `Timeout`.
     pub async fn invoke(&self, payload: Vec<u8>, timeout: Duration, arn: &str) -> Returned {
         let id = format!("00000000-0000-4000-8000-{:012}", self.ids.fetch_add(1, Ordering::SeqCst));
-        self.invoke_as(&id, payload, timeout, arn).await
+        self.invoke_with_id(&id, payload, timeout, arn).await
     }
 
-    /// As [`Lambda::invoke`], under a request id.
-    pub async fn invoke_as(
+    /// As [`Lambda::invoke`], with a request id of the caller's.
+    pub async fn invoke_with_id(
         &self,
         id: &str,
         payload: Vec<u8>,
@@ -69,21 +70,20 @@ impl Lambda {
             arn: arn.to_owned(),
         });
         self.arrived.notify_one();
-        match tokio::time::timeout(timeout, receiver).await {
-            Ok(Ok(returned)) => returned,
-            _ => Err(
-                json!({ "errorType": "Timeout", "errorMessage": format!("Task timed out after {timeout:?}") }),
-            ),
+        if let Ok(Ok(returned)) = tokio::time::timeout(timeout, receiver).await {
+            return returned;
         }
+        let message = format!("Task timed out after {timeout:?}");
+        Err(json!({ "errorType": "Timeout", "errorMessage": message }))
     }
 
-    /// The poll after `events` more is lost, at which an instance ends.
-    pub fn end_after(&self, events: u64) {
-        self.last.store(self.polls.load(Ordering::SeqCst) + events + 1, Ordering::SeqCst);
+    /// Closes the connection of the poll that follows `events` more events. The instance exits.
+    pub fn disconnect_after(&self, events: u64) {
+        self.last_poll.store(self.polls.load(Ordering::SeqCst) + events + 1, Ordering::SeqCst);
     }
 
-    /// Waits until an instance has asked for its first event.
-    pub async fn is_up(&self) {
+    /// Waits until an instance has polled for its first event.
+    pub async fn ready(&self) {
         while self.polls.load(Ordering::SeqCst) == 0 {
             let polled = self.polled.notified();
             if self.polls.load(Ordering::SeqCst) > 0 {
@@ -93,29 +93,29 @@ impl Lambda {
         }
     }
 
-    pub(crate) async fn answer(&self, seen: Seen) -> Reply {
-        let parts: Vec<&str> = seen.path.trim_start_matches('/').split('/').collect();
+    pub(crate) async fn respond(&self, request: HttpRequest) -> HttpResponse {
+        let parts: Vec<&str> = request.path.trim_start_matches('/').split('/').collect();
         match parts.as_slice() {
             ["2018-06-01", "runtime", "invocation", "next"] => self.next().await,
             ["2018-06-01", "runtime", "invocation", id, "response"] => {
-                self.settle(id, Ok(seen.json()))
+                self.complete(id, Ok(request.json()))
             }
             ["2018-06-01", "runtime", "invocation", id, "error"] => {
-                self.settle(id, Err(seen.json()))
+                self.complete(id, Err(request.json()))
             }
             ["2018-06-01", "runtime", "init", "error"] => {
-                Reply::json(202, &json!({ "status": "OK" }))
+                HttpResponse::json(202, &json!({ "status": "OK" }))
             }
-            ["2015-03-31", "functions", _, "invocations"] => self.invoked(seen).await,
-            _ => Reply::json(404, &json!({ "Type": "User", "message": "no such path" })),
+            ["2015-03-31", "functions", _, "invocations"] => self.invoke_api(request).await,
+            _ => HttpResponse::json(404, &json!({ "Type": "User", "message": "no such path" })),
         }
     }
 
-    async fn next(&self) -> Reply {
+    async fn next(&self) -> HttpResponse {
         let poll = self.polls.fetch_add(1, Ordering::SeqCst) + 1;
         self.polled.notify_waiters();
-        if poll == self.last.load(Ordering::SeqCst) {
-            return Reply::Lost;
+        if poll == self.last_poll.load(Ordering::SeqCst) {
+            return HttpResponse::Disconnect;
         }
         loop {
             let arrived = self.arrived.notified();
@@ -141,33 +141,33 @@ impl Lambda {
         }
     }
 
-    fn settle(&self, id: &str, returned: Returned) -> Reply {
+    fn complete(&self, id: &str, returned: Returned) -> HttpResponse {
         match self.waiting.lock().unwrap().remove(id) {
-            Some(waiting) => {
-                drop(waiting.send(returned));
-                Reply::json(202, &json!({ "status": "OK" }))
+            Some(caller) => {
+                drop(caller.send(returned));
+                HttpResponse::json(202, &json!({ "status": "OK" }))
             }
-            None => Reply::json(
+            None => HttpResponse::json(
                 410,
-                &json!({ "errorType": "Gone", "errorMessage": "nobody waits for this" }),
+                &json!({ "errorType": "Gone", "errorMessage": "the invocation has timed out" }),
             ),
         }
     }
 
     /// `Invoke`: <https://docs.aws.amazon.com/lambda/latest/api/API_Invoke.html>.
-    async fn invoked(&self, seen: Seen) -> Reply {
-        if serde_json::from_slice::<Value>(&seen.body).is_err() {
+    async fn invoke_api(&self, request: HttpRequest) -> HttpResponse {
+        if serde_json::from_slice::<Value>(&request.body).is_err() {
             let body =
                 json!({ "Type": "User", "message": "Could not parse request body into json" });
             let headers = [
                 ("x-amzn-errortype", "InvalidRequestContentException"),
                 ("content-type", "application/json"),
             ];
-            return Reply::text(400, &headers, &body.to_string());
+            return HttpResponse::text(400, &headers, &body.to_string());
         }
-        match self.invoke(seen.body.to_vec(), Duration::from_mins(1), &Self::arn()).await {
-            Ok(value) => Reply::json(200, &value),
-            Err(error) => Reply::text(
+        match self.invoke(request.body.to_vec(), Duration::from_mins(1), &Self::arn()).await {
+            Ok(value) => HttpResponse::json(200, &value),
+            Err(error) => HttpResponse::text(
                 200,
                 &[("x-amz-function-error", "Unhandled"), ("content-type", "application/json")],
                 &error.to_string(),
@@ -176,10 +176,10 @@ impl Lambda {
     }
 }
 
-fn raw(status: u16, headers: &[(&str, &str)], body: Vec<u8>) -> Reply {
+fn raw(status: u16, headers: &[(&str, &str)], body: Vec<u8>) -> HttpResponse {
     let mut response = hyper::Response::builder().status(status);
     for (name, value) in headers {
         response = response.header(*name, *value);
     }
-    Reply::Answer(response.body(http_body_util::Full::new(body.into())).unwrap())
+    HttpResponse::Complete(response.body(http_body_util::Full::new(body.into())).unwrap())
 }

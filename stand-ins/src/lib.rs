@@ -1,8 +1,8 @@
 //! Stand-ins for AWS, over HTTP on the loopback interface, and the real binary run against them.
 //!
-//! They are strict: they refuse what the real service would refuse. The tests, the `stand-ins`
-//! program and the measurements share them; the package holds none of them. The path of the binary
-//! and of the events is the caller's to give.
+//! They are strict: they reject what the real service would reject. The tests, the `stand-ins`
+//! program and the benchmarks share them; the package contains none of them. The caller gives the
+//! paths of the binary and of the events.
 
 #![allow(
     clippy::unwrap_used,
@@ -10,13 +10,13 @@
     clippy::panic,
     clippy::indexing_slicing,
     clippy::missing_panics_doc,
-    reason = "a stand-in that is misused ends the test"
+    reason = "misuse of a stand-in fails the test"
 )]
 #![allow(
     missing_docs,
     clippy::must_use_candidate,
     clippy::missing_errors_doc,
-    reason = "nobody outside this repository uses it"
+    reason = "used only in this repository"
 )]
 
 pub mod bucket;
@@ -37,10 +37,10 @@ pub const REGION: &str = "eu-west-1";
 pub const ACCOUNT: &str = "123456789012";
 pub const FUNCTION: &str = "mitigation-action-provider";
 
-/// The tag with which the function marks whose an action is.
+/// The key of the tag that names the owner of an action.
 pub const OWNER_TAG: &str = "mitigation-action-provider:owner";
 
-/// The key of the tag that says which request made an action.
+/// The key of the tag that identifies the request that created an action.
 pub const REQUEST_TAG: &str = "mitigation-action-provider:request";
 
 use std::{
@@ -51,9 +51,9 @@ use std::{
     },
 };
 
-use server::{Reply, Seen};
+use server::{HttpRequest, HttpResponse};
 
-/// All of AWS that the provider needs, at one address.
+/// Every AWS service that the provider needs, at one address.
 #[derive(Clone)]
 pub struct Aws {
     pub address: SocketAddr,
@@ -85,14 +85,14 @@ impl Aws {
         aws
     }
 
-    /// Empties the stand-ins and ends all faults; instances of the function stay.
+    /// Empties the stand-ins and clears all faults. Instances of the function keep running.
     pub fn reset(&self) {
         self.iot.reset();
         self.bucket.reset();
         self.bus.reset();
     }
 
-    /// Listens at one more address.
+    /// Listens at an additional address.
     pub async fn listen_at(&self, address: &str) -> std::io::Result<()> {
         self.serve(tokio::net::TcpListener::bind(address).await?);
         Ok(())
@@ -100,13 +100,13 @@ impl Aws {
 
     fn serve(&self, listener: tokio::net::TcpListener) {
         let router = self.clone();
-        server::serve(listener, self.connections.clone(), move |seen| {
+        server::serve(listener, self.connections.clone(), move |request| {
             let aws = router.clone();
-            async move { aws.answer(seen).await }
+            async move { aws.respond(request).await }
         });
     }
 
-    /// How many connections have been made to it.
+    /// The number of connections accepted so far.
     pub fn connections(&self) -> usize {
         self.connections.load(Ordering::SeqCst)
     }
@@ -115,19 +115,19 @@ impl Aws {
         format!("http://{}", self.address)
     }
 
-    async fn answer(&self, seen: Seen) -> Reply {
-        let path = seen.path.clone();
+    async fn respond(&self, request: HttpRequest) -> HttpResponse {
+        let path = request.path.clone();
         if path.starts_with("/2018-06-01/runtime/") || path.starts_with("/2015-03-31/functions/") {
-            self.lambda.answer(seen).await
+            self.lambda.respond(request).await
         } else if path == "/local/events" {
-            // For people and scripts: the result events since the last look.
-            Reply::json(200, &self.bus.take().iter().map(bus::Event::to_json).collect())
+            // For people and scripts: the result events since the last request.
+            HttpResponse::json(200, &self.bus.take().iter().map(bus::Event::to_json).collect())
         } else if path.starts_with("/response/") {
-            self.bucket.answer(seen).await
-        } else if seen.header("x-amz-target").is_some() {
-            self.bus.answer(seen).await
+            self.bucket.respond(request).await
+        } else if request.header("x-amz-target").is_some() {
+            self.bus.respond(request).await
         } else {
-            self.iot.answer(seen).await
+            self.iot.respond(request).await
         }
     }
 }

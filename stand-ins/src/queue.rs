@@ -1,4 +1,5 @@
-//! A queue as Lambda's event source mapping empties it: batches, partial failures, redelivery, and a dead-letter queue.
+//! An SQS queue with Lambda's event source mapping: batches, partial batch responses, redelivery
+//! and a dead-letter queue.
 
 use std::{
     collections::VecDeque,
@@ -11,26 +12,26 @@ use std::{
 
 use serde_json::{Value, json};
 
-use crate::{Aws, lambda::Lambda};
+use crate::{ACCOUNT, Aws, REGION, lambda::Lambda};
 
 #[derive(Clone, Debug)]
 pub struct Message {
     pub id: String,
     pub body: String,
     pub sent: u64,
-    pub receives: u32,
+    pub receive_count: u32,
 }
 
 #[derive(Default)]
 pub struct Queue {
     messages: Mutex<VecDeque<Message>>,
-    dead: Mutex<Vec<Message>>,
+    dead_letters: Mutex<Vec<Message>>,
     sent: AtomicU64,
 }
 
 impl Queue {
-    /// As often as the template lets a message be received.
-    const MOST_RECEIVES: u32 = 10;
+    /// The `maxReceiveCount` of the template.
+    const MAX_RECEIVE_COUNT: u32 = 10;
 
     pub fn send(&self, id: &str, body: &Value) {
         self.send_text(id, body.to_string());
@@ -42,58 +43,68 @@ impl Queue {
             id: id.to_owned(),
             body,
             sent,
-            receives: 0,
+            receive_count: 0,
         });
     }
 
-    /// What has been given up.
-    pub fn dead(&self) -> Vec<Message> {
-        self.dead.lock().unwrap().clone()
+    /// The messages in the dead-letter queue.
+    pub fn dead_letters(&self) -> Vec<Message> {
+        self.dead_letters.lock().unwrap().clone()
     }
 
     pub fn is_empty(&self) -> bool {
         self.messages.lock().unwrap().is_empty()
     }
 
-    /// Takes the next messages, `most` of them.
-    pub fn receive(&self, most: usize) -> Vec<Message> {
+    /// Receives at most `max` messages.
+    pub fn receive(&self, max: usize) -> Vec<Message> {
         let mut messages = self.messages.lock().unwrap();
-        let count = most.min(messages.len());
+        let count = max.min(messages.len());
         messages
             .drain(..count)
-            .map(|message| Message { receives: message.receives + 1, ..message })
+            .map(|message| Message { receive_count: message.receive_count + 1, ..message })
             .collect()
     }
 
-    /// Puts a message back, or to the dead where it has been received too often.
-    pub fn give_back(&self, message: Message) {
-        if message.receives >= Self::MOST_RECEIVES {
-            self.dead.lock().unwrap().push(message);
+    /// Returns a message to the queue, or to the dead-letter queue after too many receives.
+    pub fn put_back(&self, message: Message) {
+        if message.receive_count >= Self::MAX_RECEIVE_COUNT {
+            self.dead_letters.lock().unwrap().push(message);
         } else {
             self.messages.lock().unwrap().push_back(message);
         }
     }
 
-    /// The event that a batch arrives as.
+    /// The event of a batch.
     pub fn event(messages: &[Message]) -> Value {
+        let queue = format!("arn:aws:sqs:{REGION}:{ACCOUNT}:mitigation-action-requests");
         let record = |message: &Message| {
             json!({
-                "messageId": message.id, "receiptHandle": "AQEBwJnKyrHigUMZj6rYigCgxlaS3SLy0a", "body": message.body,
-                "attributes": { "ApproximateReceiveCount": message.receives.to_string(), "SentTimestamp": message.sent.to_string() },
-                "messageAttributes": {}, "md5OfBody": "e4e68fb7bd0e697a0ae8f1bb342846b3", "eventSource": "aws:sqs",
-                "eventSourceARN": "arn:aws:sqs:eu-west-1:123456789012:mitigation-action-requests", "awsRegion": "eu-west-1",
+                "messageId": message.id,
+                "receiptHandle": "AQEBwJnKyrHigUMZj6rYigCgxlaS3SLy0a",
+                "body": message.body,
+                "attributes": {
+                    "ApproximateReceiveCount": message.receive_count.to_string(),
+                    "SentTimestamp": message.sent.to_string(),
+                },
+                "messageAttributes": {},
+                "md5OfBody": "e4e68fb7bd0e697a0ae8f1bb342846b3",
+                "eventSource": "aws:sqs",
+                "eventSourceARN": queue,
+                "awsRegion": REGION,
             })
         };
         json!({ "Records": messages.iter().map(record).collect::<Vec<_>>() })
     }
 
-    /// Empties the queue in batches of ten, `pollers` at once; each delivers a batch again where `again` says so.
+    /// Delivers all messages in batches of ten, with `pollers` pollers. A batch is delivered a
+    /// second time if `is_redelivered` returns true.
     pub async fn drain(
         &self,
         aws: &Aws,
         pollers: usize,
         timeout: Duration,
-        again: impl Fn() -> bool + Copy,
+        is_redelivered: impl Fn() -> bool + Copy,
     ) {
         let poll = async || {
             loop {
@@ -102,26 +113,27 @@ impl Queue {
                     return;
                 }
                 self.deliver(aws, &batch, timeout).await;
-                if again() {
-                    // Delivered twice: at least once is what a queue promises.
-                    Self::hand_over(aws, &batch, timeout).await;
+                if is_redelivered() {
+                    // A standard queue delivers at least once.
+                    Self::invoke(aws, &batch, timeout).await;
                 }
             }
         };
         futures_util::future::join_all((0..pollers).map(|_| poll())).await;
     }
 
-    /// Delivers a batch and puts back what failed; returns the ids of that.
+    /// Delivers a batch and returns the failed messages to the queue. Returns their ids.
     pub async fn deliver(&self, aws: &Aws, batch: &[Message], timeout: Duration) -> Vec<String> {
-        let failed = Self::hand_over(aws, batch, timeout).await;
+        let failed = Self::invoke(aws, batch, timeout).await;
         for message in batch.iter().filter(|message| failed.contains(&message.id)) {
-            self.give_back(message.clone());
+            self.put_back(message.clone());
         }
         failed
     }
 
-    /// Delivers a batch that the queue has forgotten, or will deliver another time; returns the ids of what failed.
-    pub async fn hand_over(aws: &Aws, batch: &[Message], timeout: Duration) -> Vec<String> {
+    /// Invokes the function with a batch and leaves the queue alone. Returns the ids of the failed
+    /// messages.
+    pub async fn invoke(aws: &Aws, batch: &[Message], timeout: Duration) -> Vec<String> {
         let returned = aws
             .lambda
             .invoke(Self::event(batch).to_string().into_bytes(), timeout, &Lambda::arn())

@@ -1,4 +1,4 @@
-//! HTTP/1.1 on the loopback interface, with the means to lose an answer.
+//! An HTTP/1.1 server on the loopback interface that can withhold a response.
 
 use std::{
     future::Future,
@@ -18,9 +18,9 @@ use hyper::{
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpListener;
 
-/// A request, read to its end.
+/// A request with its whole body.
 #[derive(Clone, Debug)]
-pub struct Seen {
+pub struct HttpRequest {
     pub method: Method,
     pub path: String,
     pub query: String,
@@ -28,7 +28,7 @@ pub struct Seen {
     pub body: Bytes,
 }
 
-impl Seen {
+impl HttpRequest {
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name).and_then(|value| value.to_str().ok())
     }
@@ -48,18 +48,18 @@ impl Seen {
     }
 }
 
-/// What becomes of a request.
-pub enum Reply {
-    Answer(Response<Full<Bytes>>),
+/// A response, or the lack of one.
+pub enum HttpResponse {
+    Complete(Response<Full<Bytes>>),
     /// A status, and a body that never ends.
     Stalled(StatusCode),
-    /// The connection is closed without an answer.
-    Lost,
-    /// No answer ever comes.
-    Never,
+    /// The connection closes without a response.
+    Disconnect,
+    /// The connection stays open without a response.
+    Hang,
 }
 
-impl Reply {
+impl HttpResponse {
     pub fn stalled(status: u16) -> Self {
         Self::Stalled(StatusCode::from_u16(status).unwrap())
     }
@@ -73,42 +73,42 @@ impl Reply {
         for (name, value) in headers {
             response = response.header(*name, *value);
         }
-        Self::Answer(response.body(Full::new(Bytes::from(body.to_owned()))).unwrap())
+        Self::Complete(response.body(Full::new(Bytes::from(body.to_owned()))).unwrap())
     }
 }
 
-/// Serves connections until the process ends or the runtime is dropped, and counts them.
-pub fn serve<A, F>(listener: TcpListener, connections: Arc<AtomicUsize>, answer: A)
+/// Serves and counts connections until the process ends or the runtime is dropped.
+pub fn serve<R, F>(listener: TcpListener, connections: Arc<AtomicUsize>, respond: R)
 where
-    A: Fn(Seen) -> F + Clone + Send + Sync + 'static,
-    F: Future<Output = Reply> + Send + 'static,
+    R: Fn(HttpRequest) -> F + Clone + Send + Sync + 'static,
+    F: Future<Output = HttpResponse> + Send + 'static,
 {
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
             stream.set_nodelay(true).unwrap();
             connections.fetch_add(1, Ordering::SeqCst);
-            tokio::spawn(connection(TokioIo::new(stream), answer.clone()));
+            tokio::spawn(connection(TokioIo::new(stream), respond.clone()));
         }
     });
 }
 
-pub async fn connection<I, A, F>(io: I, answer: A)
+pub async fn connection<I, R, F>(io: I, respond: R)
 where
     I: hyper::rt::Read + hyper::rt::Write + Unpin + Send + 'static,
-    A: Fn(Seen) -> F + Clone + Send + Sync + 'static,
-    F: Future<Output = Reply> + Send + 'static,
+    R: Fn(HttpRequest) -> F + Clone + Send + Sync + 'static,
+    F: Future<Output = HttpResponse> + Send + 'static,
 {
     let service = service_fn(move |request: Request<Incoming>| {
-        let answer = answer.clone();
+        let respond = respond.clone();
         async move {
-            let Ok(seen) = read(request).await else {
-                return Err(io::Error::other("half a request"));
+            let Ok(request) = read(request).await else {
+                return Err(io::Error::other("an incomplete request"));
             };
-            match answer(seen).await {
-                Reply::Answer(response) => {
+            match respond(request).await {
+                HttpResponse::Complete(response) => {
                     Ok(response.map(|body| body.map_err(|never| match never {}).boxed_unsync()))
                 }
-                Reply::Stalled(status) => {
+                HttpResponse::Stalled(status) => {
                     let body = StreamBody::new(futures_util::stream::pending::<
                         Result<Frame<Bytes>, io::Error>,
                     >());
@@ -118,17 +118,17 @@ where
                         .body(body.boxed_unsync())
                         .unwrap())
                 }
-                Reply::Lost => Err(io::Error::other("lost")),
-                Reply::Never => std::future::pending::<Result<_, io::Error>>().await,
+                HttpResponse::Disconnect => Err(io::Error::other("disconnected")),
+                HttpResponse::Hang => std::future::pending::<Result<_, io::Error>>().await,
             }
         }
     });
     drop(hyper::server::conn::http1::Builder::new().serve_connection(io, service).await);
 }
 
-async fn read(request: Request<Incoming>) -> Result<Seen, hyper::Error> {
+async fn read(request: Request<Incoming>) -> Result<HttpRequest, hyper::Error> {
     let (parts, body) = request.into_parts();
-    Ok(Seen {
+    Ok(HttpRequest {
         method: parts.method,
         path: decode(parts.uri.path()),
         query: parts.uri.query().unwrap_or_default().to_owned(),

@@ -1,4 +1,4 @@
-//! A stack's side of the conversation: sends requests as CloudFormation does and keeps what comes back.
+//! Sends custom resource requests as CloudFormation does, and keeps the responses.
 
 use std::{
     path::Path,
@@ -16,19 +16,18 @@ use crate::{
 
 /// The stack of every test.
 pub fn stack_id() -> String {
-    format!(
-        "arn:aws:cloudformation:{REGION}:{ACCOUNT}:stack/fleet-security/6f0c2b1e-1d2c-4b7a-9a53-0a1b2c3d4e5f"
-    )
+    let uuid = "6f0c2b1e-1d2c-4b7a-9a53-0a1b2c3d4e5f";
+    format!("arn:aws:cloudformation:{REGION}:{ACCOUNT}:stack/fleet-security/{uuid}")
 }
 
-/// The event in a file.
+/// Reads an event from a file.
 pub fn read_event(path: &Path) -> Value {
     let text =
         std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     serde_json::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
-/// `value` with `patch` merged into it, as RFC 7396 has it.
+/// Merges `patch` into `value` by the rules of RFC 7396.
 pub fn merged(mut value: Value, patch: &Value) -> Value {
     match (&mut value, patch) {
         (Value::Object(map), Value::Object(patch)) => {
@@ -47,66 +46,66 @@ pub fn merged(mut value: Value, patch: &Value) -> Value {
     }
 }
 
-/// What a request came to.
+/// The results of one custom resource request.
 #[derive(Debug)]
-pub struct Played {
-    /// The document that was PUT, if any was.
-    pub document: Option<Value>,
-    /// What the function returned.
+pub struct Exchange {
+    response: Option<Value>,
+    /// The function's return value, or its error.
     pub returned: Returned,
-    /// The calls it took.
+    /// The calls to AWS IoT.
     pub calls: Vec<Call>,
-    /// From the invocation to the first PUT.
-    pub answered_after: Option<Duration>,
-    /// How many PUTs there were.
+    /// The time from the invocation to the first PUT.
+    pub response_time: Option<Duration>,
+    /// The number of PUTs.
     pub puts: usize,
 }
 
-impl Played {
-    /// The document, which there must be.
+impl Exchange {
+    /// The response. Panics if there is none.
     #[track_caller]
-    pub fn answer(&self) -> &Value {
-        self.document
+    pub fn response(&self) -> &Value {
+        self.response
             .as_ref()
-            .unwrap_or_else(|| panic!("there was no answer, but {:?}", self.returned))
+            .unwrap_or_else(|| panic!("no response; the function returned {:?}", self.returned))
     }
 
     #[track_caller]
     pub fn succeeded(&self) -> &Self {
-        assert_eq!(self.answer()["Status"], "SUCCESS", "{}", self.answer());
+        assert_eq!(self.response()["Status"], "SUCCESS", "{}", self.response());
         self
     }
 
-    /// Failed, with a reason that begins with `code`.
+    /// Asserts a failure whose reason begins with `code`.
     #[track_caller]
     pub fn failed(&self, code: &str) -> &Self {
-        assert_eq!(self.answer()["Status"], "FAILED", "{}", self.answer());
-        assert!(self.reason().starts_with(&format!("{code}: ")), "not {code}: {}", self.reason());
+        assert_eq!(self.response()["Status"], "FAILED", "{}", self.response());
+        let reason = self.reason();
+        assert!(reason.starts_with(&format!("{code}: ")), "expected {code}: {reason}");
         self
     }
 
     #[track_caller]
     pub fn reason(&self) -> &str {
-        self.answer()["Reason"].as_str().unwrap_or_default()
+        self.response()["Reason"].as_str().unwrap_or_default()
     }
 
     #[track_caller]
     pub fn physical_id(&self) -> &str {
-        self.answer()["PhysicalResourceId"].as_str().unwrap()
+        self.response()["PhysicalResourceId"].as_str().unwrap()
     }
 
-    /// The names of the operations called.
+    /// The names of the calls.
     pub fn operations(&self) -> Vec<&str> {
         self.calls.iter().map(|call| call.operation).collect()
     }
 
     #[track_caller]
     pub fn called(&self, operations: &[&str]) -> &Self {
-        assert_eq!(self.operations(), operations, "{:?}", self.document);
+        assert_eq!(self.operations(), operations, "{:?}", self.response);
         self
     }
 
-    /// Only tried to create, which what was there prevented.
+    /// Asserts that the only change attempted was a create, which met a conflict.
     #[track_caller]
     pub fn changed_nothing_but_the_create(&self) -> &Self {
         let changes: Vec<&Call> = self.calls.iter().filter(|call| call.is_change()).collect();
@@ -141,11 +140,11 @@ impl World {
     pub async fn start(binary: &Path, settings: &[(&str, &str)]) -> Self {
         let aws = Aws::start().await;
         let function = Function::start(binary, &aws, settings);
-        Self::of(aws, function)
+        Self::new(aws, function)
     }
 
-    /// A world of stand-ins and a function that are there.
-    pub fn of(aws: Aws, function: Function) -> Self {
+    /// A world of stand-ins and a function that have started.
+    pub fn new(aws: Aws, function: Function) -> Self {
         Self {
             aws,
             function,
@@ -155,25 +154,26 @@ impl World {
         }
     }
 
-    /// Plants what the samples' creates of a quarantine would make under that name, with no tags but these.
+    /// Plants an action with the definition of `create-add-things-to-thing-group.json`.
     pub fn plant_identical(&self, name: &str, tags: &[(&str, &str)]) {
-        let params = json!({ "addThingsToThingGroupParams": { "thingGroupNames": ["quarantine"], "overrideDynamicGroups": true } });
+        let groups = json!({ "thingGroupNames": ["quarantine"], "overrideDynamicGroups": true });
+        let params = json!({ "addThingsToThingGroupParams": groups });
         self.aws.iot.plant(name, "arn:aws:iam::123456789012:role/quarantine-things", params, tags);
     }
 
-    /// Plants what differs from that in role and parameters.
+    /// Plants an action with another role and other parameters.
     pub fn plant_different(&self, name: &str, tags: &[(&str, &str)]) {
         let params = json!({ "updateDeviceCertificateParams": { "action": "DEACTIVATE" } });
         self.aws.iot.plant(name, "arn:aws:iam::123456789012:role/made-by-hand", params, tags);
     }
 
-    /// The same with another time-out of the function.
+    /// Sets the timeout of the function.
     #[must_use]
     pub fn with_timeout(self, timeout: Duration) -> Self {
         Self { timeout, ..self }
     }
 
-    /// A response URL that has not been used, for the bucket of these stand-ins.
+    /// The key and the URL of a new response in the stand-ins' bucket.
     pub fn response_url(&self, parameters: &str) -> (String, String) {
         let number = self.requests.fetch_add(1, Ordering::SeqCst);
         let key = format!("{number}-{:016x}", fastrand::u64(..));
@@ -184,25 +184,26 @@ impl World {
         (key, url)
     }
 
-    /// Sends a request to the stand-ins' bucket and waits for the function to return.
-    pub async fn play(&self, event: &Value) -> Played {
+    /// Sends a request with a `ResponseURL` of the stand-ins' bucket, and waits for the function to
+    /// return.
+    pub async fn send(&self, event: &Value) -> Exchange {
         let (key, url) = self.response_url("");
-        self.play_to(&key, merged(event.clone(), &json!({ "ResponseURL": url }))).await
+        self.send_to(&key, merged(event.clone(), &json!({ "ResponseURL": url }))).await
     }
 
-    /// As [`World::play`], with the event's own `ResponseURL`.
-    pub async fn play_to(&self, key: &str, event: Value) -> Played {
+    /// As [`World::send`], with the event's own `ResponseURL`.
+    pub async fn send_to(&self, key: &str, event: Value) -> Exchange {
         self.aws.iot.take_calls();
         let began = Instant::now();
         let returned =
             self.aws.lambda.invoke(event.to_string().into_bytes(), self.timeout, &self.arn).await;
         self.aws.bucket.check();
         let puts = self.aws.bucket.puts(key);
-        Played {
-            document: puts.first().map(crate::bucket::Put::document),
+        Exchange {
+            response: puts.first().map(crate::bucket::Put::response),
             returned,
             calls: self.aws.iot.take_calls(),
-            answered_after: puts.first().map(|put| put.at.duration_since(began)),
+            response_time: puts.first().map(|put| put.at.duration_since(began)),
             puts: puts.len(),
         }
     }

@@ -1,4 +1,4 @@
-//! The stand-ins over TLS, with a certificate that is made for the run.
+//! The stand-ins over TLS, with a certificate generated for the run.
 
 use std::{
     path::PathBuf,
@@ -16,44 +16,44 @@ use tokio_rustls::{
 
 use crate::{Aws, server};
 
-/// The stand-ins at two addresses, as the services and the bucket are in AWS.
+/// The stand-ins at two addresses: one for the services, one for the response bucket.
 pub struct Tls {
-    pub services: Front,
-    pub bucket: Front,
-    /// A PEM file with the root certificate of both.
+    pub services: Endpoint,
+    pub bucket: Endpoint,
+    /// A PEM file with the root certificate of both endpoints.
     pub roots: PathBuf,
 }
 
-/// An address, and the connections that were made to it.
-pub struct Front {
+/// An address and the number of its connections.
+pub struct Endpoint {
     pub url: String,
     connections: Arc<AtomicUsize>,
 }
 
 impl Tls {
-    /// Serves `aws` over TLS at two free ports.
+    /// Serves `aws` over TLS on two free ports.
     pub async fn serve(aws: &Aws) -> Self {
-        let made =
+        let generated =
             rcgen::generate_simple_self_signed(["127.0.0.1".to_owned(), "localhost".to_owned()])
                 .unwrap();
-        let key = PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
+        let key = PrivateKeyDer::try_from(generated.signing_key.serialize_der()).unwrap();
         let config = ServerConfig::builder_with_provider(ring::default_provider().into())
             .with_safe_default_protocol_versions()
             .unwrap()
             .with_no_client_auth()
-            .with_single_cert(vec![made.cert.der().clone()], key)
+            .with_single_cert(vec![generated.cert.der().clone()], key)
             .unwrap();
         let config = Arc::new(config);
         let roots = std::env::temp_dir().join(format!("stand-ins-{:016x}.pem", fastrand::u64(..)));
-        std::fs::write(&roots, made.cert.pem()).unwrap();
+        std::fs::write(&roots, generated.cert.pem()).unwrap();
         Self {
-            services: Front::of(aws, &config).await,
-            bucket: Front::of(aws, &config).await,
+            services: Endpoint::of(aws, &config).await,
+            bucket: Endpoint::of(aws, &config).await,
             roots,
         }
     }
 
-    /// What a function has to be told to reach the services.
+    /// The environment variables with which a function reaches the services.
     pub fn settings(&self) -> [(&'static str, &str); 2] {
         [("AWS_ENDPOINT_URL", &self.services.url), ("SSL_CERT_FILE", self.roots.to_str().unwrap())]
     }
@@ -65,7 +65,7 @@ impl Drop for Tls {
     }
 }
 
-impl Front {
+impl Endpoint {
     async fn of(aws: &Aws, config: &Arc<ServerConfig>) -> Self {
         let acceptor = TlsAcceptor::from(config.clone());
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -80,18 +80,18 @@ impl Front {
                 let (acceptor, aws) = (acceptor.clone(), aws.clone());
                 tokio::spawn(async move {
                     let Ok(stream) = acceptor.accept(stream).await else { return };
-                    let answer = move |seen| {
+                    let respond = move |request| {
                         let aws = aws.clone();
-                        async move { aws.answer(seen).await }
+                        async move { aws.respond(request).await }
                     };
-                    server::connection(TokioIo::new(stream), answer).await;
+                    server::connection(TokioIo::new(stream), respond).await;
                 });
             }
         });
         Self { url, connections }
     }
 
-    /// How many connections have been made to it.
+    /// The number of connections accepted so far.
     pub fn connections(&self) -> usize {
         self.connections.load(Ordering::SeqCst)
     }

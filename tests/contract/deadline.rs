@@ -1,4 +1,4 @@
-//! A response before the deadline, whatever hangs.
+//! A response is sent before the deadline, even if a service hangs.
 
 use std::time::Duration;
 
@@ -12,14 +12,15 @@ async fn a_response_is_sent_before_the_deadline_if_the_service_hangs() {
     for seconds in [1, 3, 6] {
         let world = world().await.with_timeout(Duration::from_secs(seconds));
         world.aws.iot.faults.set("*", Fault::Hang, 1000);
-        let played = world.play(&create_request()).await;
-        played.failed("InternalFailureException");
-        let left = Duration::from_secs(seconds).saturating_sub(played.answered_after.unwrap());
+        let exchange = world.send(&create_request()).await;
+        exchange.failed("InternalFailureException");
+        let timeout = Duration::from_secs(seconds);
+        let remaining = timeout.saturating_sub(exchange.response_time.unwrap());
         assert!(
-            left >= Duration::from_secs(seconds).div_f64(10.0).min(Duration::from_secs(1)),
-            "{left:?} left of {seconds} s"
+            remaining >= timeout.div_f64(10.0).min(Duration::from_secs(1)),
+            "{remaining:?} of {seconds} s remained"
         );
-        assert!(played.returned.is_ok());
+        assert!(exchange.returned.is_ok());
     }
 }
 
@@ -28,10 +29,10 @@ async fn at_the_deadline_the_reason_is_the_last_error_of_the_service() {
     let world = world().await.with_timeout(Duration::from_secs(3));
     world.aws.iot.faults.set("*", Fault::Throttle, 1);
     world.aws.iot.faults.set("*", Fault::Hang, 1000);
-    world.play(&create_request()).await.failed("ThrottlingException");
+    world.send(&create_request()).await.failed("ThrottlingException");
     world.aws.iot.faults.clear();
     world.aws.iot.faults.set("*", Fault::Throttle, 1000);
-    world.play(&create_request()).await.failed("ThrottlingException");
+    world.send(&create_request()).await.failed("ThrottlingException");
 }
 
 #[tokio::test]
@@ -42,22 +43,20 @@ async fn service_timeout_is_a_deadline_that_counts_from_the_signing_of_the_url()
         (json!("3"), None),
         (json!(3), None),
         (json!("33"), Some(30)),
-        // Without a ServiceTimeout it is an hour.
+        // The default is an hour.
         (Value::Null, Some(3597)),
     ] {
-        let most = 3.0;
+        let max = 3.0;
         let parameters = age.map_or(String::new(), |age: i64| {
             format!("X-Amz-Date={}&X-Amz-Expires=7200", amz_date(-age))
         });
         let (key, url) = world.response_url(&parameters);
-        let event = json!({ "ResponseURL": url, "ResourceProperties": { "ServiceTimeout": service_timeout } });
-        let played = world.play_to(&key, merged(create_request(), &event)).await;
-        played.failed("InternalFailureException");
-        assert!(
-            played.answered_after.unwrap().as_secs_f64() < most * 0.9,
-            "{:?}",
-            played.answered_after
-        );
+        let properties = json!({ "ServiceTimeout": service_timeout });
+        let event = json!({ "ResponseURL": url, "ResourceProperties": properties });
+        let exchange = world.send_to(&key, merged(create_request(), &event)).await;
+        exchange.failed("InternalFailureException");
+        let response_time = exchange.response_time.unwrap();
+        assert!(response_time.as_secs_f64() < max * 0.9, "{response_time:?}");
     }
 }
 
@@ -67,9 +66,10 @@ async fn a_request_whose_service_timeout_has_passed_makes_no_call_and_returns_ex
     for (service_timeout, age) in [(json!("30"), 31), (json!(60), 61), (Value::Null, 3601)] {
         let parameters = format!("X-Amz-Date={}&X-Amz-Expires=7200", amz_date(-age));
         let (key, url) = world.response_url(&parameters);
-        let event = json!({ "ResponseURL": url, "ResourceProperties": { "ServiceTimeout": service_timeout } });
-        let played = world.play_to(&key, merged(create_request(), &event)).await;
-        assert_eq!(played.returned, Ok(json!({ "status": "EXPIRED" })));
-        assert_eq!((played.puts, played.calls.len()), (0, 0));
+        let properties = json!({ "ServiceTimeout": service_timeout });
+        let event = json!({ "ResponseURL": url, "ResourceProperties": properties });
+        let exchange = world.send_to(&key, merged(create_request(), &event)).await;
+        assert_eq!(exchange.returned, Ok(json!({ "status": "EXPIRED" })));
+        assert_eq!((exchange.puts, exchange.calls.len()), (0, 0));
     }
 }

@@ -9,38 +9,38 @@ use stand_ins::{
 };
 
 use crate::{
-    sample,
-    sent::{NAME, create_event, send, world_with_bus},
-    world,
+    invocation::{NAME, create_event, invoke, world_with_bus},
+    sample, world,
 };
 
 #[tokio::test]
 async fn a_direct_request_returns_its_result_or_the_error_of_the_api() {
     let world = world_with_bus().await;
-    let sent = send(&world, &sample("direct-create.json")).await;
-    assert_eq!(sent.succeeded("CREATED")["actionArn"], Iot::arn("publish-to-security"));
-    assert!(sent.events.is_empty(), "who waits is told once");
+    let invocation = invoke(&world, &sample("direct-create.json")).await;
+    assert_eq!(invocation.succeeded("CREATED")["actionArn"], Iot::arn("publish-to-security"));
+    assert!(invocation.events.is_empty(), "the result is only returned");
     assert_eq!(
         world.aws.iot.action("publish-to-security").unwrap().tags[OWNER_TAG],
         "request/onboarding-2026-11-22/0202C26678DED73E"
     );
-    let again = send(&world, &sample("direct-create.json")).await;
-    assert_eq!(again.returned, sent.returned);
-    send(&world, &sample("direct-update.json")).await.succeeded("UPDATED");
-    send(&world, &sample("direct-describe.json")).await.succeeded("DESCRIBED");
-    let said = send(&world, &sample("direct-invalid.json"))
+    let again = invoke(&world, &sample("direct-create.json")).await;
+    assert_eq!(again.returned, invocation.returned);
+    invoke(&world, &sample("direct-update.json")).await.succeeded("UPDATED");
+    invoke(&world, &sample("direct-describe.json")).await.succeeded("DESCRIBED");
+    let message = invoke(&world, &sample("direct-invalid.json"))
         .await
-        .errored("InvalidRequestException")
+        .function_error("InvalidRequestException")
         .to_owned();
     assert!(
-        said.contains("onConflict: invalid value \"adopt\"") && said.contains("at least one of"),
-        "{said}"
+        message.contains("onConflict: invalid value \"adopt\"")
+            && message.contains("at least one of"),
+        "{message}"
     );
     let another = merged(sample("direct-create.json"), &json!({ "requestId": "another" }));
-    send(&world, &another).await.errored("ResourceAlreadyExistsException");
-    send(&world, &sample("direct-delete.json")).await.succeeded("DELETED");
+    invoke(&world, &another).await.function_error("ResourceAlreadyExistsException");
+    invoke(&world, &sample("direct-delete.json")).await.succeeded("DELETED");
     world.aws.iot.faults.set("*", Fault::Refuse(403, "AccessDeniedException"), 1);
-    send(&world, &sample("direct-create.json")).await.errored("AccessDeniedException");
+    invoke(&world, &sample("direct-create.json")).await.function_error("AccessDeniedException");
 }
 
 #[tokio::test]
@@ -51,7 +51,7 @@ async fn a_direct_request_without_an_id_is_identified_by_lambdas_request_id() {
         let returned = world
             .aws
             .lambda
-            .invoke_as(
+            .invoke_with_id(
                 "8476a536-e9f4-11e8-9739-2dfe598c3fcd",
                 call.clone().into_bytes(),
                 world.timeout,
@@ -64,48 +64,50 @@ async fn a_direct_request_without_an_id_is_identified_by_lambdas_request_id() {
         world.aws.iot.action("publish-to-security").unwrap().tags[OWNER_TAG],
         "request/8476a536-e9f4-11e8-9739-2dfe598c3fcd/0202C26678DED73E"
     );
-    send(&world, &sample("direct-create.json")).await.errored("ResourceAlreadyExistsException");
+    invoke(&world, &sample("direct-create.json"))
+        .await
+        .function_error("ResourceAlreadyExistsException");
 }
 
 #[tokio::test]
 async fn a_direct_request_in_an_emulator_reads_the_arn_from_the_service() {
     let mut world = world().await;
     world.arn = "arn:aws:lambda:us-east-1:012345678912:function:test_function".to_owned();
-    send(&world, &sample("direct-create.json")).await.succeeded("CREATED");
-    send(&world, &sample("direct-update.json")).await.succeeded("UPDATED");
+    invoke(&world, &sample("direct-create.json")).await.succeeded("CREATED");
+    invoke(&world, &sample("direct-update.json")).await.succeeded("UPDATED");
     let again = merged(
         sample("direct-create.json"),
         &json!({ "requestId": "another", "onConflict": "adopt" }),
     );
-    send(&world, &again).await.succeeded("ADOPTED");
-    send(&world, &sample("direct-delete.json")).await.succeeded("DELETED");
+    invoke(&world, &again).await.succeeded("ADOPTED");
+    invoke(&world, &sample("direct-delete.json")).await.succeeded("DELETED");
 }
 
 #[tokio::test]
 async fn an_update_of_some_members_keeps_the_others() {
     let world = world().await;
-    send(&world, &create_event()).await;
+    invoke(&world, &create_event()).await;
     let before = world.aws.iot.action(NAME).unwrap();
     let role = "arn:aws:iam::123456789012:role/another-one";
-    let sent = send(
+    let invocation = invoke(
         &world,
         &json!({ "operation": "UpdateMitigationAction", "actionName": NAME, "roleArn": role }),
     )
     .await;
-    assert_eq!(sent.succeeded("UPDATED")["actionType"], "ADD_THINGS_TO_THING_GROUP");
+    assert_eq!(invocation.succeeded("UPDATED")["actionType"], "ADD_THINGS_TO_THING_GROUP");
     let after = world.aws.iot.action(NAME).unwrap();
     assert_eq!(
         (after.role_arn.as_str(), &after.params, &after.tags),
         (role, &before.params, &before.tags)
     );
     let tags = json!([{ "Key": "empty" }]);
-    let sent = send(
+    let invocation = invoke(
         &world,
         &json!({ "operation": "UpdateMitigationAction", "actionName": NAME, "tags": tags }),
     )
     .await;
-    sent.succeeded("UPDATED");
-    assert!(!sent.operations().contains(&"UpdateMitigationAction"));
+    invocation.succeeded("UPDATED");
+    assert!(!invocation.operations().contains(&"UpdateMitigationAction"));
     assert_eq!(world.aws.iot.action(NAME).unwrap().tags["empty"], "");
 }
 
@@ -114,9 +116,10 @@ async fn dates_are_those_of_the_service_to_the_millisecond() {
     let world = world().await;
     world.plant_identical(NAME, &[]);
     world.aws.iot.tamper(NAME, |action| action.as_mut().unwrap().created = 1_732_270_000.123);
-    let sent =
-        send(&world, &json!({ "operation": "DescribeMitigationAction", "actionName": NAME })).await;
-    assert_eq!(sent.succeeded("DESCRIBED")["creationDate"], "2024-11-22T10:06:40.123Z");
+    let invocation =
+        invoke(&world, &json!({ "operation": "DescribeMitigationAction", "actionName": NAME }))
+            .await;
+    assert_eq!(invocation.succeeded("DESCRIBED")["creationDate"], "2024-11-22T10:06:40.123Z");
 }
 
 #[tokio::test]
@@ -154,10 +157,10 @@ async fn an_invalid_value_is_named_by_its_member() {
 }
 
 async fn assert_invalid(world: &World, request: &Value, path: &str) {
-    let sent = send(world, request).await;
-    let message = sent.errored("InvalidRequestException");
+    let invocation = invoke(world, request).await;
+    let message = invocation.function_error("InvalidRequestException");
     assert!(message.contains(&format!("{path}: ")), "{message} is not about {path}");
-    assert!(sent.calls.is_empty());
+    assert!(invocation.calls.is_empty());
 }
 
 #[tokio::test]
@@ -167,7 +170,7 @@ async fn a_boolean_in_a_string_is_accepted() {
     let params =
         json!({ "publishFindingToSnsParams": null, "addThingsToThingGroupParams": groups });
     let request = merged(sample("direct-create.json"), &json!({ "actionParams": params }));
-    send(&world, &request).await.succeeded("CREATED");
+    invoke(&world, &request).await.succeeded("CREATED");
 }
 
 #[tokio::test]
@@ -178,32 +181,32 @@ async fn an_error_says_which_members_the_operation_takes() {
         ("DeleteMitigationAction", "actionName alone"),
         ("DescribeMitigationAction", "actionName alone"),
     ] {
-        let sent = send(
+        let invocation = invoke(
             &world,
             &json!({ "operation": operation, "actionName": "a", "onConflict": "fail" }),
         )
         .await;
-        let said = sent.errored("InvalidRequestException");
-        assert!(said.contains(&format!("nothing, as {operation} takes {takes}")), "{said}");
+        let message = invocation.function_error("InvalidRequestException");
+        assert!(message.contains(&format!("nothing, as {operation} takes {takes}")), "{message}");
     }
 }
 
 #[tokio::test]
 async fn an_invalid_operation_hides_no_other_problem() {
     let world = world().await;
-    let sent = send(
+    let invocation = invoke(
         &world,
         &json!({ "operation": "Nope", "actionName": "a b", "roleArn": "x", "tagz": [] }),
     )
     .await;
-    let said = sent.errored("InvalidRequestException");
+    let message = invocation.function_error("InvalidRequestException");
     for part in [
         "operation: invalid value \"Nope\"",
         "actionName: invalid value \"a b\"",
         "roleArn: invalid value \"x\"",
         "tagz: unknown",
     ] {
-        assert!(said.contains(part), "{said} lacks {part}");
+        assert!(message.contains(part), "{message} lacks {part}");
     }
 }
 

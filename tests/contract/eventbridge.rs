@@ -6,42 +6,44 @@ use serde_json::{Value, json};
 use stand_ins::{OWNER_TAG, fault::Fault, iot::Iot, stack::merged};
 
 use crate::{
-    sample,
-    sent::{BUS, EVENTS_TAG, NAME, create_event, event_with, send, world_with_bus},
-    world, world_with,
+    invocation::{BUS, EVENTS_TAG, NAME, create_event, event_with, invoke, world_with_bus},
+    sample, world, world_with,
 };
 
 #[tokio::test]
 async fn a_create_event_makes_one_call_and_publishes_its_result() {
     let world = world_with_bus().await;
-    let sent = send(&world, &create_event()).await;
-    assert_eq!(sent.operations(), ["CreateMitigationAction"]);
+    let invocation = invoke(&world, &create_event()).await;
+    assert_eq!(invocation.operations(), ["CreateMitigationAction"]);
     let action = world.aws.iot.action(NAME).unwrap();
     assert_eq!(action.tags[OWNER_TAG], EVENTS_TAG);
-    let document = json!({
-        "status": "SUCCEEDED", "operation": "CreateMitigationAction", "actionName": NAME, "actionArn": Iot::arn(NAME),
-        "actionId": action.id, "actionType": "ADD_THINGS_TO_THING_GROUP", "outcome": "CREATED",
+    let result = json!({
+        "status": "SUCCEEDED", "operation": "CreateMitigationAction", "outcome": "CREATED",
+        "actionName": NAME, "actionArn": Iot::arn(NAME), "actionId": action.id,
+        "actionType": "ADD_THINGS_TO_THING_GROUP",
     });
-    assert_eq!(sent.returned, Ok(document.clone()));
-    let event = sent.only_event();
+    assert_eq!(invocation.returned, Ok(result.clone()));
+    let event = invocation.only_event();
     assert_eq!((event.bus.as_str(), event.source.as_str()), (BUS, "mitigation-action-provider"));
     assert_eq!(event.detail_type, "Mitigation Action Request Succeeded");
     assert_eq!(event.resources, [Iot::arn(NAME)]);
-    let whose = json!({ "requestId": create_event()["id"], "requestSource": "com.example.fleet" });
-    assert_eq!(event.detail, merged(document, &whose));
+    let request = json!({
+        "requestId": create_event()["id"], "requestSource": "com.example.fleet",
+    });
+    assert_eq!(event.detail, merged(result, &request));
 }
 
 #[tokio::test]
 async fn a_redelivered_create_publishes_the_same_result_and_changes_nothing() {
-    for takes_replays in [true, false] {
+    for is_idempotent in [true, false] {
         let world = world_with_bus().await;
-        let first = send(&world, &create_event()).await;
-        world.aws.iot.set_takes_replays(takes_replays);
-        // Changed since: what is there is reported, not brought back.
-        let update = send(&world, &sample("event-update.json")).await;
+        let first = invoke(&world, &create_event()).await;
+        world.aws.iot.set_idempotent_creates(is_idempotent);
+        // The action has been updated since. The replay does not undo that.
+        let update = invoke(&world, &sample("event-update.json")).await;
         update.succeeded("UPDATED");
         let actions = world.aws.iot.actions();
-        let again = send(&world, &create_event()).await;
+        let again = invoke(&world, &create_event()).await;
         assert_eq!(again.returned, first.returned);
         again.changed_nothing();
         assert_eq!(again.only_event().detail, first.only_event().detail);
@@ -52,30 +54,45 @@ async fn a_redelivered_create_publishes_the_same_result_and_changes_nothing() {
 #[tokio::test]
 async fn each_operation_returns_its_outcome() {
     let world = world_with_bus().await;
-    send(&world, &create_event()).await.succeeded("CREATED");
-    let sent = send(&world, &sample("event-update.json")).await;
+    invoke(&world, &create_event()).await.succeeded("CREATED");
+    let invocation = invoke(&world, &sample("event-update.json")).await;
     let id = world.aws.iot.action(NAME).unwrap().id;
-    let identity = json!({ "actionName": NAME, "actionArn": Iot::arn(NAME), "actionId": id, "actionType": "ADD_THINGS_TO_THING_GROUP" });
     let expected = |operation: &str, outcome: &str| {
-        merged(
-            identity.clone(),
-            &json!({ "status": "SUCCEEDED", "operation": operation, "outcome": outcome }),
-        )
+        json!({
+            "status": "SUCCEEDED", "operation": operation, "outcome": outcome,
+            "actionName": NAME, "actionArn": Iot::arn(NAME), "actionId": id,
+            "actionType": "ADD_THINGS_TO_THING_GROUP",
+        })
     };
-    assert_eq!(*sent.succeeded("UPDATED"), expected("UpdateMitigationAction", "UPDATED"));
+    assert_eq!(*invocation.succeeded("UPDATED"), expected("UpdateMitigationAction", "UPDATED"));
     let action = world.aws.iot.action(NAME).unwrap();
-    assert_eq!(
-        action.params,
-        json!({ "addThingsToThingGroupParams": { "thingGroupNames": ["quarantine", "investigate"] } })
-    );
+    let groups = json!({ "thingGroupNames": ["quarantine", "investigate"] });
+    assert_eq!(action.params, json!({ "addThingsToThingGroupParams": groups }));
     assert_eq!(
         (action.tags["team"].as_str(), action.tags["stage"].as_str()),
         ("iot-security", "prod"),
-        "tags are set, none removed"
+        "tags are set, none is removed"
     );
 
-    let sent = send(&world, &sample("event-describe.json")).await;
-    let document = sent.succeeded("DESCRIBED");
+    let invocation = invoke(&world, &sample("event-delete.json")).await;
+    assert_eq!(*invocation.succeeded("DELETED"), expected("DeleteMitigationAction", "DELETED"));
+    let invocation = invoke(&world, &sample("event-delete.json")).await;
+    let absent = json!({
+        "status": "SUCCEEDED", "operation": "DeleteMitigationAction", "actionName": NAME,
+        "outcome": "ABSENT",
+    });
+    assert_eq!(*invocation.succeeded("ABSENT"), absent);
+    assert!(invocation.only_event().resources.is_empty());
+}
+
+#[tokio::test]
+async fn a_describe_returns_the_definition_the_tags_and_the_dates() {
+    let world = world_with_bus().await;
+    invoke(&world, &create_event()).await.succeeded("CREATED");
+    invoke(&world, &sample("event-update.json")).await.succeeded("UPDATED");
+    let action = world.aws.iot.action(NAME).unwrap();
+    let invocation = invoke(&world, &sample("event-describe.json")).await;
+    let document = invocation.succeeded("DESCRIBED");
     assert_eq!(document["roleArn"], "arn:aws:iam::123456789012:role/quarantine-things");
     assert_eq!(document["actionParams"], action.params);
     assert_eq!(document["tags"].as_array().unwrap().len(), 3);
@@ -83,22 +100,15 @@ async fn each_operation_returns_its_outcome() {
         let date = document[date].as_str().unwrap();
         assert!(date.starts_with("20") && date.ends_with('Z') && date.contains('T'), "{date}");
     }
-
-    let sent = send(&world, &sample("event-delete.json")).await;
-    assert_eq!(*sent.succeeded("DELETED"), expected("DeleteMitigationAction", "DELETED"));
-    let sent = send(&world, &sample("event-delete.json")).await;
-    let absent = json!({ "status": "SUCCEEDED", "operation": "DeleteMitigationAction", "actionName": NAME, "outcome": "ABSENT" });
-    assert_eq!(*sent.succeeded("ABSENT"), absent);
-    assert!(sent.only_event().resources.is_empty());
 }
 
 #[tokio::test]
 async fn an_update_derives_the_arn_and_makes_no_call_for_it() {
     let world = world().await;
-    send(&world, &event_with(&json!({ "tags": null }))).await.succeeded("CREATED");
+    invoke(&world, &event_with(&json!({ "tags": null }))).await.succeeded("CREATED");
     let update = merged(sample("event-update.json"), &json!({ "detail": { "tags": null } }));
     assert_eq!(
-        send(&world, &update).await.operations(),
+        invoke(&world, &update).await.operations(),
         ["ListTagsForResource", "UpdateMitigationAction"]
     );
 }
@@ -106,17 +116,23 @@ async fn an_update_derives_the_arn_and_makes_no_call_for_it() {
 #[tokio::test]
 async fn an_update_or_a_describe_of_an_absent_action_fails() {
     let world = world_with_bus().await;
-    send(&world, &sample("event-update.json")).await.reported("ResourceNotFoundException");
-    send(&world, &sample("event-describe.json")).await.reported("ResourceNotFoundException");
+    invoke(&world, &sample("event-update.json"))
+        .await
+        .published_failure("ResourceNotFoundException");
+    invoke(&world, &sample("event-describe.json"))
+        .await
+        .published_failure("ResourceNotFoundException");
     let world = crate::world().await;
-    send(&world, &sample("direct-describe.json")).await.errored("ResourceNotFoundException");
+    invoke(&world, &sample("direct-describe.json"))
+        .await
+        .function_error("ResourceNotFoundException");
 }
 
 #[tokio::test]
 async fn a_denial_is_permanent_because_events_do_not_wait_for_role_propagation() {
     let world = world_with(&[("RESULT_EVENT_BUS", BUS), ("ROLE_PROPAGATION_SECONDS", "15")]).await;
     world.aws.iot.faults.set("*", Fault::Refuse(403, "AccessDeniedException"), 1);
-    send(&world, &create_event()).await.reported("AccessDeniedException");
+    invoke(&world, &create_event()).await.published_failure("AccessDeniedException");
 }
 
 #[tokio::test]
@@ -126,14 +142,14 @@ async fn a_timeout_after_a_conflict_is_transient() {
         ("ListTagsForResource", Fault::Refuse(410, "LimitExceededException")),
     ] {
         let world = world_with_bus().await.with_timeout(Duration::from_secs(2));
-        send(&world, &create_event()).await.succeeded("CREATED");
+        invoke(&world, &create_event()).await.succeeded("CREATED");
         world.aws.iot.faults.set("CreateMitigationAction", setup, 1);
         world.aws.iot.faults.set(operation, Fault::Hang, 100);
-        let sent = send(&world, &create_event()).await;
-        sent.errored("InternalFailureException");
-        assert!(sent.events.is_empty());
+        let invocation = invoke(&world, &create_event()).await;
+        invocation.function_error("InternalFailureException");
+        assert!(invocation.events.is_empty());
         world.aws.iot.faults.clear();
-        send(&world, &create_event()).await.succeeded("CREATED");
+        invoke(&world, &create_event()).await.succeeded("CREATED");
     }
 }
 
@@ -141,12 +157,12 @@ async fn a_timeout_after_a_conflict_is_transient() {
 async fn the_functions_own_result_events_are_ignored() {
     let world = world_with_bus().await;
     for file in ["event-result.json", "event-result-failed.json"] {
-        let sent = send(&world, &sample(file)).await;
-        assert_eq!(sent.returned, Ok(json!({ "status": "IGNORED" })));
-        assert!(sent.events.is_empty() && sent.calls.is_empty());
+        let invocation = invoke(&world, &sample(file)).await;
+        assert_eq!(invocation.returned, Ok(json!({ "status": "IGNORED" })));
+        assert!(invocation.events.is_empty() && invocation.calls.is_empty());
     }
     let disguised = merged(create_event(), &json!({ "source": "mitigation-action-provider" }));
-    assert_eq!(send(&world, &disguised).await.returned, Ok(json!({ "status": "IGNORED" })));
+    assert_eq!(invoke(&world, &disguised).await.returned, Ok(json!({ "status": "IGNORED" })));
 }
 
 #[tokio::test]
@@ -155,8 +171,9 @@ async fn a_detail_that_is_not_an_object_is_the_only_problem() {
     for detail in [json!(null), json!([]), json!("x")] {
         let mut event = create_event();
         event["detail"] = detail.clone();
-        let said = send(&world, &event).await.reported("InvalidRequestException").to_owned();
-        assert_eq!(said, format!("detail: invalid value {detail}: expected an object"));
+        let message =
+            invoke(&world, &event).await.published_failure("InvalidRequestException").to_owned();
+        assert_eq!(message, format!("detail: invalid value {detail}: expected an object"));
     }
 }
 
@@ -165,7 +182,10 @@ async fn an_event_without_an_id_is_invalid() {
     let world = world_with_bus().await;
     let event = merged(create_event(), &json!({ "id": null }));
     assert!(
-        send(&world, &event).await.reported("InvalidRequestException").starts_with("id: missing")
+        invoke(&world, &event)
+            .await
+            .published_failure("InvalidRequestException")
+            .starts_with("id: missing")
     );
     assert!(world.aws.iot.actions().is_empty());
 }
@@ -174,8 +194,8 @@ async fn an_event_without_an_id_is_invalid() {
 async fn an_event_has_no_request_id_in_its_detail() {
     let world = world().await;
     let event = event_with(&json!({ "requestId": "x" }));
-    let sent = send(&world, &event).await;
-    let message = sent.errored("InvalidRequestException");
+    let invocation = invoke(&world, &event).await;
+    let message = invocation.function_error("InvalidRequestException");
     assert!(message.contains("detail.requestId: unknown property"), "{message}");
 }
 
@@ -183,8 +203,12 @@ async fn an_event_has_no_request_id_in_its_detail() {
 async fn a_missing_event_id_hides_no_other_problem() {
     let world = world_with_bus().await;
     let event = merged(create_event(), &json!({ "id": null, "detail": { "roleArn": null } }));
-    let said = send(&world, &event).await.reported("InvalidRequestException").to_owned();
-    assert!(said.contains("id: missing") && said.contains("detail.roleArn: missing"), "{said}");
+    let message =
+        invoke(&world, &event).await.published_failure("InvalidRequestException").to_owned();
+    assert!(
+        message.contains("id: missing") && message.contains("detail.roleArn: missing"),
+        "{message}"
+    );
 }
 
 #[tokio::test]
@@ -192,11 +216,11 @@ async fn an_error_message_is_at_most_4_kb() {
     let world = world_with_bus().await;
     let many: serde_json::Map<String, Value> =
         (0..500).map(|n| (format!("unknown-{n}"), json!("\"\\x"))).collect();
-    let said = send(&world, &event_with(&json!(many)))
+    let message = invoke(&world, &event_with(&json!(many)))
         .await
-        .reported("InvalidRequestException")
+        .published_failure("InvalidRequestException")
         .to_owned();
-    assert!(said.len() <= 4096 && said.ends_with(" more"), "{} {said}", said.len());
-    let sent = send(&world, &merged(sample("direct-create.json"), &json!(many))).await;
-    assert!(sent.errored("InvalidRequestException").len() <= 4096);
+    assert!(message.len() <= 4096 && message.ends_with(" more"), "{} {message}", message.len());
+    let invocation = invoke(&world, &merged(sample("direct-create.json"), &json!(many))).await;
+    assert!(invocation.function_error("InvalidRequestException").len() <= 4096);
 }

@@ -12,7 +12,7 @@ fn example(path: &str) -> String {
         .unwrap()
 }
 
-/// `template` with each `"name.$": path` replaced by what `input` has there, as Step Functions does.
+/// Replaces each `"name.$": path` by the value at that path of `input`, as Step Functions does.
 fn resolved(template: &Value, input: &Value) -> Value {
     let Value::Object(map) = template else { return template.clone() };
     let member = |(name, value): (&String, &Value)| match (name.strip_suffix(".$"), value.as_str())
@@ -41,7 +41,7 @@ async fn the_state_machine_sends_a_valid_request_and_catches_the_errors() {
     assert!(made["actionArn"].is_string(), "{made}");
     let owner = world.aws.iot.action("fleet-publish").unwrap().tags[OWNER_TAG].clone();
     assert!(owner.starts_with("request/execution-1/"), "{owner}");
-    assert_eq!(invoke(&payload).await.unwrap(), made, "a retry makes nothing twice");
+    assert_eq!(invoke(&payload).await.unwrap(), made, "a retry creates no second action");
 
     let next = |error: &Value| {
         let list = task["Catch"].as_array().unwrap();
@@ -50,9 +50,9 @@ async fn the_state_machine_sends_a_valid_request_and_catches_the_errors() {
         };
         list.iter().find(catches).map(|found| found["Next"].as_str().unwrap().to_owned())
     };
-    let taken =
+    let conflict =
         invoke(&merged(payload.clone(), &json!({ "requestId": "execution-2" }))).await.unwrap_err();
-    assert_eq!(next(&taken).as_deref(), Some("NameIsTaken"));
+    assert_eq!(next(&conflict).as_deref(), Some("NameIsTaken"));
     let invalid = invoke(&merged(payload, &json!({ "roleArn": "short" }))).await.unwrap_err();
     assert_eq!(next(&invalid).as_deref(), Some("RequestIsWrong"));
 }
@@ -63,7 +63,7 @@ async fn the_template_in_the_readme_succeeds() {
         std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();
     let begin = readme.find("```yaml\nResources:\n  Quarantine:").expect("the template");
     let block = readme.split_at(begin).1.split("```").nth(1).unwrap().trim_start_matches("yaml\n");
-    // Python's YAML is not on every machine, and the block is as simple as JSON: each property is looked for as it stands.
+    // The block is too simple to need a YAML parser: each line is searched for.
     for line in [
         "Type: Custom::IoTMitigationAction",
         "ActionName: fleet-quarantine",
@@ -76,14 +76,17 @@ async fn the_template_in_the_readme_succeeds() {
     ] {
         assert!(block.contains(line), "{line}");
     }
+    let groups = json!({ "ThingGroupNames": ["quarantine"], "OverrideDynamicGroups": "true" });
     let properties = json!({
-        "ServiceTimeout": "60", "ActionName": "fleet-quarantine", "RoleArn": "arn:aws:iam::123456789012:role/quarantine-things",
-        "ActionParams": { "AddThingsToThingGroupParams": { "ThingGroupNames": ["quarantine"], "OverrideDynamicGroups": "true" } },
+        "ServiceTimeout": "60",
+        "ActionName": "fleet-quarantine",
+        "RoleArn": "arn:aws:iam::123456789012:role/quarantine-things",
+        "ActionParams": { "AddThingsToThingGroupParams": groups },
         "Tags": [{ "Key": "team", "Value": "iot-security" }],
     });
     let mut event = sample("create-add-things-to-thing-group.json");
     event["ResourceProperties"] = properties;
-    world().await.play(&event).await.succeeded();
+    world().await.send(&event).await.succeeded();
 }
 
 #[tokio::test]
@@ -110,7 +113,7 @@ async fn the_cdk_app_succeeds() {
         template["Outputs"]["QuarantineArn"]["Value"]["Fn::GetAtt"]
             == json!(["Quarantine", "ActionArn"])
     );
-    // As CloudFormation does: intrinsic functions resolved, scalars made strings.
+    // CloudFormation resolves intrinsic functions and converts scalars to strings.
     let mut properties = resource["Properties"].clone();
     properties["ServiceToken"] =
         json!("arn:aws:lambda:eu-west-1:123456789012:function:mitigation-action-provider");
@@ -120,5 +123,5 @@ async fn the_cdk_app_succeeds() {
         json!("true");
     let mut event = sample("create-add-things-to-thing-group.json");
     event["ResourceProperties"] = properties;
-    world().await.play(&event).await.succeeded();
+    world().await.send(&event).await.succeeded();
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::json;
 use stand_ins::{
     Aws,
-    stack::{Played, World, merged},
+    stack::{Exchange, World, merged},
     tls::Tls,
 };
 
@@ -15,9 +15,9 @@ use crate::{create_request, world};
 async fn a_warm_function_reuses_its_connections() {
     let world: World = world().await;
     for _ in 0..5 {
-        world.play(&create_request()).await.succeeded();
+        world.send(&create_request()).await.succeeded();
     }
-    // One to the Runtime API, one to IoT and one to the bucket, which are all at one address here.
+    // One each to the Runtime API, to AWS IoT and to the bucket, which share an address here.
     assert!(world.aws.connections() <= 3, "{} connections", world.aws.connections());
 }
 
@@ -25,17 +25,17 @@ async fn a_warm_function_reuses_its_connections() {
 async fn ssl_cert_file_replaces_the_built_in_root_certificates() {
     let aws = Aws::start().await;
     let tls = Tls::serve(&aws).await;
-    let world = World::of(aws.clone(), crate::function(&aws, &tls.settings()));
-    play_over(&tls, &world).await.succeeded();
+    let world = World::new(aws.clone(), crate::function(&aws, &tls.settings()));
+    send_over(&tls, &world).await.succeeded();
 
-    // Nobody has signed its certificate: without the file it is not trusted, and the request fails in time.
+    // Without the file the self-signed certificate is not trusted. The request fails in time.
     let aws = Aws::start().await;
     let tls = Tls::serve(&aws).await;
     let world =
-        World::of(aws.clone(), crate::function(&aws, &[("AWS_ENDPOINT_URL", &tls.services.url)]));
+        World::new(aws.clone(), crate::function(&aws, &[("AWS_ENDPOINT_URL", &tls.services.url)]));
     world
         .with_timeout(Duration::from_secs(2))
-        .play(&create_request())
+        .send(&create_request())
         .await
         .failed("InternalFailureException");
 }
@@ -48,16 +48,16 @@ async fn three_hundred_requests_use_one_connection_to_each_host() {
         let [endpoint, roots] = tls.settings();
         let function =
             crate::function(&aws, &[endpoint, roots, ("AWS_LAMBDA_INITIALIZATION_TYPE", kind)]);
-        let world = World::of(aws, function);
+        let world = World::new(aws, function);
         for _ in 0..300 {
-            play_over(&tls, &world).await.succeeded();
+            send_over(&tls, &world).await.succeeded();
         }
         assert_eq!((tls.services.connections(), tls.bucket.connections()), (1, 1), "{kind}");
     }
 }
 
-async fn play_over(tls: &Tls, world: &World) -> Played {
+async fn send_over(tls: &Tls, world: &World) -> Exchange {
     let (key, http) = world.response_url("");
     let https = http.replace(&world.aws.url(), &tls.bucket.url);
-    world.play_to(&key, merged(create_request(), &json!({ "ResponseURL": https }))).await
+    world.send_to(&key, merged(create_request(), &json!({ "ResponseURL": https }))).await
 }

@@ -1,4 +1,4 @@
-//! An on-demand init opens the connection of the first request, and never fails over it.
+//! An on-demand init opens the connection of the first call. A failure to do so is no error.
 
 use std::time::Duration;
 
@@ -16,16 +16,16 @@ const ON_DEMAND: (&str, &str) = ("AWS_LAMBDA_INITIALIZATION_TYPE", "on-demand");
 
 #[tokio::test]
 async fn an_on_demand_init_opens_the_connection_and_makes_no_call() {
-    for (kind, ahead) in [("on-demand", 1), ("provisioned-concurrency", 0), ("", 0)] {
+    for (kind, connections) in [("on-demand", 1), ("provisioned-concurrency", 0), ("", 0)] {
         let aws = Aws::start().await;
         let tls = Tls::serve(&aws).await;
         let [endpoint, roots] = tls.settings();
         let function = crate::function(&aws, &[endpoint, roots, (ON_DEMAND.0, kind)]);
-        aws.lambda.is_up().await;
-        assert_eq!(tls.services.connections(), ahead, "{kind}");
+        aws.lambda.ready().await;
+        assert_eq!(tls.services.connections(), connections, "{kind}");
         assert!(aws.iot.take_calls().is_empty());
-        World::of(aws, function)
-            .play(&sample("create-update-device-certificate.json"))
+        World::new(aws, function)
+            .send(&sample("create-update-device-certificate.json"))
             .await
             .succeeded();
         assert_eq!(tls.services.connections(), 1, "{kind}");
@@ -39,7 +39,7 @@ async fn a_connection_that_closed_before_the_first_event_is_opened_again() {
     let url = format!("http://{}", front.local_addr().unwrap());
     let function = crate::function(&aws, &[("AWS_ENDPOINT_URL", &url), ON_DEMAND]);
     drop(front.accept().await.unwrap());
-    aws.lambda.is_up().await;
+    aws.lambda.ready().await;
     let address = aws.address;
     tokio::spawn(async move {
         while let Ok((mut near, _)) = front.accept().await {
@@ -47,10 +47,10 @@ async fn a_connection_that_closed_before_the_first_event_is_opened_again() {
             tokio::spawn(async move { tokio::io::copy_bidirectional(&mut near, &mut far).await });
         }
     });
-    let world = World::of(aws, function);
-    world.play(&sample("create-update-device-certificate.json")).await.succeeded();
-    // Found out before the call is made, and not by a call that is lost on it.
-    let output = world.function.end().await;
+    let world = World::new(aws, function);
+    world.send(&sample("create-update-device-certificate.json")).await.succeeded();
+    // The function notices the closed connection before its call, so that the call is not lost.
+    let output = world.function.stop().await;
     assert!(output.contains(r#""ServiceCalls":1.000"#), "{output}");
 }
 
@@ -61,8 +61,8 @@ async fn an_invalid_setting_opens_no_connection() {
     let [endpoint, roots] = tls.settings();
     let function =
         crate::function(&aws, &[endpoint, roots, ON_DEMAND, ("ROLE_PROPAGATION_SECONDS", "soon")]);
-    World::of(aws, function)
-        .play(&sample("create-update-device-certificate.json"))
+    World::new(aws, function)
+        .send(&sample("create-update-device-certificate.json"))
         .await
         .failed("InvalidSetting");
     assert_eq!(tls.services.connections(), 0);
@@ -70,19 +70,20 @@ async fn an_invalid_setting_opens_no_connection() {
 
 #[tokio::test]
 async fn an_unreachable_service_does_not_fail_the_init() {
-    // One that takes connections and says nothing, one that refuses them, one whose name is nobody's.
+    // A service that accepts connections and does not respond, one that refuses them, and a host
+    // that does not exist.
     let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let silent_url = format!("https://{}", silent.local_addr().unwrap());
     for url in [silent_url.as_str(), "https://127.0.0.1:1", "https://nowhere.invalid"] {
         let aws = Aws::start().await;
         let world =
-            World::of(aws.clone(), crate::function(&aws, &[("AWS_ENDPOINT_URL", url), ON_DEMAND]));
+            World::new(aws.clone(), crate::function(&aws, &[("AWS_ENDPOINT_URL", url), ON_DEMAND]));
         let invalid =
             merged(sample("create-invalid.json"), &json!({ "LogicalResourceId": "Unreached" }));
-        world.play(&invalid).await.failed("InvalidRequestException");
+        world.send(&invalid).await.failed("InvalidRequestException");
         world
             .with_timeout(Duration::from_secs(1))
-            .play(&sample("create-adopt.json"))
+            .send(&sample("create-adopt.json"))
             .await
             .failed("InternalFailureException");
     }
@@ -92,6 +93,6 @@ async fn an_unreachable_service_does_not_fail_the_init() {
 fn the_binary_run_by_hand_says_what_it_is() {
     let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_bootstrap"));
     let run = command.arg("--help").env_remove("AWS_LAMBDA_RUNTIME_API").output().unwrap();
-    let said = String::from_utf8_lossy(&run.stderr);
-    assert!(!run.status.success() && said.contains("AWS_LAMBDA_RUNTIME_API"), "{said}");
+    let output = String::from_utf8_lossy(&run.stderr);
+    assert!(!run.status.success() && output.contains("AWS_LAMBDA_RUNTIME_API"), "{output}");
 }

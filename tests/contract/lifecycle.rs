@@ -1,4 +1,4 @@
-//! The life cycle of an action in a stack: every row of its table, and the faults around it.
+//! The life cycle of an action in a stack, with and without faults.
 
 mod answers;
 mod conflict;
@@ -25,21 +25,22 @@ pub fn create() -> Value {
     sample("create-add-things-to-thing-group.json")
 }
 
-/// The create, patched in its properties.
+/// [`create`] with `properties` merged into its own.
 fn create_with(properties: &Value) -> Value {
     merged(create(), &json!({ "ResourceProperties": properties }))
 }
 
-/// What CloudFormation sends after `event` failed with the answer `document`.
-pub fn follow_up(event: &Value, document: &Value) -> Value {
-    match event["RequestType"].as_str().unwrap() {
-        "Create" => merged(
-            event.clone(),
-            &json!({ "RequestType": "Delete", "PhysicalResourceId": document["PhysicalResourceId"] }),
-        ),
-        _ => merged(
-            event.clone(),
-            &json!({ "ResourceProperties": event["OldResourceProperties"], "OldResourceProperties": event["ResourceProperties"] }),
-        ),
-    }
+/// The request that CloudFormation sends after a failed response to `event`.
+pub fn follow_up(event: &Value, response: &Value) -> Value {
+    let patch = match event["RequestType"].as_str().unwrap() {
+        "Create" => json!({
+            "RequestType": "Delete",
+            "PhysicalResourceId": response["PhysicalResourceId"],
+        }),
+        _ => json!({
+            "ResourceProperties": event["OldResourceProperties"],
+            "OldResourceProperties": event["ResourceProperties"],
+        }),
+    };
+    merged(event.clone(), &patch)
 }

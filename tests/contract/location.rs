@@ -18,16 +18,16 @@ async fn a_request_of_another_account_or_region_gets_a_response_without_a_call()
     ] {
         let elsewhere = json!({ "StackId": stack });
         world
-            .play(&merged(create(), &elsewhere))
+            .send(&merged(create(), &elsewhere))
             .await
             .failed("InvalidRequestException")
             .called(&[]);
         world
-            .play(&merged(sample("update.json"), &elsewhere))
+            .send(&merged(sample("update.json"), &elsewhere))
             .await
             .failed("InvalidRequestException")
             .called(&[]);
-        let deleted = world.play(&merged(sample("delete.json"), &elsewhere)).await;
+        let deleted = world.send(&merged(sample("delete.json"), &elsewhere)).await;
         assert_eq!(deleted.succeeded().called(&[]).physical_id(), NAME);
     }
 }
@@ -36,18 +36,18 @@ async fn a_request_of_another_account_or_region_gets_a_response_without_a_call()
 async fn the_placeholder_account_of_an_emulator_matches_any_account() {
     let mut world = world().await;
     world.arn = "arn:aws:lambda:us-east-1:012345678912:function:test_function".to_owned();
-    world.play(&create()).await.succeeded();
-    world.play(&sample("update.json")).await.succeeded();
-    // An account of 3000 digits would take the ARN past what an answer may hold.
+    world.send(&create()).await.succeeded();
+    world.send(&sample("update.json")).await.succeeded();
+    // With an account of 3000 digits the ARN would not fit into the response.
     let endless = format!("aws:cloudformation:eu-west-1:{}", "1".repeat(3000));
     for place in ["aws:cloudformation:us-west-2:1", "aws-cn:cloudformation:eu-west-1:1", &endless] {
         let elsewhere = json!({ "StackId": format!("arn:{place}:stack/a/b") });
         world
-            .play(&merged(create(), &elsewhere))
+            .send(&merged(create(), &elsewhere))
             .await
             .failed("InvalidRequestException")
             .called(&[]);
     }
-    world.play(&sample("delete.json")).await.succeeded();
+    world.send(&sample("delete.json")).await.succeeded();
     assert!(world.aws.iot.actions().is_empty());
 }

@@ -11,15 +11,15 @@ use stand_ins::{
 
 use crate::{
     create_request,
-    sent::{NAME, create_event, send},
+    invocation::{NAME, create_event, invoke},
     world, world_with,
 };
 
 #[tokio::test]
 async fn a_request_logs_one_line_with_its_outcome_and_its_figures() {
     let world = world_with(&[("AWS_LAMBDA_LOG_FORMAT", "JSON")]).await;
-    world.play(&create_request()).await.succeeded();
-    let output = world.function.end().await;
+    world.send(&create_request()).await.succeeded();
+    let output = world.function.stop().await;
     let lines: Vec<Value> =
         output.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let [line, metrics] = lines.as_slice() else { panic!("{output}") };
@@ -42,8 +42,8 @@ async fn a_request_logs_one_line_with_its_outcome_and_its_figures() {
 #[tokio::test]
 async fn the_log_line_of_an_event_has_its_action_and_its_id() {
     let world = world_with(&[("AWS_LAMBDA_LOG_FORMAT", "JSON")]).await;
-    send(&world, &create_event()).await.succeeded("CREATED");
-    let output = world.function.end().await;
+    invoke(&world, &create_event()).await.succeeded("CREATED");
+    let output = world.function.stop().await;
     let line: Value = serde_json::from_str(
         output.lines().find(|line| line.contains("request succeeded")).unwrap(),
     )
@@ -53,40 +53,27 @@ async fn the_log_line_of_an_event_has_its_action_and_its_id() {
 
 #[tokio::test]
 async fn no_log_and_no_response_contains_the_url_a_credential_or_the_payload() {
+    let levels = "trace,hyper=trace,aws_smithy_runtime=trace,lambda_runtime=trace,\
+                  mitigation_action_provider=trace";
     for format in ["JSON", "TEXT"] {
-        let settings = [
-            (
-                "RUST_LOG",
-                "trace,hyper=trace,aws_smithy_runtime=trace,lambda_runtime=trace,mitigation_action_provider=trace",
-            ),
-            ("AWS_LAMBDA_LOG_FORMAT", format),
-        ];
+        let settings = [("RUST_LOG", levels), ("AWS_LAMBDA_LOG_FORMAT", format)];
         let world = world_with(&settings).await.with_timeout(Duration::from_secs(3));
         let secret = merged(
             create_request(),
             &json!({ "ResourceProperties": { "Tags": [{ "Key": "k", "Value": "PAYLOADvalue" }] } }),
         );
-        let mut said = vec![world.play(&secret).await];
+        let mut exchanges = vec![world.send(&secret).await];
         world.aws.iot.faults.set("*", Fault::LoseBefore, 1);
         world.aws.bucket.faults.set("PUT", Fault::LoseBefore, 1);
-        said.push(world.play(&secret).await);
+        exchanges.push(world.send(&secret).await);
         world.aws.bucket.faults.set("PUT", Fault::Refuse(403, "SignatureDoesNotMatch"), 1);
-        said.push(world.play(&secret).await);
-        said.push(
-            world
-                .play_to(
-                    "none",
-                    merged(
-                        secret.clone(),
-                        &json!({ "ResponseURL": "https://evil.example/5ec4e75167a7u4e" }),
-                    ),
-                )
-                .await,
-        );
-        said.push(world.play(&merged(secret, &json!({ "RequestType": "Nonsense" }))).await);
-        let output = world.function.end().await;
+        exchanges.push(world.send(&secret).await);
+        let elsewhere = json!({ "ResponseURL": "https://evil.example/5ec4e75167a7u4e" });
+        exchanges.push(world.send_to("none", merged(secret.clone(), &elsewhere)).await);
+        exchanges.push(world.send(&merged(secret, &json!({ "RequestType": "Nonsense" }))).await);
+        let output = world.function.stop().await;
         assert!(output.contains("request succeeded"), "{output}");
-        let everything = format!("{output}\n{said:?}");
+        let everything = format!("{output}\n{exchanges:?}");
         for secret in ["5ec4e75167a7u4e", ACCESS_KEY, SECRET_KEY, SESSION_TOKEN] {
             assert!(!everything.contains(secret), "{secret} is in {everything}");
         }
@@ -98,8 +85,8 @@ async fn no_log_and_no_response_contains_the_url_a_credential_or_the_payload() {
 async fn a_rejected_signature_does_not_repeat_the_credentials() {
     let world = world().await;
     world.aws.iot.echo_headers(true);
-    let played = world.play(&create_request()).await;
-    let reason = played.failed("AccessDeniedException").reason();
+    let exchange = world.send(&create_request()).await;
+    let reason = exchange.failed("AccessDeniedException").reason();
     assert!(reason.contains("Canonical"), "{reason}");
     for secret in [ACCESS_KEY, SESSION_TOKEN] {
         assert!(!reason.contains(secret), "{reason}");

@@ -1,4 +1,4 @@
-//! Claims about the real binary: run as Lambda runs it, against strict stand-ins, over HTTP.
+//! Tests of the real binary, run as Lambda runs it, against strict stand-ins for AWS over HTTP.
 
 #![allow(
     clippy::unwrap_used,
@@ -6,7 +6,7 @@
     clippy::indexing_slicing,
     clippy::panic,
     clippy::unreachable,
-    reason = "a test that meets the unexpected ends"
+    reason = "an unexpected value fails the test"
 )]
 
 mod deadline;
@@ -15,6 +15,7 @@ mod eventbridge;
 mod examples;
 mod http;
 mod init;
+mod invocation;
 mod lifecycle;
 mod location;
 mod logs;
@@ -27,7 +28,6 @@ mod response;
 mod response_url;
 mod result_bus;
 mod schemas;
-mod sent;
 mod settings;
 mod sns;
 mod sqs;
@@ -44,7 +44,7 @@ use stand_ins::{
     stack::{World, read_event},
 };
 
-/// A world with no settings but those that a local run needs.
+/// A world with the settings that a local run needs.
 async fn world() -> World {
     world_with(&[]).await
 }
@@ -53,17 +53,17 @@ async fn world_with(settings: &[(&str, &str)]) -> World {
     World::start(Path::new(env!("CARGO_BIN_EXE_bootstrap")), settings).await
 }
 
-/// One more instance of the function.
+/// Another instance of the function.
 fn function(aws: &Aws, settings: &[(&str, &str)]) -> Function {
     Function::start(Path::new(env!("CARGO_BIN_EXE_bootstrap")), aws, settings)
 }
 
-/// An event of `events/`.
+/// Reads an event of `events/`.
 fn sample(name: &str) -> Value {
     read_event(&Path::new(env!("CARGO_MANIFEST_DIR")).join("events").join(name))
 }
 
-/// A Create of an action without properties to look at.
+/// A Create for tests that do not depend on its properties.
 fn create_request() -> Value {
     sample("create-update-device-certificate.json")
 }

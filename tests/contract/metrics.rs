@@ -1,4 +1,5 @@
-//! Metrics: one line an invocation, in CloudWatch's embedded metric format, with what the alarms of the template look at.
+//! Metrics: one line per invocation, in CloudWatch's embedded metric format, with the metrics of
+//! the template's alarms.
 
 use std::{path::Path, time::Duration};
 
@@ -7,9 +8,9 @@ use stand_ins::{OWNER_TAG, fault::Fault, stack::World};
 
 use crate::{sample, world_with};
 
-/// The metric lines that the function printed, each checked against the format's specification.
+/// The metric lines of the log, each checked against the specification of the format.
 async fn lines(world: World) -> Vec<Value> {
-    let output = world.function.end().await;
+    let output = world.function.stop().await;
     let lines = output
         .lines()
         .filter(|line| line.contains("\"_aws\""))
@@ -69,7 +70,7 @@ async fn each_invocation_counts_its_requests_by_trigger_operation_and_outcome() 
         [1.0, 1.0, 1.0, 1.0]
     );
     assert_eq!(counted(1, &["Requests", "PermanentFailures", "ServiceCalls"]), [1.0, 1.0, 0.0]);
-    assert!(lines[1]["ServiceCalls"].is_null(), "what is zero is left out");
+    assert!(lines[1]["ServiceCalls"].is_null(), "a metric of zero is omitted");
     assert_eq!(
         counted(3, &["Requests", "CreateRequests", "UpdateRequests", "Created", "Updated"]),
         [3.0, 2.0, 1.0, 2.0, 1.0]
@@ -81,7 +82,7 @@ async fn each_invocation_counts_its_requests_by_trigger_operation_and_outcome() 
     assert_eq!(counted(1, &["CallerMistakes"]), [1.0]);
 }
 
-/// The alarms of the template on the function's own metrics: name and threshold.
+/// The metric and the threshold of each alarm of the template on the function's own metrics.
 fn alarms() -> Vec<(String, f64)> {
     let template =
         std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("template.yaml"))
@@ -107,7 +108,7 @@ fn alarms() -> Vec<(String, f64)> {
         .collect()
 }
 
-/// Brings about, in the function itself, what each alarm of the template on its metrics is for; the sums reach the thresholds.
+/// Causes the condition of each alarm on the function's own metrics. The sums reach the thresholds.
 #[tokio::test]
 async fn every_alarm_on_the_functions_own_metrics_can_fire() {
     let world = world_with(&[("RESULT_EVENT_BUS", "results")]).await;
@@ -132,7 +133,7 @@ async fn every_alarm_on_the_functions_own_metrics_can_fire() {
     assert!(alarms.len() >= 4, "{alarms:?}");
     for (metric, threshold) in alarms {
         let sum: f64 = lines.iter().map(|line| count(line, &metric)).sum();
-        assert!(sum >= threshold, "{metric} is {sum}, its alarm's threshold {threshold}");
+        assert!(sum >= threshold, "{metric} is {sum}; the threshold of its alarm is {threshold}");
     }
 }
 

@@ -1,4 +1,4 @@
-//! CloudFormation's request: the envelope around the properties, and what is wrong with it.
+//! CloudFormation's request: the members around the properties, and its validation.
 
 use std::time::Duration;
 
@@ -26,13 +26,13 @@ fn response_url() -> ResponseUrl {
     ResponseUrl::parse("http://bucket/key", "eu-west-1", &["bucket".to_owned()]).unwrap()
 }
 
-/// What the function would do about a request.
+/// What the function would do for a request.
 pub fn plan(event: &Value) -> Plan {
     let location = FunctionLocation::new("", "eu-west-1");
     cloudformation::plan(&read(event), &response_url(), &location)
 }
 
-/// The response to a request, where its work comes to `result`.
+/// The response to a request with this result.
 pub fn response(event: &Value, result: &Result<Success, Failure>) -> String {
     cloudformation::respond(&read(event), &response_url(), result)
 }
@@ -40,10 +40,10 @@ pub fn response(event: &Value, result: &Result<Success, Failure>) -> String {
 #[tokio::test]
 async fn a_malformed_request_with_a_response_url_gets_a_response() {
     let world = world().await;
-    let check = async |patch: Value, said: &str| {
-        let played = world.play(&merged(create_request(), &patch)).await;
-        played.failed("InvalidRequestException").changed_nothing();
-        assert!(played.reason().contains(said), "{} lacks {said}", played.reason());
+    let check = async |patch: Value, part: &str| {
+        let exchange = world.send(&merged(create_request(), &patch)).await;
+        exchange.failed("InvalidRequestException").changed_nothing();
+        assert!(exchange.reason().contains(part), "{} lacks {part}", exchange.reason());
     };
     check(json!({ "RequestType": "Replace" }), "\"Replace\"").await;
     check(json!({ "RequestType": null }), "RequestType: missing").await;
@@ -54,8 +54,8 @@ async fn a_malformed_request_with_a_response_url_gets_a_response() {
     check(json!({ "ResourceProperties": null }), "ResourceProperties: missing").await;
     for kind in ["Create", "Update"] {
         let patch = json!({ "RequestType": kind, "StackId": null });
-        let played = world.play(&merged(create_request(), &patch)).await;
-        let reason = played.failed("InvalidRequestException").reason();
+        let exchange = world.send(&merged(create_request(), &patch)).await;
+        let reason = exchange.failed("InvalidRequestException").reason();
         assert!(!reason.contains("RequestType"), "{reason}");
     }
 }
@@ -66,8 +66,8 @@ async fn properties_that_are_not_an_object_are_invalid() {
     for value in [json!([]), json!("x"), json!(7)] {
         let mut event = create_request();
         event["ResourceProperties"] = value;
-        let played = world.play(&event).await;
-        assert!(played.failed("InvalidRequestException").reason().contains("ResourceProperties"));
+        let exchange = world.send(&event).await;
+        assert!(exchange.failed("InvalidRequestException").reason().contains("ResourceProperties"));
     }
     let (key, url) = world.response_url("");
     let mut event = create_request();
@@ -84,14 +84,14 @@ async fn a_delete_without_any_id_succeeds_and_changes_nothing() {
     let nothing = json!({
         "StackId": null, "LogicalResourceId": null, "RequestId": null, "PhysicalResourceId": null,
     });
-    let deleted = world().await.play(&merged(sample("delete.json"), &nothing)).await;
+    let deleted = world().await.send(&merged(sample("delete.json"), &nothing)).await;
     deleted.succeeded().changed_nothing();
 }
 
 #[tokio::test]
 async fn a_property_that_cannot_be_parsed_does_not_hide_the_others() {
     let world = world().await;
-    world.play(&create_request()).await.succeeded();
+    world.send(&create_request()).await.succeeded();
     for odd in [
         format!("{}{}", "[".repeat(200), "]".repeat(200)),
         "1e999".to_owned(),
@@ -103,7 +103,7 @@ async fn a_property_that_cannot_be_parsed_does_not_hide_the_others() {
             let text = merged(event, &patch).to_string().replace("\"ODD\"", &odd);
             let text = text.into_bytes();
             world.aws.lambda.invoke(text, Duration::from_secs(5), &world.arn).await.unwrap();
-            world.aws.bucket.puts(&key)[0].document()
+            world.aws.bucket.puts(&key)[0].response()
         };
         let failed = send(create_request()).await;
         let reason = failed["Reason"].as_str().unwrap();
@@ -111,35 +111,36 @@ async fn a_property_that_cannot_be_parsed_does_not_hide_the_others() {
             reason.contains("Odd: unknown property") && !reason.contains("missing"),
             "{reason}"
         );
-        let deleted = send(merged(
-            create_request(),
-            &json!({ "RequestType": "Delete", "PhysicalResourceId": "fleet-security-Quarantine-1A2B3C4D5E6F" }),
-        ))
-        .await;
+        let delete = json!({
+            "RequestType": "Delete",
+            "PhysicalResourceId": "fleet-security-Quarantine-1A2B3C4D5E6F",
+        });
+        let deleted = send(merged(create_request(), &delete)).await;
         assert_eq!(deleted["Status"], "SUCCESS");
         assert!(
             world.aws.iot.actions().is_empty(),
-            "the delete did not look up the name in the properties"
+            "the Delete did not look up the name in the properties"
         );
-        world.play(&create_request()).await.succeeded();
+        world.send(&create_request()).await.succeeded();
     }
 }
 
 #[tokio::test]
 async fn an_unknown_request_type_hides_no_other_problem() {
     let world = world().await;
-    let event = json!({ "RequestType": {}, "StackId": "x", "ResourceProperties": { "RoleArn": "short", "Tagz": 1 } });
-    let played = world.play(&merged(create_request(), &event)).await;
-    for said in [
+    let properties = json!({ "RoleArn": "short", "Tagz": 1 });
+    let event = json!({ "RequestType": {}, "StackId": "x", "ResourceProperties": properties });
+    let exchange = world.send(&merged(create_request(), &event)).await;
+    for part in [
         "RequestType: invalid value {}",
         "StackId: invalid value \"x\"",
         "RoleArn: invalid value \"short\"",
         "Tagz: unknown",
     ] {
         assert!(
-            played.failed("InvalidRequestException").reason().contains(said),
+            exchange.failed("InvalidRequestException").reason().contains(part),
             "{}",
-            played.reason()
+            exchange.reason()
         );
     }
 }
@@ -147,10 +148,10 @@ async fn an_unknown_request_type_hides_no_other_problem() {
 #[tokio::test]
 async fn an_update_without_a_physical_id_is_invalid() {
     let world = world().await;
-    let played =
-        world.play(&merged(sample("update.json"), &json!({ "PhysicalResourceId": null }))).await;
+    let exchange =
+        world.send(&merged(sample("update.json"), &json!({ "PhysicalResourceId": null }))).await;
     assert!(
-        played
+        exchange
             .failed("InvalidRequestException")
             .called(&[])
             .reason()
@@ -161,9 +162,9 @@ async fn an_update_without_a_physical_id_is_invalid() {
 #[tokio::test]
 async fn every_problem_is_reported_at_once() {
     let world = world().await;
-    let played = world.play(&sample("create-invalid.json")).await;
-    played.failed("InvalidRequestException").called(&[]);
-    for said in [
+    let exchange = world.send(&sample("create-invalid.json")).await;
+    exchange.failed("InvalidRequestException").called(&[]);
+    for part in [
         "ActionName: invalid value \"fleet quarantine\"",
         "RoleArn: invalid value \"quarantine\"",
         "20 to 2048",
@@ -174,15 +175,15 @@ async fn every_problem_is_reported_at_once() {
         "OnConflicts: unknown property",
         "did you mean OnConflict?",
     ] {
-        assert!(played.reason().contains(said), "{} lacks {said}", played.reason());
+        assert!(exchange.reason().contains(part), "{} lacks {part}", exchange.reason());
     }
-    assert!(played.physical_id().contains(':'), "a placeholder is no action's name");
+    assert!(exchange.physical_id().contains(':'), "a placeholder cannot be the name of an action");
     let update = merged(
         sample("create-invalid.json"),
         &json!({ "RequestType": "Update", "PhysicalResourceId": "kept" }),
     );
     assert_eq!(
-        world.play(&update).await.failed("InvalidRequestException").called(&[]).physical_id(),
+        world.send(&update).await.failed("InvalidRequestException").called(&[]).physical_id(),
         "kept"
     );
 }
@@ -190,6 +191,6 @@ async fn every_problem_is_reported_at_once() {
 #[test]
 fn a_delete_with_an_invalid_stack_id_needs_no_work() {
     let delete = merged(sample("delete.json"), &json!({ "StackId": "nonsense" }));
-    let Plan::Respond(Ok(success)) = plan(&delete) else { panic!("it is executed") };
+    let Plan::Respond(Ok(success)) = plan(&delete) else { panic!("the request is executed") };
     assert_eq!(success.outcome, Outcome::Absent);
 }

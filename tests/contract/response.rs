@@ -1,4 +1,4 @@
-//! The response to a CloudFormation request: how it is sent, and what fits into it.
+//! The response to a CloudFormation request: its delivery and its size limit.
 
 use std::time::Duration;
 
@@ -21,9 +21,9 @@ async fn a_response_is_retried_after_transient_errors_until_it_is_accepted() {
     ] {
         let world = world().await.with_timeout(Duration::from_secs(8));
         world.aws.bucket.faults.set("PUT", fault.clone(), 2);
-        let played = world.play(&create_request()).await;
-        assert_eq!(played.succeeded().puts, 3, "{fault:?}");
-        assert_eq!(played.returned.as_ref().unwrap(), played.answer());
+        let exchange = world.send(&create_request()).await;
+        assert_eq!(exchange.succeeded().puts, 3, "{fault:?}");
+        assert_eq!(exchange.returned.as_ref().unwrap(), exchange.response());
     }
 }
 
@@ -32,11 +32,11 @@ async fn a_response_that_is_rejected_or_redirected_is_a_function_error() {
     for status in [400, 403, 404, 411, 307, 301] {
         let world = world().await;
         world.aws.bucket.faults.set("PUT", Fault::Refuse(status, "Refused"), 100);
-        let played = world.play(&create_request()).await;
-        let error = played.returned.as_ref().unwrap_err();
+        let exchange = world.send(&create_request()).await;
+        let error = exchange.returned.as_ref().unwrap_err();
         assert_eq!(error["errorType"], "UndeliverableResponse");
         assert!(error["errorMessage"].as_str().unwrap().contains(&status.to_string()), "{error}");
-        assert_eq!(played.puts, 1);
+        assert_eq!(exchange.puts, 1);
     }
 }
 
@@ -45,9 +45,9 @@ async fn a_response_that_is_never_accepted_is_a_function_error_before_the_deadli
     for fault in [Fault::Refuse(503, "SlowDown"), Fault::Hang] {
         let world = world().await.with_timeout(Duration::from_secs(3));
         world.aws.bucket.faults.set("PUT", fault, 1000);
-        let played = world.play(&create_request()).await;
-        assert_eq!(played.returned.as_ref().unwrap_err()["errorType"], "UndeliverableResponse");
-        assert!(played.puts > 1);
+        let exchange = world.send(&create_request()).await;
+        assert_eq!(exchange.returned.as_ref().unwrap_err()["errorType"], "UndeliverableResponse");
+        assert!(exchange.puts > 1);
     }
 }
 
@@ -55,42 +55,43 @@ async fn a_response_that_is_never_accepted_is_a_function_error_before_the_deadli
 async fn a_response_with_an_accepting_status_is_sent_once_even_if_the_body_never_ends() {
     let world = world().await.with_timeout(Duration::from_secs(8));
     world.aws.bucket.faults.set("PUT", Fault::Garbage, 100);
-    assert_eq!(world.play(&create_request()).await.succeeded().puts, 1);
-    world.play(&create_request()).await.succeeded();
+    assert_eq!(world.send(&create_request()).await.succeeded().puts, 1);
+    world.send(&create_request()).await.succeeded();
 }
 
 #[tokio::test]
 async fn a_long_id_is_echoed_unabridged_if_it_fits() {
     let world = world().await;
     let id = "L".repeat(700);
-    let played = world.play(&merged(create_request(), &json!({ "LogicalResourceId": id }))).await;
-    assert_eq!(played.succeeded().answer()["LogicalResourceId"], id);
+    let exchange = world.send(&merged(create_request(), &json!({ "LogicalResourceId": id }))).await;
+    assert_eq!(exchange.succeeded().response()["LogicalResourceId"], id);
 }
 
 #[test]
 fn an_id_is_echoed_unabridged_up_to_the_size_limit() {
-    const LONGEST: usize = 4096;
-    const LEAST_REASON: usize = 128;
+    const MAX: usize = 4096;
+    const MIN_REASON: usize = 128;
     const CODE: ErrorCode = ErrorCode::InternalFailure;
 
-    let answer = |result: &Result<Success, Failure>, length: usize| {
+    let respond = |result: &Result<Success, Failure>, length: usize| {
         let event =
             merged(sample("delete.json"), &json!({ "PhysicalResourceId": "p".repeat(length) }));
         response(&event, result)
     };
+    // The size of a response without its id.
     let success = Ok(Success::absent("nothing"));
-    let least = answer(&success, 1).len() - 1;
-    let wordless = answer(&Err(Failure::service(CODE, "")), 1).len()
+    let rest = respond(&success, 1).len() - 1;
+    let without_reason = respond(&Err(Failure::service(CODE, "")), 1).len()
         - 1
         - format!("{}: ", CODE.as_str()).len();
     let failure = Err(Failure::service(CODE, "why ".repeat(2000)));
-    for (result, least) in [(success, least), (failure, wordless + LEAST_REASON)] {
-        for length in LONGEST - least - 200..LONGEST - least + 200 {
-            let text = answer(&result, length);
-            assert!(text.len() <= LONGEST, "{} bytes", text.len());
-            let document: Value = serde_json::from_str(&text).unwrap();
-            let is_whole = document["PhysicalResourceId"].as_str().unwrap().len() == length;
-            assert_eq!(is_whole, least + length <= LONGEST, "{length} of {result:?}");
+    for (result, rest) in [(success, rest), (failure, without_reason + MIN_REASON)] {
+        for length in MAX - rest - 200..MAX - rest + 200 {
+            let text = respond(&result, length);
+            assert!(text.len() <= MAX, "{} bytes", text.len());
+            let response: Value = serde_json::from_str(&text).unwrap();
+            let is_unabridged = response["PhysicalResourceId"].as_str().unwrap().len() == length;
+            assert_eq!(is_unabridged, rest + length <= MAX, "{length} of {result:?}");
         }
     }
 }
@@ -101,7 +102,7 @@ async fn a_success_has_no_reason() {
     for event in
         [create_request(), sample("update.json"), sample("delete.json"), sample("delete.json")]
     {
-        assert!(world.play(&event).await.succeeded().answer()["Reason"].is_null());
+        assert!(world.send(&event).await.succeeded().response()["Reason"].is_null());
     }
 }
 
@@ -110,14 +111,18 @@ async fn a_reason_that_is_too_long_is_shortened_and_says_by_how_much() {
     let world = world().await;
     let many: serde_json::Map<String, Value> =
         (0..300).map(|n| (format!("Property\"{n}\u{1f512}"), json!("x"))).collect();
-    let played = world
-        .play(&merged(
+    let exchange = world
+        .send(&merged(
             create_request(),
             &json!({ "ResourceProperties": many, "LogicalResourceId": "L".repeat(255) }),
         ))
         .await;
-    let reason = played.failed("InvalidRequestException").reason();
+    let reason = exchange.failed("InvalidRequestException").reason();
     assert!(reason.contains("; and ") && reason.ends_with(" more"), "{reason}");
-    let message = json!({ "PhysicalResourceId": "\u{1}".repeat(3000), "RequestType": "\u{1f512}".repeat(3000), "RequestId": "r".repeat(9000) });
-    world.play(&merged(create_request(), &message)).await.failed("InvalidRequestException");
+    let long = json!({
+        "PhysicalResourceId": "\u{1}".repeat(3000),
+        "RequestType": "\u{1f512}".repeat(3000),
+        "RequestId": "r".repeat(9000),
+    });
+    world.send(&merged(create_request(), &long)).await.failed("InvalidRequestException");
 }

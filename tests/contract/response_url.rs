@@ -1,4 +1,4 @@
-//! Whose `ResponseURL` gets a response, and until when.
+//! Which `ResponseURL` gets a response, and until when.
 
 use std::time::SystemTime;
 
@@ -8,7 +8,7 @@ use stand_ins::stack::merged;
 
 use crate::{create_request, world};
 
-/// A presigned URL's date, `seconds` from now.
+/// The `X-Amz-Date` that is `seconds` from now.
 pub fn amz_date(seconds: i64) -> String {
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
     let then = now.checked_add_signed(seconds).unwrap();
@@ -94,8 +94,11 @@ fn response_urls_with_another_scheme_port_user_or_host_are_rejected() {
 }
 
 #[test]
-fn response_urls_of_anybody_else_are_rejected() {
+fn response_urls_of_other_buckets_are_rejected() {
+    let bucket = "https://cloudformation-custom-resource-response-useast1";
+    let website = format!("{bucket}.s3-website-us-east-1.amazonaws.com/x");
     for url in [
+        website.as_str(),
         "https://s3.amazonaws.com/cloudformation-custom-resource-response-useast1/x",
         "https://cloudformation-custom-resource-response-.s3.amazonaws.com/x",
         "https://cloudformation-custom-resource-response-useast1.s3.amazonaws.com.evil.example/x",
@@ -103,7 +106,6 @@ fn response_urls_of_anybody_else_are_rejected() {
         "https://cloudformation-custom-resource-response-a_b.s3.amazonaws.com/x",
         "https://cloudformation-custom-resource-response-useast1.evil.amazonaws.com/x",
         "https://cloudformation-custom-resource-response-useast1.s3.evil.amazonaws.com/x",
-        "https://cloudformation-custom-resource-response-useast1.s3-website-us-east-1.amazonaws.com/x",
         "https://cloudformation-custom-resource-response-useast1.s3-accelerate.amazonaws.com/x",
         "https://cloudformation-custom-resource-response-useast1.s3.us-g0v-west-1.amazonaws.com/x",
         "https://cloudformation-custom-resource-response-useast1.s3.us--1.amazonaws.com/x",
@@ -186,14 +188,14 @@ async fn a_response_url_of_another_host_gets_no_response_and_no_call_is_made() {
     for url in
         ["https://example.com/x", "http://localhost:1/x", "", "no url", "https://user@127.0.0.1/x"]
     {
-        let played =
-            world.play_to("none", merged(create_request(), &json!({ "ResponseURL": url }))).await;
+        let exchange =
+            world.send_to("none", merged(create_request(), &json!({ "ResponseURL": url }))).await;
         assert_eq!(
-            played.returned.as_ref().unwrap_err()["errorType"],
+            exchange.returned.as_ref().unwrap_err()["errorType"],
             "ForbiddenResponseUrl",
             "{url}"
         );
-        assert!(played.calls.is_empty());
+        assert!(exchange.calls.is_empty());
     }
 }
 
@@ -206,10 +208,10 @@ async fn an_expired_response_url_makes_no_call_and_returns_expired() {
         "AWSAccessKeyId=AKIA&Expires=1700000000&Signature=x".to_owned(),
     ] {
         let (key, url) = world.response_url(&parameters);
-        let played =
-            world.play_to(&key, merged(create_request(), &json!({ "ResponseURL": url }))).await;
-        assert_eq!(played.returned, Ok(json!({ "status": "EXPIRED" })));
-        assert_eq!((played.puts, played.calls.len()), (0, 0));
+        let exchange =
+            world.send_to(&key, merged(create_request(), &json!({ "ResponseURL": url }))).await;
+        assert_eq!(exchange.returned, Ok(json!({ "status": "EXPIRED" })));
+        assert_eq!((exchange.puts, exchange.calls.len()), (0, 0));
     }
     for parameters in [
         format!("X-Amz-Date={}&X-Amz-Expires=7200", amz_date(-3500)),
@@ -218,7 +220,7 @@ async fn an_expired_response_url_makes_no_call_and_returns_expired() {
     ] {
         let (key, url) = world.response_url(&parameters);
         world
-            .play_to(&key, merged(create_request(), &json!({ "ResponseURL": url })))
+            .send_to(&key, merged(create_request(), &json!({ "ResponseURL": url })))
             .await
             .succeeded();
     }

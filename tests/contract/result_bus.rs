@@ -1,29 +1,28 @@
-//! What is published on the result bus, and what is a function error instead.
+//! Which results are published to the result bus, and which are function errors.
 
 use std::time::Duration;
 
 use stand_ins::fault::Fault;
 
 use crate::{
-    sample,
-    sent::{create_event, send, world_with_bus},
-    world,
+    invocation::{create_event, invoke, world_with_bus},
+    sample, world,
 };
 
 #[tokio::test]
 async fn without_a_result_bus_the_result_is_only_returned() {
     let world = world().await;
-    let sent = send(&world, &create_event()).await;
-    sent.succeeded("CREATED");
+    let invocation = invoke(&world, &create_event()).await;
+    invocation.succeeded("CREATED");
     assert_eq!(world.aws.bus.calls(), 0);
 }
 
 #[tokio::test]
 async fn a_permanent_failure_is_published_and_without_a_bus_is_a_function_error() {
     let world = world_with_bus().await;
-    let said = send(&world, &sample("event-invalid.json"))
+    let message = invoke(&world, &sample("event-invalid.json"))
         .await
-        .reported("InvalidRequestException")
+        .published_failure("InvalidRequestException")
         .to_owned();
     for part in [
         "detail.actionName: invalid value \"fleet quarantine\"",
@@ -33,28 +32,28 @@ async fn a_permanent_failure_is_published_and_without_a_bus_is_a_function_error(
         "detail.onConflicts: unknown property",
         "onConflict",
     ] {
-        assert!(said.contains(part), "{said} lacks {part}");
+        assert!(message.contains(part), "{message} lacks {part}");
     }
     let world = crate::world().await;
-    send(&world, &sample("event-invalid.json")).await.errored("InvalidRequestException");
+    invoke(&world, &sample("event-invalid.json")).await.function_error("InvalidRequestException");
     world.aws.iot.set_limit(0);
-    send(&world, &create_event()).await.errored("LimitExceededException");
+    invoke(&world, &create_event()).await.function_error("LimitExceededException");
 }
 
 #[tokio::test]
 async fn a_transient_failure_is_a_function_error_and_is_not_published() {
-    for (fault, kind) in [
+    for (fault, error_type) in [
         (Fault::Throttle, "ThrottlingException"),
         (Fault::Refuse(500, "x"), "InternalFailureException"),
         (Fault::Hang, "InternalFailureException"),
     ] {
         let world = world_with_bus().await.with_timeout(Duration::from_secs(2));
         world.aws.iot.faults.set("*", fault, 1000);
-        let sent = send(&world, &create_event()).await;
-        sent.errored(kind);
-        assert!(sent.events.is_empty());
+        let invocation = invoke(&world, &create_event()).await;
+        invocation.function_error(error_type);
+        assert!(invocation.events.is_empty());
         world.aws.iot.faults.clear();
-        send(&world, &create_event()).await.succeeded("CREATED");
+        invoke(&world, &create_event()).await.succeeded("CREATED");
     }
 }
 
@@ -69,11 +68,11 @@ async fn an_unpublished_result_is_a_function_error_and_the_retry_publishes_it() 
     ] {
         let world = world_with_bus().await.with_timeout(Duration::from_secs(4));
         world.aws.bus.faults.set(call, fault, times);
-        let sent = send(&world, &create_event()).await;
-        sent.errored("UndeliverableResult");
-        assert_eq!(world.aws.iot.actions().len(), 1, "the work is done");
+        let invocation = invoke(&world, &create_event()).await;
+        invocation.function_error("UndeliverableResult");
+        assert_eq!(world.aws.iot.actions().len(), 1, "the request was executed");
         world.aws.bus.faults.clear();
-        let again = send(&world, &create_event()).await;
+        let again = invoke(&world, &create_event()).await;
         again.succeeded("CREATED");
         assert_eq!(again.only_event().detail["outcome"], "CREATED");
         assert_eq!(world.aws.iot.actions().len(), 1);

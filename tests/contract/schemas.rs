@@ -1,4 +1,4 @@
-//! The schemas say what the code does, and every sample is what it says it is.
+//! The schemas match the code, and every sample event matches its schema.
 
 use std::path::Path;
 
@@ -18,13 +18,13 @@ fn schema(name: &str) -> Validator {
     jsonschema::draft202012::options().should_validate_formats(true).build(&schema).unwrap()
 }
 
-/// Ends the test where the detail of a result event is not as its schema says.
+/// Panics if the detail of a result event does not match its schema.
 #[track_caller]
 pub fn check_result(detail_type: &str, detail: &Value) {
     let name = match detail_type {
         "Mitigation Action Request Succeeded" => "request-succeeded",
         "Mitigation Action Request Failed" => "request-failed",
-        other => panic!("{other} is no result"),
+        other => panic!("{other} is not a result event"),
     };
     let errors: Vec<String> =
         schema(name).iter_errors(detail).map(|error| error.to_string()).collect();
@@ -73,7 +73,7 @@ fn every_event_matches_its_schema_unless_it_is_named_invalid() {
     assert!(seen >= 15, "{seen} samples");
 }
 
-/// What the code makes of the detail of an event.
+/// The task that the code parses from the detail of an event.
 fn task(detail: &Value) -> Result<Task, Failure> {
     let event = json!({
         "id": "1", "source": "com.example", "detail-type": "Mitigation Action Requested",
@@ -202,7 +202,7 @@ fn any_check_names() -> BoxedStrategy<Value> {
     prop_oneof![5 => list, 1 => Just(json!("LOGGING_DISABLED_CHECK"))].boxed()
 }
 
-/// A request whose members are each valid or not, or absent.
+/// A request in which each member is valid, invalid or absent.
 fn any_request() -> impl Strategy<Value = Value> {
     let names = [json!("a b"), json!("a:b"), json!(7), json!("é"), json!("a-_9")];
     let name = prop_oneof![text(&[0, 1, 128, 129]), select(names.to_vec())];

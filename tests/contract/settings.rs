@@ -1,9 +1,9 @@
 //! The environment variables that configure the function.
 
 use crate::{
-    create_request, sample,
-    sent::{create_event, send},
-    world_with,
+    create_request,
+    invocation::{create_event, invoke},
+    sample, world_with,
 };
 
 #[tokio::test]
@@ -19,20 +19,20 @@ async fn an_invalid_setting_fails_a_request_by_its_name_and_no_call_is_made() {
     ] {
         let world = world_with(&[(name, value)]).await;
         for event in [create_request(), sample("update.json"), sample("delete.json")] {
-            let played = world.play(&event).await;
-            let reason = played.failed("InvalidSetting").called(&[]).reason();
+            let exchange = world.send(&event).await;
+            let reason = exchange.failed("InvalidSetting").called(&[]).reason();
             assert!(
                 reason.contains(name) && reason.contains(value) && reason.contains("expected "),
                 "{reason}"
             );
         }
-        let output = world.function.end().await;
+        let output = world.function.stop().await;
         assert!(output.contains("ERROR") && output.contains(name), "{output}");
     }
     let world =
         world_with(&[("AWS_ACCESS_KEY_ID", "no key"), ("AWS_SESSION_TOKEN", "a\nsecret")]).await;
-    let played = world.play(&create_request()).await;
-    let reason = played.failed("InvalidSetting").reason();
+    let exchange = world.send(&create_request()).await;
+    let reason = exchange.failed("InvalidSetting").reason();
     assert!(
         reason.contains("AWS_ACCESS_KEY_ID")
             && reason.contains("AWS_SESSION_TOKEN")
@@ -40,22 +40,22 @@ async fn an_invalid_setting_fails_a_request_by_its_name_and_no_call_is_made() {
         "{reason}"
     );
     let world = world_with(&[("AWS_REGION", ""), ("AWS_SECRET_ACCESS_KEY", "")]).await;
-    let played = world.play(&create_request()).await;
-    let reason = played.failed("InvalidSetting").reason();
+    let exchange = world.send(&create_request()).await;
+    let reason = exchange.failed("InvalidSetting").reason();
     assert!(reason.contains("AWS_REGION") && reason.contains("AWS_SECRET_ACCESS_KEY"), "{reason}");
 }
 
 #[tokio::test]
 async fn an_invalid_setting_is_an_error_for_every_trigger_and_no_call_is_made() {
     let world = world_with(&[("RESULT_EVENT_BUS", "no bus")]).await;
-    let said = send(&world, &create_event()).await.errored("InvalidSetting").to_owned();
-    assert!(said.contains("RESULT_EVENT_BUS") && said.contains("no bus"), "{said}");
-    send(&world, &sample("direct-create.json")).await.errored("InvalidSetting");
-    let sent = send(&world, &sample("batch.json")).await;
-    assert_eq!(sent.returned.unwrap()["batchItemFailures"].as_array().unwrap().len(), 4);
+    let message = invoke(&world, &create_event()).await.function_error("InvalidSetting").to_owned();
+    assert!(message.contains("RESULT_EVENT_BUS") && message.contains("no bus"), "{message}");
+    invoke(&world, &sample("direct-create.json")).await.function_error("InvalidSetting");
+    let invocation = invoke(&world, &sample("batch.json")).await;
+    assert_eq!(invocation.returned.unwrap()["batchItemFailures"].as_array().unwrap().len(), 4);
     assert!(world.aws.iot.actions().is_empty());
     for bus in ["default", "a/b.c-d_e", "arn:aws:events:eu-west-1:123456789012:event-bus/results"] {
-        send(&world_with(&[("RESULT_EVENT_BUS", bus)]).await, &create_event())
+        invoke(&world_with(&[("RESULT_EVENT_BUS", bus)]).await, &create_event())
             .await
             .succeeded("CREATED");
     }
@@ -71,5 +71,5 @@ async fn an_empty_setting_is_the_same_as_an_absent_one() {
         "RUST_LOG",
     ]
     .map(|name| (name, ""));
-    world_with(&empty).await.play(&create_request()).await.succeeded();
+    world_with(&empty).await.send(&create_request()).await.succeeded();
 }

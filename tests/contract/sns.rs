@@ -1,11 +1,11 @@
-//! CloudFormation's requests in notifications of a topic.
+//! CloudFormation's requests in SNS notifications.
 
 use std::time::Duration;
 
 use serde_json::{Value, json};
 use stand_ins::{fault::Fault, stack::merged};
 
-use crate::{sample, sent::send, world};
+use crate::{invocation::invoke, sample, world};
 
 /// The record of `events/notification.json`, with the response URL of its request replaced.
 fn record(url: &str) -> Value {
@@ -21,9 +21,9 @@ fn record(url: &str) -> Value {
 async fn a_request_in_a_notification_gets_its_response() {
     let world = world().await;
     let (key, url) = world.response_url("");
-    let played = world.play_to(&key, json!({ "Records": [record(&url)] })).await;
-    played.succeeded().called(&["CreateMitigationAction"]);
-    assert_eq!(played.returned.as_ref().unwrap(), played.answer());
+    let exchange = world.send_to(&key, json!({ "Records": [record(&url)] })).await;
+    exchange.succeeded().called(&["CreateMitigationAction"]);
+    assert_eq!(exchange.returned.as_ref().unwrap(), exchange.response());
 }
 
 #[tokio::test]
@@ -33,9 +33,9 @@ async fn an_unrecognized_record_is_an_error_and_the_other_records_get_their_resp
     let (last, last_url) = world.response_url("");
     let unrecognized = json!({ "EventSource": "aws:sns", "Sns": { "Message": "not a request" } });
     let records = [record(&first_url), unrecognized, record(&last_url)];
-    send(&world, &json!({ "Records": records })).await.errored("UnrecognizedEvent");
+    invoke(&world, &json!({ "Records": records })).await.function_error("UnrecognizedEvent");
     for key in [first, last] {
-        assert_eq!(world.aws.bucket.puts(&key)[0].document()["Status"], "SUCCESS");
+        assert_eq!(world.aws.bucket.puts(&key)[0].response()["Status"], "SUCCESS");
     }
 }
 
@@ -45,8 +45,8 @@ async fn a_request_that_hangs_leaves_time_for_the_next_one_in_the_notification()
     let urls = [world.response_url(""), world.response_url("")];
     let records: Value = urls.iter().map(|(_, url)| record(url)).collect();
     world.aws.iot.faults.set("*", Fault::Hang, 1000);
-    send(&world, &json!({ "Records": records })).await.returned.unwrap();
+    invoke(&world, &json!({ "Records": records })).await.returned.unwrap();
     for (key, _) in &urls {
-        assert_eq!(world.aws.bucket.puts(key)[0].document()["Status"], "FAILED");
+        assert_eq!(world.aws.bucket.puts(key)[0].response()["Status"], "FAILED");
     }
 }

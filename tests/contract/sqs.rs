@@ -11,25 +11,22 @@ use stand_ins::{
 };
 
 use crate::{
-    sample,
-    sent::{BUS, NAME, Sent, create_event, event_with, send, with_id, world_with_bus},
-    world,
+    invocation::{
+        BUS, Invocation, NAME, create_event, event_with, invoke, with_id, world_with_bus,
+    },
+    sample, world,
 };
 
 #[tokio::test]
 async fn a_batch_is_executed_and_its_unrecognized_message_is_redelivered() {
     let world = world_with_bus().await;
-    let sent = send(&world, &sample("batch.json")).await;
-    assert_eq!(
-        sent.returned,
-        Ok(
-            json!({ "batchItemFailures": [{ "itemIdentifier": "19dd0b57-b21e-4ac1-bd88-01bbb068cb74" }] })
-        )
-    );
-    // The create's result is published before its update is executed, the others together.
-    assert_eq!(world.aws.bus.calls(), 2, "results are published ten to a call");
+    let invocation = invoke(&world, &sample("batch.json")).await;
+    let unrecognized = json!({ "itemIdentifier": "19dd0b57-b21e-4ac1-bd88-01bbb068cb74" });
+    assert_eq!(invocation.returned, Ok(json!({ "batchItemFailures": [unrecognized] })));
+    // The result of the create is published before its update is executed, the others together.
+    assert_eq!(world.aws.bus.calls(), 2, "one call publishes up to ten results");
     let ids: BTreeSet<&str> =
-        sent.events.iter().map(|event| event.detail["requestId"].as_str().unwrap()).collect();
+        invocation.events.iter().map(|event| event.detail["requestId"].as_str().unwrap()).collect();
     let event_id = "7bf73129-1428-4cd3-a780-95db273d1608";
     assert_eq!(
         ids,
@@ -39,7 +36,7 @@ async fn a_batch_is_executed_and_its_unrecognized_message_is_redelivered() {
             event_id
         ])
     );
-    for event in &sent.events {
+    for event in &invocation.events {
         let source =
             if event.detail["requestId"] == event_id { "com.example.fleet" } else { "aws:sqs" };
         assert_eq!(event.detail["requestSource"], source);
@@ -56,37 +53,40 @@ async fn a_batch_is_executed_and_its_unrecognized_message_is_redelivered() {
 #[tokio::test]
 async fn messages_about_one_action_are_executed_in_the_order_they_were_sent() {
     let world = world_with_bus().await;
-    let update = |n: u64| json!({ "operation": "UpdateMitigationAction", "actionName": NAME, "tags": [{ "Key": "n", "Value": n.to_string() }] });
+    let update = |n: u64| {
+        let tags = json!([{ "Key": "n", "Value": n.to_string() }]);
+        json!({ "operation": "UpdateMitigationAction", "actionName": NAME, "tags": tags })
+    };
     let message = |id: &str, sent: u64, body: &Value| Message {
         id: id.to_owned(),
         body: body.to_string(),
         sent,
-        receives: 1,
+        receive_count: 1,
     };
     let mut messages = vec![message("c", 10, &create_event())];
     messages.extend((0..4).map(|n| message(&format!("u{n}"), 11 + n, &update(n))));
     messages.reverse();
-    let sent = send(&world, &Queue::event(&messages)).await;
-    assert_eq!(sent.returned, Ok(json!({ "batchItemFailures": [] })));
+    let invocation = invoke(&world, &Queue::event(&messages)).await;
+    assert_eq!(invocation.returned, Ok(json!({ "batchItemFailures": [] })));
     assert_eq!(world.aws.iot.action(NAME).unwrap().tags["n"], "3");
     assert!(
-        sent.events.iter().all(|event| event.detail["status"] == "SUCCEEDED"),
+        invocation.events.iter().all(|event| event.detail["status"] == "SUCCEEDED"),
         "{:?}",
-        sent.events
+        invocation.events
     );
 }
 
 #[tokio::test]
 async fn messages_about_different_actions_do_not_wait_for_each_other() {
     let world = world_with_bus().await.with_timeout(Duration::from_secs(8));
-    // The first create to arrive is not answered, and is tried again after a second or more.
+    // The first create gets no response and is retried after a second or more.
     world.aws.iot.faults.set("CreateMitigationAction", Fault::Hang, 1);
     let body = |name: &str| with_id(name, event_with(&json!({ "actionName": name }))).to_string();
     let message =
-        |name: &str| Message { id: name.to_owned(), body: body(name), sent: 1, receives: 1 };
-    let sent = send(&world, &Queue::event(&[message("one"), message("two")])).await;
-    assert_eq!(sent.returned, Ok(json!({ "batchItemFailures": [] })));
-    let creates: Vec<&str> = sent.calls.iter().map(|call| call.target.as_str()).collect();
+        |name: &str| Message { id: name.to_owned(), body: body(name), sent: 1, receive_count: 1 };
+    let invocation = invoke(&world, &Queue::event(&[message("one"), message("two")])).await;
+    assert_eq!(invocation.returned, Ok(json!({ "batchItemFailures": [] })));
+    let creates: Vec<&str> = invocation.calls.iter().map(|call| call.target.as_str()).collect();
     assert_ne!(creates[0], creates[1], "the other action's create came next");
 }
 
@@ -94,9 +94,9 @@ async fn messages_about_different_actions_do_not_wait_for_each_other() {
 async fn a_message_without_an_id_is_invalid() {
     let world = world_with_bus().await;
     let body = create_event()["detail"].to_string();
-    let sent =
-        send(&world, &json!({ "Records": [{ "eventSource": "aws:sqs", "body": body }] })).await;
-    let message = sent.only_event().detail["error"]["message"].as_str().unwrap();
+    let invocation =
+        invoke(&world, &json!({ "Records": [{ "eventSource": "aws:sqs", "body": body }] })).await;
+    let message = invocation.only_event().detail["error"]["message"].as_str().unwrap();
     assert!(message.starts_with("messageId: missing"), "{message}");
     assert!(world.aws.iot.actions().is_empty());
 }
@@ -109,7 +109,8 @@ async fn malformed_records_do_not_fail_the_rest_of_the_batch() {
     records.push(json!({ "messageId": "no-body", "eventSource": "aws:sqs" }));
     records.push(json!({ "messageId": "odd", "body": 7, "attributes": [] }));
     records.push(json!({ "messageId": "own", "body": sample("event-result.json").to_string() }));
-    records.push(json!({ "messageId": "other", "body": merged(create_event(), &json!({ "detail-type": "Other" })).to_string() }));
+    let other = merged(create_event(), &json!({ "detail-type": "Other" }));
+    records.push(json!({ "messageId": "other", "body": other.to_string() }));
     records.push(json!({ "messageId": "array", "body": "[1]" }));
     records.push(json!({ "messageId": "neither", "body": "{\"roleArn\":\"x\"}" }));
     records.push(
@@ -117,8 +118,8 @@ async fn malformed_records_do_not_fail_the_rest_of_the_batch() {
     );
     records
         .push(json!({ "messageId": "invalid", "body": sample("event-invalid.json").to_string() }));
-    let sent = send(&world, &batch).await;
-    let failed: BTreeSet<String> = sent.returned.as_ref().unwrap()["batchItemFailures"]
+    let invocation = invoke(&world, &batch).await;
+    let failed: BTreeSet<String> = invocation.returned.as_ref().unwrap()["batchItemFailures"]
         .as_array()
         .unwrap()
         .iter()
@@ -128,23 +129,23 @@ async fn malformed_records_do_not_fail_the_rest_of_the_batch() {
         ["19dd0b57-b21e-4ac1-bd88-01bbb068cb74", "no-body", "odd", "other", "array", "neither"]
             .map(str::to_owned);
     assert_eq!(failed, BTreeSet::from(expected));
-    assert_eq!(sent.events.len(), 5);
+    assert_eq!(invocation.events.len(), 5);
 }
 
 #[tokio::test]
 async fn transient_failures_and_unpublished_results_go_back_to_the_queue() {
     let world = world_with_bus().await.with_timeout(Duration::from_secs(5));
     world.aws.iot.faults.set("CreateMitigationAction", Fault::Hang, 1000);
-    let sent = send(&world, &sample("batch.json")).await;
-    let failures = |sent: &Sent| {
-        sent.returned.as_ref().unwrap()["batchItemFailures"].as_array().unwrap().len()
+    let invocation = invoke(&world, &sample("batch.json")).await;
+    let failures = |invocation: &Invocation| {
+        invocation.returned.as_ref().unwrap()["batchItemFailures"].as_array().unwrap().len()
     };
-    assert!(failures(&sent) >= 3, "{:?}", sent.returned);
+    assert!(failures(&invocation) >= 3, "{:?}", invocation.returned);
     world.aws.iot.faults.clear();
     world.aws.bus.faults.set("entry", Fault::Refuse(0, "InternalFailure"), 2);
-    // Two results, and the update after a create that was not published.
-    assert_eq!(failures(&send(&world, &sample("batch.json")).await), 4);
-    assert_eq!(failures(&send(&world, &sample("batch.json")).await), 1);
+    // Two unpublished results, the update that follows one of them, and the unrecognized message.
+    assert_eq!(failures(&invoke(&world, &sample("batch.json")).await), 4);
+    assert_eq!(failures(&invoke(&world, &sample("batch.json")).await), 1);
 }
 
 #[tokio::test]
@@ -154,10 +155,13 @@ async fn without_a_result_bus_permanent_failures_go_back_to_the_queue() {
         id: "bad".to_owned(),
         body: sample("event-invalid.json").to_string(),
         sent: 1,
-        receives: 1,
+        receive_count: 1,
     };
-    let sent = send(&world, &Queue::event(&[message])).await;
-    assert_eq!(sent.returned, Ok(json!({ "batchItemFailures": [{ "itemIdentifier": "bad" }] })));
+    let invocation = invoke(&world, &Queue::event(&[message])).await;
+    assert_eq!(
+        invocation.returned,
+        Ok(json!({ "batchItemFailures": [{ "itemIdentifier": "bad" }] }))
+    );
 }
 
 #[tokio::test]
@@ -186,16 +190,16 @@ async fn a_burst_with_redeliveries_creates_every_action_once_at_the_services_rat
     queue.drain(&world.aws, 2, Duration::from_secs(30), &every_tenth).await;
     let took = began.elapsed().as_secs_f64();
     let calls = world.aws.iot.take_calls();
-    let least = (f64::from(ACTIONS) - RATE) / RATE;
+    let min = (f64::from(ACTIONS) - RATE) / RATE;
     let figures =
-        format!("{} calls in {took:.1} s; the least is {ACTIONS} in {least:.1} s", calls.len());
+        format!("{} calls in {took:.1} s; the minimum is {ACTIONS} in {min:.1} s", calls.len());
     assert_eq!(world.aws.iot.actions().len(), ACTIONS as usize);
-    assert!(queue.is_empty() && queue.dead().is_empty());
+    assert!(queue.is_empty() && queue.dead_letters().is_empty());
     assert!(calls.len() < 2 * ACTIONS as usize, "{figures}");
-    assert!(took < 1.5 * least, "{figures}");
-    let reported: BTreeSet<String> =
+    assert!(took < 1.5 * min, "{figures}");
+    let published: BTreeSet<String> =
         world.aws.bus.take().iter().map(|event| event.detail["requestId"].to_string()).collect();
-    assert_eq!(reported.len(), ACTIONS as usize, "every result came back");
+    assert_eq!(published.len(), ACTIONS as usize, "every result is published");
     drop(second);
 }
 
@@ -211,13 +215,13 @@ async fn throttling_also_slows_down_messages_that_already_wait() {
         )
         .to_string(),
         sent: n.into(),
-        receives: 1,
+        receive_count: 1,
     };
     let messages: Vec<Message> = (0..30).map(message).collect();
     let began = std::time::Instant::now();
-    let sent = send(&world, &Queue::event(&messages)).await;
-    assert_eq!(sent.returned, Ok(json!({ "batchItemFailures": [] })));
-    let throttled = sent.calls.iter().filter(|call| call.status == 400).count();
-    assert!(throttled <= 15, "{throttled} of {} calls were throttled", sent.calls.len());
+    let invocation = invoke(&world, &Queue::event(&messages)).await;
+    assert_eq!(invocation.returned, Ok(json!({ "batchItemFailures": [] })));
+    let throttled = invocation.calls.iter().filter(|call| call.status == 400).count();
+    assert!(throttled <= 15, "{throttled} of {} calls were throttled", invocation.calls.len());
     assert!(began.elapsed() < Duration::from_secs(30), "{:?}", began.elapsed());
 }

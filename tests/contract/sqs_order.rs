@@ -1,4 +1,4 @@
-//! The order of the messages of a batch, and what becomes of it once one is redelivered.
+//! The order of the messages of a batch, also when one of them is redelivered.
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -11,7 +11,7 @@ use stand_ins::{
 
 use crate::{
     create_request,
-    sent::{NAME, Sent, create_event, event_with, send, with_id, world_with_bus},
+    invocation::{Invocation, NAME, create_event, event_with, invoke, with_id, world_with_bus},
     world,
 };
 
@@ -35,7 +35,7 @@ fn record(id: &str, sent: u64, body: &Value) -> Value {
     })
 }
 
-/// A record of a FIFO queue, sent earlier the later it is in the batch.
+/// A record of a FIFO queue.
 fn fifo(id: &str, group: &str, body: &Value) -> Value {
     let patch = json!({
         "eventSourceARN": "arn:aws:sqs:eu-west-1:123456789012:requests.fifo",
@@ -44,13 +44,13 @@ fn fifo(id: &str, group: &str, body: &Value) -> Value {
     merged(record(id, 1, body), &patch)
 }
 
-async fn batch(world: &World, records: &[Value]) -> Sent {
-    send(world, &json!({ "Records": records })).await
+async fn batch(world: &World, records: &[Value]) -> Invocation {
+    invoke(world, &json!({ "Records": records })).await
 }
 
 /// The ids of the messages that are redelivered.
-fn redelivered(sent: &Sent) -> BTreeSet<String> {
-    let failures = &sent.returned.as_ref().unwrap()["batchItemFailures"];
+fn redelivered(invocation: &Invocation) -> BTreeSet<String> {
+    let failures = &invocation.returned.as_ref().unwrap()["batchItemFailures"];
     let id = |failure: &Value| failure["itemIdentifier"].as_str().unwrap().to_owned();
     failures.as_array().unwrap().iter().map(id).collect()
 }
@@ -60,20 +60,20 @@ fn ids(ids: &[&str]) -> BTreeSet<String> {
 }
 
 #[tokio::test]
-async fn what_follows_a_transient_failure_of_the_same_name_is_redelivered_unworked() {
+async fn what_follows_a_transient_failure_of_the_same_name_is_redelivered_unexecuted() {
     let world = world_with_bus().await.with_timeout(Duration::from_secs(4));
     world.aws.iot.faults.set("CreateMitigationAction", Fault::Hang, 100);
     let records = [record("c", 1, &create("a")), record("d", 2, &delete("a"))];
-    let sent = batch(&world, &records).await;
-    assert_eq!(redelivered(&sent), ids(&["c", "d"]));
-    assert!(sent.calls.iter().all(|call| call.operation == "CreateMitigationAction"));
+    let invocation = batch(&world, &records).await;
+    assert_eq!(redelivered(&invocation), ids(&["c", "d"]));
+    assert!(invocation.calls.iter().all(|call| call.operation == "CreateMitigationAction"));
     world.aws.iot.faults.clear();
     assert_eq!(redelivered(&batch(&world, &records).await), ids(&[]));
     assert!(world.aws.iot.actions().is_empty());
 }
 
 #[tokio::test]
-async fn what_follows_a_denied_message_is_redelivered_where_there_is_no_bus() {
+async fn what_follows_a_denied_message_is_redelivered_without_a_result_bus() {
     let world = world().await;
     world.aws.iot.faults.set(
         "CreateMitigationAction",
@@ -90,21 +90,24 @@ async fn what_follows_a_denied_message_is_redelivered_where_there_is_no_bus() {
 }
 
 #[tokio::test]
-async fn what_follows_a_message_whose_result_is_not_published_is_redelivered_unworked() {
+async fn what_follows_a_message_with_an_unpublished_result_is_redelivered_unexecuted() {
     let world = world_with_bus().await;
     world.aws.bus.faults.set("entry", Fault::Refuse(0, "InternalFailure"), 1);
     let records = [record("c", 1, &create("a")), record("d", 2, &delete("a"))];
-    let sent = batch(&world, &records).await;
-    assert_eq!(redelivered(&sent), ids(&["c", "d"]));
+    let invocation = batch(&world, &records).await;
+    assert_eq!(redelivered(&invocation), ids(&["c", "d"]));
     assert!(world.aws.iot.action("a").is_some());
     assert_eq!(redelivered(&batch(&world, &records).await), ids(&[]));
     assert!(world.aws.iot.action("a").is_none());
 }
 
 #[tokio::test]
-async fn the_messages_of_a_fifo_queue_are_served_in_the_order_of_the_array() {
+async fn the_messages_of_a_fifo_queue_are_executed_in_the_order_of_the_array() {
     let world = world_with_bus().await;
-    let update = |n: u32| json!({ "operation": "UpdateMitigationAction", "actionName": NAME, "tags": [{ "Key": "n", "Value": n.to_string() }] });
+    let update = |n: u32| {
+        let tags = json!([{ "Key": "n", "Value": n.to_string() }]);
+        json!({ "operation": "UpdateMitigationAction", "actionName": NAME, "tags": tags })
+    };
     let mut records = vec![fifo("c", "g", &create(NAME))];
     records.extend((0..4).map(|n| {
         let record = fifo(&format!("u{n}"), &format!("g{n}"), &update(n));
@@ -115,7 +118,7 @@ async fn the_messages_of_a_fifo_queue_are_served_in_the_order_of_the_array() {
 }
 
 #[tokio::test]
-async fn on_a_fifo_queue_what_shares_a_name_or_a_group_is_redelivered_too_and_so_on() {
+async fn on_a_fifo_queue_messages_that_share_a_name_or_a_group_are_redelivered_too() {
     let world = world().await;
     let noise = json!("no request");
     let records = [
@@ -126,14 +129,14 @@ async fn on_a_fifo_queue_what_shares_a_name_or_a_group_is_redelivered_too_and_so
         fifo("same-group-again", "two", &create("b")),
         fifo("another", "three", &create("c")),
     ];
-    let sent = batch(&world, &records).await;
+    let invocation = batch(&world, &records).await;
     let again = ["noise", "same-group", "same-name", "same-group-again"];
-    assert_eq!(redelivered(&sent), ids(&again));
+    assert_eq!(redelivered(&invocation), ids(&again));
     assert_eq!(world.aws.iot.actions().into_keys().collect::<Vec<_>>(), ["before", "c"]);
 }
 
 #[tokio::test]
-async fn the_groups_of_a_standard_queue_mean_no_order() {
+async fn the_groups_of_a_standard_queue_imply_no_order() {
     let world = world().await;
     let group = json!({ "attributes": { "MessageGroupId": "tenant" } });
     let records = [
@@ -149,8 +152,8 @@ async fn a_redriven_message_is_recognised_by_its_request_id() {
     let world = world_with_bus().await;
     let body = merged(create("a"), &json!({ "requestId": "order 66" }));
     for message in ["first", "redriven"] {
-        let sent = batch(&world, &[record(message, 1, &body)]).await;
-        let detail = &sent.only_event().detail;
+        let invocation = batch(&world, &[record(message, 1, &body)]).await;
+        let detail = &invocation.only_event().detail;
         assert_eq!(
             (&detail["outcome"], &detail["requestId"]),
             (&json!("CREATED"), &json!("order 66"))
@@ -159,13 +162,13 @@ async fn a_redriven_message_is_recognised_by_its_request_id() {
     }
     let tag = world.aws.iot.action("a").unwrap().tags[OWNER_TAG].clone();
     assert!(tag.starts_with("request/order=2066/"), "{tag}");
-    // The same id for another definition is a conflict and no replay.
+    // The same id with another definition is a conflict, not a replay.
     let other = merged(body, &json!({ "roleArn": format!("{ROLE}-2") }));
-    let sent = batch(&world, &[record("other", 1, &other)]).await;
-    assert_eq!(sent.only_event().detail["error"]["code"], "ResourceAlreadyExistsException");
+    let invocation = batch(&world, &[record("other", 1, &other)]).await;
+    assert_eq!(invocation.only_event().detail["error"]["code"], "ResourceAlreadyExistsException");
 }
 
-/// A stack's request of a logical id, which is responded to at a key.
+/// A stack's request for a logical id, and the key of its response.
 fn stack_request(world: &World, logical_id: &str, patch: &Value) -> (String, Value) {
     let (key, url) = world.response_url("");
     let patch =
@@ -177,9 +180,9 @@ fn stack_request(world: &World, logical_id: &str, patch: &Value) -> (String, Val
 async fn a_stacks_request_in_a_message_gets_its_response() {
     let world = world_with_bus().await;
     let (key, request) = stack_request(&world, "One", &json!({}));
-    let sent = batch(&world, &[record("s", 1, &request)]).await;
-    assert_eq!((redelivered(&sent), sent.events.len()), (ids(&[]), 0));
-    assert_eq!(world.aws.bucket.puts(&key)[0].document()["Status"], "SUCCESS");
+    let invocation = batch(&world, &[record("s", 1, &request)]).await;
+    assert_eq!((redelivered(&invocation), invocation.events.len()), (ids(&[]), 0));
+    assert_eq!(world.aws.bucket.puts(&key)[0].response()["Status"], "SUCCESS");
 }
 
 #[tokio::test]
@@ -201,7 +204,7 @@ async fn a_failed_delivery_of_a_stacks_response_redelivers_the_message_and_what_
     assert_eq!(world.aws.bucket.puts(&key).len(), 1);
     let records = [record("c", 1, &create), record("d", 2, &delete), record("o", 3, &another)];
     assert_eq!(redelivered(&batch(&world, &records).await), ids(&[]));
-    assert_eq!(world.aws.bucket.puts(&other)[0].document()["Status"], "SUCCESS");
+    assert_eq!(world.aws.bucket.puts(&other)[0].response()["Status"], "SUCCESS");
     assert_eq!(world.aws.iot.actions().into_keys().collect::<Vec<_>>(), ["another"]);
 }
 
@@ -227,10 +230,10 @@ async fn a_broken_message_is_dropped_by_itself() {
         event_with(&json!({ "actionName": "x".repeat(200_000), "tags": vec![json!({}); 50_000] }));
     let records =
         [record("broken", 1, &with_id("broken", broken)), record("good", 2, &create("a"))];
-    let sent = batch(&world, &records).await;
-    assert_eq!((redelivered(&sent), sent.events.len()), (ids(&[]), 2));
+    let invocation = batch(&world, &records).await;
+    assert_eq!((redelivered(&invocation), invocation.events.len()), (ids(&[]), 2));
     assert!(world.aws.iot.action("a").is_some());
-    for event in &sent.events {
+    for event in &invocation.events {
         assert!(event.detail["actionName"].as_str().unwrap().len() <= 256);
     }
 }

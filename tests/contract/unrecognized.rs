@@ -1,4 +1,4 @@
-//! Payloads that are no request of any trigger.
+//! Payloads that no trigger recognises.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use stand_ins::stack::merged;
 
 use crate::{
     create_request,
-    sent::{create_event, send, world_with_bus},
+    invocation::{create_event, invoke, world_with_bus},
     world,
 };
 
@@ -38,14 +38,14 @@ async fn an_unrecognized_payload_is_an_error_and_the_next_request_succeeds() {
     let returned =
         world.aws.lambda.invoke(deep.into_bytes(), Duration::from_secs(5), &world.arn).await;
     assert_eq!(returned.unwrap_err()["errorType"], "UnrecognizedEvent");
-    world.play(&create_request()).await.succeeded();
+    world.send(&create_request()).await.succeeded();
     assert!(world.function.is_running());
 }
 
 #[tokio::test]
 async fn an_event_of_another_type_is_unrecognized() {
     let world = world_with_bus().await;
-    let sent = send(
+    let invocation = invoke(
         &world,
         &merged(
             create_event(),
@@ -53,13 +53,13 @@ async fn an_event_of_another_type_is_unrecognized() {
         ),
     )
     .await;
-    assert!(sent.errored("UnrecognizedEvent").contains("Mitigation Action Requested"));
-    send(&world, &json!({ "Records": [] })).await.errored("UnrecognizedEvent");
-    let others = send(&world, &json!({ "Records": [{ "eventSource": "aws:s3" }] })).await;
-    assert!(others.errored("UnrecognizedEvent").contains("Records of aws:sns or aws:sqs"));
-    send(&world, &merged(create_event(), &json!({ "source": null })))
+    assert!(invocation.function_error("UnrecognizedEvent").contains("Mitigation Action Requested"));
+    invoke(&world, &json!({ "Records": [] })).await.function_error("UnrecognizedEvent");
+    let others = invoke(&world, &json!({ "Records": [{ "eventSource": "aws:s3" }] })).await;
+    assert!(others.function_error("UnrecognizedEvent").contains("Records of aws:sns or aws:sqs"));
+    invoke(&world, &merged(create_event(), &json!({ "source": null })))
         .await
-        .errored("UnrecognizedEvent");
+        .function_error("UnrecognizedEvent");
 }
 
 #[tokio::test]
@@ -86,8 +86,8 @@ async fn the_usual_mistakes_are_recognised() {
         (json!({ "Entries": [] }), "an entry of PutEvents"),
         (merged(create_event(), &json!({ "detail-type": "Another" })), "\"Another\""),
     ] {
-        let sent = send(&world, &payload).await;
-        let message = sent.errored("UnrecognizedEvent");
+        let invocation = invoke(&world, &payload).await;
+        let message = invocation.function_error("UnrecognizedEvent");
         assert!(message.contains(hint), "{message} lacks {hint}");
         let is_named = message.contains("expected one of: ResponseURL");
         assert!(is_named || message.contains("Mitigation Action Requested"), "{message}");

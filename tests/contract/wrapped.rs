@@ -1,5 +1,5 @@
-//! Requests that come wrapped: in notifications, in messages, in notifications in messages, and in
-//! records alone.
+//! Wrapped requests: in SNS notifications, in SQS messages, in notifications within messages, and
+//! in a bare array of records.
 
 use serde_json::{Value, json};
 use stand_ins::{
@@ -8,24 +8,28 @@ use stand_ins::{
 };
 
 use crate::{
-    create_request, sample,
-    sent::{EVENTS_TAG, NAME, Sent, create_event, send, world_with_bus},
-    world,
+    create_request,
+    invocation::{EVENTS_TAG, Invocation, NAME, create_event, invoke, world_with_bus},
+    sample, world,
 };
 
 const MESSAGE_ID: &str = "95df01b4-ee98-5cb9-9903-4c221d41eb5e";
 
-/// A notification, as a queue that is subscribed to a topic holds it.
+/// A notification, as a topic sends it to a queue.
 fn notification(message: &Value) -> Value {
     json!({
         "Type": "Notification", "MessageId": MESSAGE_ID, "Message": message.to_string(),
-        "TopicArn": "arn:aws:sns:eu-west-1:123456789012:requests", "Timestamp": "2026-11-24T00:00:00Z",
+        "TopicArn": "arn:aws:sns:eu-west-1:123456789012:requests",
+        "Timestamp": "2026-11-24T00:00:00Z",
     })
 }
 
-/// A notification, as Lambda gets it.
+/// A notification, as a topic sends it to Lambda.
 fn sns(message: &Value) -> Value {
-    json!({ "Records": [{ "EventSource": "aws:sns", "EventVersion": "1.0", "Sns": notification(message) }] })
+    let record = json!({
+        "EventSource": "aws:sns", "EventVersion": "1.0", "Sns": notification(message),
+    });
+    json!({ "Records": [record] })
 }
 
 fn record(body: &Value) -> Value {
@@ -39,9 +43,9 @@ fn sqs(body: &Value) -> Value {
     json!({ "Records": [record(body)] })
 }
 
-/// The id and the source that the one result names, and the owner tag of what was made.
-fn told(world: &World, sent: &Sent) -> [String; 3] {
-    let detail = &sent.only_event().detail;
+/// The id and the source in the only result event, and the owner tag of the action.
+fn identity(world: &World, invocation: &Invocation) -> [String; 3] {
+    let detail = &invocation.only_event().detail;
     let text = |member: &str| detail[member].as_str().unwrap_or_default().to_owned();
     let owner = world.aws.iot.action(NAME).map(|action| action.tags[OWNER_TAG].clone());
     [text("requestId"), text("requestSource"), owner.unwrap_or_default()]
@@ -59,9 +63,13 @@ async fn an_event_keeps_its_own_id_and_source_however_it_is_wrapped() {
         json!([record(&notification(&event))]),
     ] {
         let world = world_with_bus().await;
-        let sent = send(&world, &payload).await;
+        let invocation = invoke(&world, &payload).await;
         let id = event["id"].as_str().unwrap();
-        assert_eq!(told(&world, &sent), [id, "com.example.fleet", EVENTS_TAG], "{payload}");
+        assert_eq!(
+            identity(&world, &invocation),
+            [id, "com.example.fleet", EVENTS_TAG],
+            "{payload}"
+        );
     }
 }
 
@@ -75,8 +83,8 @@ async fn a_plain_request_has_the_id_of_the_message_or_of_the_notification_around
         (sqs(&notification(&plain)), MESSAGE_ID, "aws:sns"),
     ] {
         let world = world_with_bus().await;
-        let sent = send(&world, &payload).await;
-        assert_eq!(told(&world, &sent), [id, source, &format!("message/{id}")]);
+        let invocation = invoke(&world, &payload).await;
+        assert_eq!(identity(&world, &invocation), [id, source, &format!("message/{id}")]);
     }
 }
 
@@ -89,15 +97,15 @@ async fn a_plain_request_may_give_an_id_of_its_own_and_an_event_may_not() {
         (sqs(&notification(&plain)), "aws:sns"),
     ] {
         let world = world_with_bus().await;
-        let sent = send(&world, &payload).await;
-        let [id, given, owner] = told(&world, &sent);
+        let invocation = invoke(&world, &payload).await;
+        let [id, given, owner] = identity(&world, &invocation);
         assert_eq!((id.as_str(), given.as_str()), ("mine", source));
         assert!(owner.starts_with("request/mine/"), "{owner}");
     }
     let world = world_with_bus().await;
     let event = merged(create_event(), &json!({ "detail": { "requestId": "mine" } }));
-    let sent = send(&world, &sqs(&event)).await;
-    assert_eq!(sent.only_event().detail["error"]["code"], "InvalidRequestException");
+    let invocation = invoke(&world, &sqs(&event)).await;
+    assert_eq!(invocation.only_event().detail["error"]["code"], "InvalidRequestException");
 }
 
 #[tokio::test]
@@ -113,8 +121,8 @@ async fn a_stacks_request_gets_its_response_however_it_is_wrapped() {
     for wrap in wraps {
         let (key, url) = world.response_url("");
         let request = merged(create_request(), &json!({ "ResponseURL": url }));
-        send(&world, &wrap(&request)).await.returned.unwrap();
-        assert_eq!(world.aws.bucket.puts(&key)[0].document()["Status"], "SUCCESS");
+        invoke(&world, &wrap(&request)).await.returned.unwrap();
+        assert_eq!(world.aws.bucket.puts(&key)[0].response()["Status"], "SUCCESS");
     }
 }
 
@@ -122,12 +130,12 @@ async fn a_stacks_request_gets_its_response_however_it_is_wrapped() {
 async fn only_one_notification_is_unwrapped() {
     let world = world_with_bus().await;
     let twice = notification(&notification(&create_event()));
-    let sent = send(&world, &sqs(&twice)).await;
+    let invocation = invoke(&world, &sqs(&twice)).await;
     assert_eq!(
-        sent.returned,
+        invocation.returned,
         Ok(json!({ "batchItemFailures": [{ "itemIdentifier": "message-1" }] }))
     );
-    send(&world, &sns(&notification(&create_event()))).await.errored("UnrecognizedEvent");
+    invoke(&world, &sns(&notification(&create_event()))).await.function_error("UnrecognizedEvent");
     assert!(world.aws.iot.actions().is_empty());
 }
 
@@ -135,14 +143,17 @@ async fn only_one_notification_is_unwrapped() {
 async fn what_comes_through_a_notification_fails_as_an_event_does() {
     let invalid = sample("event-invalid.json");
     let world_with = world_with_bus().await;
-    let sent = send(&world_with, &sns(&invalid)).await;
-    sent.reported("InvalidRequestException");
-    send(&world().await, &sns(&invalid)).await.errored("InvalidRequestException");
-    let sent = send(&world_with, &sns(&sample("event-result.json"))).await;
-    assert_eq!(sent.returned, Ok(json!({ "status": "IGNORED" })));
+    let invocation = invoke(&world_with, &sns(&invalid)).await;
+    invocation.published_failure("InvalidRequestException");
+    invoke(&world().await, &sns(&invalid)).await.function_error("InvalidRequestException");
+    let invocation = invoke(&world_with, &sns(&sample("event-result.json"))).await;
+    assert_eq!(invocation.returned, Ok(json!({ "status": "IGNORED" })));
     let other = merged(create_event(), &json!({ "detail-type": "Other" }));
     assert!(
-        send(&world_with, &sns(&other)).await.errored("UnrecognizedEvent").contains("\"Other\"")
+        invoke(&world_with, &sns(&other))
+            .await
+            .function_error("UnrecognizedEvent")
+            .contains("\"Other\"")
     );
 }
 
@@ -154,9 +165,9 @@ async fn the_texts_that_a_result_repeats_are_cut_to_256_characters() {
         create_event(),
         &json!({ "id": long, "source": long, "detail": { "operation": long, "actionName": long } }),
     );
-    let sent = send(&world, &event).await;
+    let invocation = invoke(&world, &event).await;
     for member in ["requestId", "requestSource", "operation", "actionName"] {
-        let text = sent.only_event().detail[member].as_str().unwrap();
+        let text = invocation.only_event().detail[member].as_str().unwrap();
         assert_eq!(text, "ä".repeat(256), "{member}");
     }
 }
@@ -171,29 +182,31 @@ async fn check_names_are_checked_at_every_trigger_and_never_sent() {
     let event = |check: &str| merged(create_event(), &json!({ "detail": with(check) }));
     let update = json!({ "operation": "UpdateMitigationAction", "onConflict": null });
     assert!(
-        send(&world, &direct(misfit))
+        invoke(&world, &direct(misfit))
             .await
-            .errored("InvalidRequestException")
+            .function_error("InvalidRequestException")
             .starts_with("checkNames[0]: invalid value")
     );
-    send(&world, &event(misfit)).await.reported("InvalidRequestException");
-    send(&world, &event(fit)).await.succeeded("CREATED");
-    send(&world, &merged(direct(misfit), &update)).await.errored("InvalidRequestException");
-    send(&world, &merged(direct(fit), &update)).await.succeeded("UPDATED");
-    // Without parameters it is not looked at, and alone it is no change.
+    invoke(&world, &event(misfit)).await.published_failure("InvalidRequestException");
+    invoke(&world, &event(fit)).await.succeeded("CREATED");
+    invoke(&world, &merged(direct(misfit), &update))
+        .await
+        .function_error("InvalidRequestException");
+    invoke(&world, &merged(direct(fit), &update)).await.succeeded("UPDATED");
+    // Without parameters it is not checked, and alone it is no change.
     let alone = json!({
         "operation": "UpdateMitigationAction", "onConflict": null, "actionParams": null,
         "roleArn": null, "tags": null,
     });
-    let nothing = send(&world, &merged(direct(fit), &alone)).await;
-    assert!(nothing.errored("InvalidRequestException").contains("at least one of"));
+    let nothing = invoke(&world, &merged(direct(fit), &alone)).await;
+    assert!(nothing.function_error("InvalidRequestException").contains("at least one of"));
     let tagged = json!({ "tags": [] });
-    send(&world, &merged(merged(direct(misfit), &alone), &tagged)).await.succeeded("UPDATED");
+    invoke(&world, &merged(merged(direct(misfit), &alone), &tagged)).await.succeeded("UPDATED");
     // A check that AWS adds later is a warning with the id of the request.
     let request =
         merged(direct("A_LATER_CHECK"), &json!({ "requestId": "later", "actionName": "b" }));
-    send(&world, &request).await.succeeded("CREATED");
-    let output = world.function.end().await;
+    invoke(&world, &request).await.succeeded("CREATED");
+    let output = world.function.stop().await;
     let line = output.lines().find(|line| line.contains("A_LATER_CHECK")).expect("a warning");
     assert!(line.contains("WARN") && line.contains("later"), "{line}");
 }

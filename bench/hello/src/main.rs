@@ -1,4 +1,4 @@
-//! The floor: what a function costs that does nothing, on the runtime that the product uses.
+//! The floor: a function that does nothing, on the runtime that the provider uses.
 
 use lambda_runtime::{Error, LambdaEvent, Runtime, service_fn};
 use serde_json::{Value, json};

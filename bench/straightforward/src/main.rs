@@ -1,4 +1,4 @@
-//! A custom resource as one writes it first: Create alone, every crate with its defaults.
+//! A custom resource as a first version is written: only Create, every crate with its defaults.
 
 use aws_config::BehaviorVersion;
 use aws_sdk_iot::types::{AddThingsToThingGroupParams, MitigationActionParams, Tag};
@@ -25,7 +25,7 @@ async fn handle(
         tags.push(Tag::builder().key(text(&tag["Key"])).value(text(&tag["Value"])).build()?);
     }
     let name = text(&properties["ActionName"]);
-    let made = iot
+    let created = iot
         .create_mitigation_action()
         .action_name(&name)
         .role_arn(text(&properties["RoleArn"]))
@@ -35,20 +35,27 @@ async fn handle(
         .set_tags(Some(tags))
         .send()
         .await?;
-    let answer = json!({
+    let data = json!({ "ActionArn": created.action_arn(), "ActionId": created.action_id() });
+    respond(http, &request, &name, &data).await
+}
+
+async fn respond(
+    http: &reqwest::Client,
+    request: &Value,
+    physical_id: &str,
+    data: &Value,
+) -> Result<Value, Error> {
+    let response = json!({
         "Status": "SUCCESS",
-        "PhysicalResourceId": name,
+        "PhysicalResourceId": physical_id,
         "StackId": request["StackId"],
         "RequestId": request["RequestId"],
         "LogicalResourceId": request["LogicalResourceId"],
-        "Data": { "ActionArn": made.action_arn(), "ActionId": made.action_id() },
+        "Data": data,
     });
-    http.put(text(&request["ResponseURL"]))
-        .body(answer.to_string())
-        .send()
-        .await?
-        .error_for_status()?;
-    Ok(answer)
+    let url = request["ResponseURL"].as_str().unwrap_or_default();
+    http.put(url).body(response.to_string()).send().await?.error_for_status()?;
+    Ok(response)
 }
 
 #[tokio::main]

@@ -1,4 +1,4 @@
-//! What the account holds, and what each operation makes of it.
+//! The state of the account, and the operations on it.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -7,33 +7,34 @@ use std::{
 
 use serde_json::{Value, json};
 
-use crate::server::Seen;
+use crate::server::HttpRequest;
 
 use super::{
-    Action, Call, Iot, Refusal, action_type,
+    Action, Call, Iot, ServiceError, action_type,
     validation::{check_name, check_params, check_role, check_tags, invalid},
 };
 
-/// Tags on a page: few, so that a second page is common.
+/// Tags per page: few, so that most lists have a second page.
 const PAGE: usize = 2;
 
 pub struct State {
     pub actions: BTreeMap<String, Action>,
     pub calls: Vec<Call>,
-    /// Actions an account may have.
+    /// The number of actions that the account can have.
     pub limit: usize,
-    /// Calls a second that an operation takes; none for no limit.
+    /// Calls per second and operation, if limited.
     pub rate: Option<f64>,
+    /// The tokens of each operation, and when they were counted.
     buckets: HashMap<&'static str, (f64, Instant)>,
-    /// Roles that are not known yet, and from when on they are.
+    /// Roles that the service cannot assume before a time.
     pub new_roles: HashMap<String, Instant>,
-    /// How long the tags of an action are not found that is made after a time.
+    /// How long tags stay invisible, and from which creation date on.
     pub tag_lag: (Duration, f64),
-    pub takes_replays: bool,
+    pub has_idempotent_creates: bool,
     /// Whether a list of tags never ends.
     pub has_endless_tags: bool,
     pub echoes_headers: bool,
-    made: u64,
+    created: u64,
 }
 
 impl Default for State {
@@ -46,24 +47,24 @@ impl Default for State {
             buckets: HashMap::new(),
             new_roles: HashMap::new(),
             tag_lag: (Duration::ZERO, 0.0),
-            takes_replays: true,
+            has_idempotent_creates: true,
             has_endless_tags: false,
             echoes_headers: false,
-            made: 0,
+            created: 0,
         }
     }
 }
 
 impl State {
-    /// Executes an operation on the action, or the ARN, that it is about.
+    /// Executes an operation. `target` is the name or the ARN of the action.
     pub fn execute(
         &mut self,
         operation: &'static str,
         target: &str,
-        seen: &Seen,
-    ) -> Result<Value, Refusal> {
-        self.spend(operation)?;
-        let body = seen.json();
+        request: &HttpRequest,
+    ) -> Result<Value, ServiceError> {
+        self.take_token(operation)?;
+        let body = request.json();
         match operation {
             "CreateMitigationAction" => self.create(target, &body),
             "UpdateMitigationAction" => self.update(target, &body),
@@ -74,9 +75,9 @@ impl State {
             }
             "DescribeMitigationAction" => self.describe(target),
             "ListMitigationActions" => {
-                Ok(self.list(seen.parameter("nextToken"), seen.parameter("maxResults")))
+                Ok(self.list(request.parameter("nextToken"), request.parameter("maxResults")))
             }
-            "ListTagsForResource" => self.list_tags(target, seen.parameter("nextToken")),
+            "ListTagsForResource" => self.list_tags(target, request.parameter("nextToken")),
             "TagResource" => self.tag(target, &body),
             _ => self.untag(target, &body),
         }
@@ -88,10 +89,10 @@ impl State {
         params: Value,
         tags: BTreeMap<String, String>,
     ) -> Action {
-        self.made += 1;
+        self.created += 1;
         let now = now();
         Action {
-            id: format!("5f0e9c1a-0000-4000-8000-{:012}", self.made),
+            id: format!("5f0e9c1a-0000-4000-8000-{:012}", self.created),
             role_arn,
             params,
             tags,
@@ -100,66 +101,60 @@ impl State {
         }
     }
 
-    /// A token bucket an operation: a second's worth at once, then the rate.
-    fn spend(&mut self, operation: &'static str) -> Result<(), Refusal> {
+    /// Each operation has a token bucket, which holds the tokens of one second.
+    fn take_token(&mut self, operation: &'static str) -> Result<(), ServiceError> {
         let Some(rate) = self.rate else { return Ok(()) };
         let now = Instant::now();
-        let (left, since) = self.buckets.entry(operation).or_insert((rate, now));
-        *left = (*left + now.duration_since(*since).as_secs_f64() * rate).min(rate);
+        let (tokens, since) = self.buckets.entry(operation).or_insert((rate, now));
+        *tokens = (*tokens + now.duration_since(*since).as_secs_f64() * rate).min(rate);
         *since = now;
-        if *left < 1.0 {
+        if *tokens < 1.0 {
             return Err((400, "ThrottlingException", "Rate exceeded".to_owned()));
         }
-        *left -= 1.0;
+        *tokens -= 1.0;
         Ok(())
     }
 
-    fn check_new_role(&self, role_arn: &str) -> Result<(), Refusal> {
+    fn check_propagation(&self, role_arn: &str) -> Result<(), ServiceError> {
         match self.new_roles.get(role_arn) {
-            Some(known) if *known > Instant::now() => {
+            Some(propagated) if *propagated > Instant::now() => {
                 Err(invalid(format!("Role {role_arn} cannot be assumed")))
             }
             _ => Ok(()),
         }
     }
 
-    fn create(&mut self, name: &str, body: &Value) -> Result<Value, Refusal> {
+    fn create(&mut self, name: &str, body: &Value) -> Result<Value, ServiceError> {
         check_name(name)?;
         let role_arn = check_role(&body["roleArn"], "roleArn")?;
-        self.check_new_role(&role_arn)?;
+        self.check_propagation(&role_arn)?;
         let params = check_params(&body["actionParams"])?;
         let tags = check_tags(&body["tags"])?;
         if tags.len() > 50 {
             return Err(invalid("Too many tags"));
         }
-        if let Some(there) = self.actions.get(name) {
-            let identical =
-                there.role_arn == role_arn && there.params == params && there.tags == tags;
-            if identical && self.takes_replays {
-                return Ok(json!({ "actionArn": Iot::arn(name), "actionId": there.id }));
+        if let Some(action) = self.actions.get(name) {
+            let is_identical =
+                action.role_arn == role_arn && action.params == params && action.tags == tags;
+            if is_identical && self.has_idempotent_creates {
+                return Ok(json!({ "actionArn": Iot::arn(name), "actionId": action.id }));
             }
-            return Err((
-                409,
-                "ResourceAlreadyExistsException",
-                format!("Mitigation action {name} already exists"),
-            ));
+            let message = format!("Mitigation action {name} already exists");
+            return Err((409, "ResourceAlreadyExistsException", message));
         }
         if self.actions.len() >= self.limit {
-            return Err((
-                410,
-                "LimitExceededException",
-                "The maximum number of mitigation actions is reached".to_owned(),
-            ));
+            let message = "The maximum number of mitigation actions is reached".to_owned();
+            return Err((410, "LimitExceededException", message));
         }
         let action = self.new_action(role_arn, params, tags);
-        let answer = json!({ "actionArn": Iot::arn(name), "actionId": action.id });
+        let created = json!({ "actionArn": Iot::arn(name), "actionId": action.id });
         self.actions.insert(name.to_owned(), action);
-        Ok(answer)
+        Ok(created)
     }
 
-    fn update(&mut self, name: &str, body: &Value) -> Result<Value, Refusal> {
+    fn update(&mut self, name: &str, body: &Value) -> Result<Value, ServiceError> {
         check_name(name)?;
-        self.check_new_role(body["roleArn"].as_str().unwrap_or_default())?;
+        self.check_propagation(body["roleArn"].as_str().unwrap_or_default())?;
         let action = self.actions.get_mut(name).ok_or_else(|| missing(name))?;
         let role_arn = if body["roleArn"].is_null() {
             action.role_arn.clone()
@@ -178,20 +173,29 @@ impl State {
         Ok(json!({ "actionArn": Iot::arn(name), "actionId": action.id }))
     }
 
-    fn describe(&self, name: &str) -> Result<Value, Refusal> {
+    fn describe(&self, name: &str) -> Result<Value, ServiceError> {
         check_name(name)?;
         let action = self.actions.get(name).ok_or_else(|| missing(name))?;
         Ok(json!({
-            "actionName": name, "actionArn": Iot::arn(name), "actionId": action.id, "actionType": action_type(&action.params),
-            "roleArn": action.role_arn, "actionParams": action.params,
-            "creationDate": action.created, "lastModifiedDate": action.modified,
+            "actionName": name,
+            "actionArn": Iot::arn(name),
+            "actionId": action.id,
+            "actionType": action_type(&action.params),
+            "roleArn": action.role_arn,
+            "actionParams": action.params,
+            "creationDate": action.created,
+            "lastModifiedDate": action.modified,
         }))
     }
 
-    fn list(&self, token: Option<String>, most: Option<String>) -> Value {
+    fn list(&self, token: Option<String>, max_results: Option<String>) -> Value {
         let start: usize = token.and_then(|token| token.parse().ok()).unwrap_or(0);
-        let page = most.and_then(|most| most.parse().ok()).unwrap_or(25);
-        let item = |(name, action): (&String, &Action)| json!({ "actionName": name, "actionArn": Iot::arn(name), "creationDate": action.created });
+        let page = max_results.and_then(|max| max.parse().ok()).unwrap_or(25);
+        let item = |(name, action): (&String, &Action)| {
+            json!({
+                "actionName": name, "actionArn": Iot::arn(name), "creationDate": action.created,
+            })
+        };
         let items: Vec<Value> = self.actions.iter().skip(start).take(page).map(item).collect();
         let end = start + items.len();
         if end < self.actions.len() {
@@ -201,19 +205,19 @@ impl State {
         }
     }
 
-    fn at(&mut self, arn: &str) -> Result<&mut Action, Refusal> {
+    fn action_of(&mut self, arn: &str) -> Result<&mut Action, ServiceError> {
         let name = arn
             .strip_prefix(&Iot::arn(""))
             .ok_or_else(|| invalid(format!("Invalid resource ARN {arn}")))?;
         self.actions.get_mut(name).ok_or_else(|| missing(arn))
     }
 
-    fn list_tags(&mut self, arn: &str, token: Option<String>) -> Result<Value, Refusal> {
+    fn list_tags(&mut self, arn: &str, token: Option<String>) -> Result<Value, ServiceError> {
         let start: usize =
             token.map_or(Ok(0), |token| token.parse()).map_err(|_| invalid("Invalid nextToken"))?;
         let (tag_lag, since) = self.tag_lag;
         let has_endless_tags = self.has_endless_tags;
-        let action = self.at(arn)?;
+        let action = self.action_of(arn)?;
         if action.created >= since && now() - action.created < tag_lag.as_secs_f64() {
             return Err(missing(arn));
         }
@@ -235,31 +239,28 @@ impl State {
         })
     }
 
-    fn tag(&mut self, arn: &str, body: &Value) -> Result<Value, Refusal> {
+    fn tag(&mut self, arn: &str, body: &Value) -> Result<Value, ServiceError> {
         let new = check_tags(&body["tags"])?;
         if !body["tags"].is_array() {
             return Err(invalid("tags is required"));
         }
-        let action = self.at(arn)?;
+        let action = self.action_of(arn)?;
         let mut tags = action.tags.clone();
         tags.extend(new);
         if tags.len() > 50 {
-            return Err((
-                410,
-                "LimitExceededException",
-                "A resource has at most 50 tags".to_owned(),
-            ));
+            let message = "A resource has at most 50 tags".to_owned();
+            return Err((410, "LimitExceededException", message));
         }
         action.tags = tags;
         Ok(json!({}))
     }
 
-    fn untag(&mut self, arn: &str, body: &Value) -> Result<Value, Refusal> {
+    fn untag(&mut self, arn: &str, body: &Value) -> Result<Value, ServiceError> {
         let keys = body["tagKeys"]
             .as_array()
             .filter(|keys| !keys.is_empty())
             .ok_or_else(|| invalid("tagKeys is required"))?;
-        let action = self.at(arn)?;
+        let action = self.action_of(arn)?;
         for key in keys {
             action.tags.remove(key.as_str().unwrap_or_default());
         }
@@ -273,6 +274,6 @@ pub fn now() -> f64 {
         / 1000.0
 }
 
-fn missing(target: &str) -> Refusal {
+fn missing(target: &str) -> ServiceError {
     (404, "ResourceNotFoundException", format!("Mitigation action {target} does not exist"))
 }

@@ -1,16 +1,16 @@
-//! The constraints of the service model, member by member.
+//! The constraints of the service model.
 
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
-use super::Refusal;
+use super::ServiceError;
 
-pub fn invalid(message: impl Into<String>) -> Refusal {
+pub fn invalid(message: impl Into<String>) -> ServiceError {
     (400, "InvalidRequestException", message.into())
 }
 
-pub fn check_name(name: &str) -> Result<(), Refusal> {
+pub fn check_name(name: &str) -> Result<(), ServiceError> {
     let is_valid = (1..=128).contains(&name.len())
         && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-');
     if is_valid {
@@ -20,7 +20,7 @@ pub fn check_name(name: &str) -> Result<(), Refusal> {
     }
 }
 
-pub fn check_role(value: &Value, member: &str) -> Result<String, Refusal> {
+pub fn check_role(value: &Value, member: &str) -> Result<String, ServiceError> {
     let role = value.as_str().ok_or_else(|| invalid(format!("{member} is required")))?;
     if !(20..=2048).contains(&role.chars().count()) {
         return Err(invalid(format!("1 validation error detected: {member}")));
@@ -28,7 +28,7 @@ pub fn check_role(value: &Value, member: &str) -> Result<String, Refusal> {
     Ok(role.to_owned())
 }
 
-fn check_members(value: &Value, known: &[&str]) -> Result<Map<String, Value>, Refusal> {
+fn check_members(value: &Value, known: &[&str]) -> Result<Map<String, Value>, ServiceError> {
     let map = value.as_object().ok_or_else(|| invalid("a structure is required"))?;
     match map.keys().find(|key| !known.contains(&key.as_str())) {
         Some(unknown) => Err(invalid(format!("unknown member {unknown}"))),
@@ -36,15 +36,15 @@ fn check_members(value: &Value, known: &[&str]) -> Result<Map<String, Value>, Re
     }
 }
 
-fn check_word(value: &Value, words: &[&str]) -> Result<(), Refusal> {
-    let is_valid = value.as_str().is_some_and(|word| words.contains(&word));
+fn check_enum(value: &Value, values: &[&str]) -> Result<(), ServiceError> {
+    let is_valid = value.as_str().is_some_and(|value| values.contains(&value));
     if is_valid { Ok(()) } else { Err(invalid(format!("1 validation error detected: {value}"))) }
 }
 
-pub fn check_params(params: &Value) -> Result<Value, Refusal> {
+pub fn check_params(params: &Value) -> Result<Value, ServiceError> {
     let map = params.as_object().ok_or_else(|| invalid("actionParams is required"))?;
     if map.len() != 1 {
-        return Err(invalid("exactly one kind of parameters is required"));
+        return Err(invalid("exactly one type of parameters is required"));
     }
     let (kind, value) = map.iter().next().unwrap();
     let member = |name: &str| value.get(name).unwrap_or(&Value::Null);
@@ -53,7 +53,7 @@ pub fn check_params(params: &Value) -> Result<Value, Refusal> {
         "enableIoTLoggingParams" => {
             check_members(value, &["logLevel", "roleArnForLogging"])?;
             check_role(member("roleArnForLogging"), "roleArnForLogging")?;
-            check_word(member("logLevel"), &["DEBUG", "INFO", "ERROR", "WARN"])?;
+            check_enum(member("logLevel"), &["DEBUG", "INFO", "ERROR", "WARN"])?;
         }
         "publishFindingToSnsParams" => {
             check_members(value, &["topicArn"])?;
@@ -64,18 +64,18 @@ pub fn check_params(params: &Value) -> Result<Value, Refusal> {
         }
         "replaceDefaultPolicyVersionParams" => {
             check_members(value, &["templateName"])?;
-            check_word(member("templateName"), &["BLANK_POLICY"])?;
+            check_enum(member("templateName"), &["BLANK_POLICY"])?;
         }
         "updateCACertificateParams" | "updateDeviceCertificateParams" => {
             check_members(value, &["action"])?;
-            check_word(member("action"), &["DEACTIVATE"])?;
+            check_enum(member("action"), &["DEACTIVATE"])?;
         }
         other => return Err(invalid(format!("unknown member {other}"))),
     }
     Ok(params.clone())
 }
 
-fn check_groups(value: &Value) -> Result<(), Refusal> {
+fn check_groups(value: &Value) -> Result<(), ServiceError> {
     let members = check_members(value, &["thingGroupNames", "overrideDynamicGroups"])?;
     let names = members
         .get("thingGroupNames")
@@ -96,7 +96,7 @@ fn check_groups(value: &Value) -> Result<(), Refusal> {
     Ok(())
 }
 
-pub fn check_tags(tags: &Value) -> Result<BTreeMap<String, String>, Refusal> {
+pub fn check_tags(tags: &Value) -> Result<BTreeMap<String, String>, ServiceError> {
     let mut checked = BTreeMap::new();
     for tag in tags.as_array().into_iter().flatten() {
         let members = check_members(tag, &["Key", "Value"])?;

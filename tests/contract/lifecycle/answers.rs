@@ -12,30 +12,30 @@ use crate::{sample, world};
 async fn a_4xx_without_an_error_name_is_transient_and_nothing_is_believed_of_it() {
     for status in [400, 402, 404, 405, 410, 418, 422, 451] {
         let world = world().await;
-        world.play(&create()).await.succeeded();
+        world.send(&create()).await.succeeded();
         world.aws.iot.faults.set("ListTagsForResource", Fault::Refuse(status, ""), 2);
-        let deleted = world.play(&sample("delete.json")).await;
+        let deleted = world.send(&sample("delete.json")).await;
         deleted.succeeded();
         assert_eq!(world.aws.iot.action(NAME), None, "{status}");
     }
     let world = world().await.with_timeout(Duration::from_secs(3));
-    world.play(&create()).await.succeeded();
+    world.send(&create()).await.succeeded();
     world.aws.iot.faults.set("*", Fault::Refuse(404, ""), 1000);
-    world.play(&sample("delete.json")).await.failed("InternalFailureException");
+    world.send(&sample("delete.json")).await.failed("InternalFailureException");
 }
 
 #[tokio::test]
 async fn a_nameless_409_to_a_create_is_a_name_that_is_taken_and_to_another_call_transient() {
     let world = world().await;
-    world.play(&create()).await.succeeded();
+    world.send(&create()).await.succeeded();
     world.aws.iot.faults.set("CreateMitigationAction", Fault::Refuse(409, ""), 1);
-    let again = world.play(&create()).await;
+    let again = world.send(&create()).await;
     assert_eq!(
         again.succeeded().operations()[..2],
         ["CreateMitigationAction", "ListTagsForResource"]
     );
     world.aws.iot.faults.set("UpdateMitigationAction", Fault::Refuse(409, ""), 1);
-    world.play(&sample("update.json")).await.succeeded();
+    world.send(&sample("update.json")).await.succeeded();
 }
 
 #[tokio::test]
@@ -45,19 +45,19 @@ async fn the_names_that_the_sdk_calls_throttling_or_transient_are_retried() {
     {
         let world = world().await;
         world.aws.iot.faults.set("CreateMitigationAction", Fault::Refuse(400, name), 2);
-        world.play(&create()).await.succeeded();
+        world.send(&create()).await.succeeded();
     }
 }
 
 #[tokio::test]
 async fn a_list_that_repeats_its_token_is_an_internal_failure_at_once() {
     let world = world().await;
-    world.play(&create()).await.succeeded();
+    world.send(&create()).await.succeeded();
     world.aws.iot.set_endless_tags();
-    let played = world.play(&sample("update.json")).await;
-    played.failed("InternalFailureException").changed_nothing();
-    assert!(played.reason().contains("nextToken"), "{}", played.reason());
-    assert!(played.calls.len() <= 3, "{:?}", played.operations());
+    let exchange = world.send(&sample("update.json")).await;
+    exchange.failed("InternalFailureException").changed_nothing();
+    assert!(exchange.reason().contains("nextToken"), "{}", exchange.reason());
+    assert!(exchange.calls.len() <= 3, "{:?}", exchange.operations());
 }
 
 /// As many tags as are given, with keys of somebody else's.
@@ -84,9 +84,9 @@ async fn tags_that_would_not_fit_fail_before_anything_is_changed() {
             (0..3).map(|n| json!({ "Key": format!("ours-{n}"), "Value": "x" })).collect();
         let request = create_with(&json!({ "OnConflict": on_conflict, "Tags": given }));
         let patch = json!({ "RequestType": event, "PhysicalResourceId": NAME });
-        let played = world.play(&merged(request, &patch)).await;
-        played.failed("InvalidRequestException");
-        assert!(played.reason().contains("at most 50"), "{}", played.reason());
+        let exchange = world.send(&merged(request, &patch)).await;
+        exchange.failed("InvalidRequestException");
+        assert!(exchange.reason().contains("at most 50"), "{}", exchange.reason());
         assert_eq!(world.aws.iot.actions(), actions, "{on_conflict} {event}");
     }
 }
@@ -107,10 +107,10 @@ async fn at_the_limit_an_action_of_that_name_is_a_conflict_like_any() {
             Fault::Refuse(410, "LimitExceededException"),
             1,
         );
-        let played = world.play(&create_with(&json!({ "OnConflict": on_conflict }))).await;
+        let exchange = world.send(&create_with(&json!({ "OnConflict": on_conflict }))).await;
         match end {
-            Ok(()) => played.succeeded(),
-            Err(code) => played.failed(code),
+            Ok(()) => exchange.succeeded(),
+            Err(code) => exchange.failed(code),
         };
     }
 }
@@ -119,5 +119,5 @@ async fn at_the_limit_an_action_of_that_name_is_a_conflict_like_any() {
 async fn s3s_request_timeout_is_retried() {
     let world = world().await;
     world.aws.bucket.faults.set("PUT", Fault::Refuse(400, "RequestTimeout"), 2);
-    assert_eq!(world.play(&create()).await.succeeded().puts, 3);
+    assert_eq!(world.send(&create()).await.succeeded().puts, 3);
 }

@@ -1,4 +1,4 @@
-//! A Create of a name that is in use: `OnConflict`, and actions that were adopted.
+//! A Create of a name that is in use: `OnConflict`, and adopted actions.
 
 use serde_json::json;
 use stand_ins::{OWNER_TAG, fault::Fault, iot::Iot};
@@ -20,16 +20,16 @@ async fn a_conflict_names_the_owner_and_changes_nothing() {
         let world = world().await;
         world.plant_identical(NAME, &tags);
         let actions = world.aws.iot.actions();
-        let played = world.play(&create()).await;
-        played.failed("ResourceAlreadyExistsException");
+        let exchange = world.send(&create()).await;
+        exchange.failed("ResourceAlreadyExistsException");
         assert!(
-            played.reason().contains(owner) && played.reason().contains(&Iot::arn(NAME)),
+            exchange.reason().contains(owner) && exchange.reason().contains(&Iot::arn(NAME)),
             "{}",
-            played.reason()
+            exchange.reason()
         );
         assert_eq!(world.aws.iot.actions(), actions);
-        assert_ne!(played.physical_id(), NAME);
-        let deleted = world.play(&follow_up(&create(), played.answer())).await;
+        assert_ne!(exchange.physical_id(), NAME);
+        let deleted = world.send(&follow_up(&create(), exchange.response())).await;
         deleted.succeeded().changed_nothing();
         assert_eq!(world.aws.iot.actions(), actions);
     }
@@ -42,14 +42,16 @@ async fn neither_adopt_nor_overwrite_takes_an_action_of_another_owner() {
             let world = world().await;
             world.plant_identical(NAME, &[(OWNER_TAG, tag)]);
             let actions = world.aws.iot.actions();
-            let played = world.play(&create_with(&json!({ "OnConflict": on_conflict }))).await;
-            played.failed("ResourceAlreadyExistsException");
+            let exchange = world.send(&create_with(&json!({ "OnConflict": on_conflict }))).await;
+            exchange.failed("ResourceAlreadyExistsException");
             assert!(
-                played.reason().contains("have its owner delete it")
-                    && played.reason().contains("remove the tag mitigation-action-provider:owner")
-                    && played.reason().contains("OnConflict to Adopt or Overwrite"),
+                exchange.reason().contains("have its owner delete it")
+                    && exchange
+                        .reason()
+                        .contains("remove the tag mitigation-action-provider:owner")
+                    && exchange.reason().contains("OnConflict to Adopt or Overwrite"),
                 "{}",
-                played.reason()
+                exchange.reason()
             );
             assert_eq!(world.aws.iot.actions(), actions, "{on_conflict} {tag}");
         }
@@ -63,17 +65,17 @@ async fn a_stack_takes_an_action_of_an_event_only_by_adopt_or_overwrite() {
             let world = world().await;
             world.plant_identical(NAME, &[(OWNER_TAG, tag)]);
             world
-                .play(&create())
+                .send(&create())
                 .await
                 .failed("ResourceAlreadyExistsException")
                 .changed_nothing_but_the_create();
             world
-                .play(&sample("update.json"))
+                .send(&sample("update.json"))
                 .await
                 .failed("InvalidRequestException")
                 .changed_nothing();
-            world.play(&sample("delete.json")).await.succeeded().changed_nothing();
-            world.play(&create_with(&json!({ "OnConflict": on_conflict }))).await.succeeded();
+            world.send(&sample("delete.json")).await.succeeded().changed_nothing();
+            world.send(&create_with(&json!({ "OnConflict": on_conflict }))).await.succeeded();
             assert_eq!(world.aws.iot.action(NAME).unwrap().tags[OWNER_TAG], owner);
         }
     }
@@ -85,9 +87,9 @@ async fn adopt_tags_an_identical_action_and_a_delete_only_removes_the_tag() {
     world.plant_identical(NAME, &[("theirs", "stays")]);
     let before = world.aws.iot.action(NAME).unwrap();
     let event = create_with(&json!({ "OnConflict": "Adopt" }));
-    let played = world.play(&event).await;
-    played.succeeded();
-    assert_eq!(played.answer()["Data"]["ActionId"], before.id);
+    let exchange = world.send(&event).await;
+    exchange.succeeded();
+    assert_eq!(exchange.response()["Data"]["ActionId"], before.id);
     let adopted = world.aws.iot.action(NAME).unwrap();
     assert_eq!(
         (adopted.tags[OWNER_TAG].as_str(), adopted.tags["team"].as_str()),
@@ -95,24 +97,25 @@ async fn adopt_tags_an_identical_action_and_a_delete_only_removes_the_tag() {
     );
     assert_eq!(adopted.tags["theirs"], "stays");
 
-    let again = world.play(&event).await;
-    assert_eq!(again.succeeded().answer(), played.answer());
+    let again = world.send(&event).await;
+    assert_eq!(again.succeeded().response(), exchange.response());
     assert_eq!(world.aws.iot.action(NAME).unwrap(), adopted);
 
-    world.play(&sample("delete.json")).await.succeeded();
-    let left = world.aws.iot.action(NAME).expect("what was adopted stays");
-    assert!(!left.tags.contains_key(OWNER_TAG));
-    assert_eq!(left.params, before.params);
+    world.send(&sample("delete.json")).await.succeeded();
+    let after = world.aws.iot.action(NAME).expect("an adopted action stays");
+    assert!(!after.tags.contains_key(OWNER_TAG));
+    assert_eq!(after.params, before.params);
 }
 
 #[tokio::test]
-async fn adopt_ignores_the_order_of_groups_and_takes_an_absent_flag_for_false() {
+async fn adopt_ignores_the_order_of_groups_and_treats_an_absent_flag_as_false() {
     let world = world().await;
     let params = json!({ "addThingsToThingGroupParams": { "thingGroupNames": ["b", "a"] } });
     world.aws.iot.plant(NAME, "arn:aws:iam::123456789012:role/quarantine-things", params, &[]);
-    let same = json!({ "AddThingsToThingGroupParams": { "ThingGroupNames": ["a", "b"], "OverrideDynamicGroups": "False" } });
+    let groups = json!({ "ThingGroupNames": ["a", "b"], "OverrideDynamicGroups": "False" });
+    let same = json!({ "AddThingsToThingGroupParams": groups });
     world
-        .play(&create_with(&json!({ "OnConflict": "Adopt", "ActionParams": same })))
+        .send(&create_with(&json!({ "OnConflict": "Adopt", "ActionParams": same })))
         .await
         .succeeded();
 }
@@ -122,8 +125,8 @@ async fn adopt_rejects_a_different_definition() {
     let world = world().await;
     world.plant_different(NAME, &[]);
     let actions = world.aws.iot.actions();
-    let played = world.play(&create_with(&json!({ "OnConflict": "Adopt" }))).await;
-    played.failed("ResourceAlreadyExistsException").changed_nothing_but_the_create();
+    let exchange = world.send(&create_with(&json!({ "OnConflict": "Adopt" }))).await;
+    exchange.failed("ResourceAlreadyExistsException").changed_nothing_but_the_create();
     assert_eq!(world.aws.iot.actions(), actions);
 }
 
@@ -131,15 +134,15 @@ async fn adopt_rejects_a_different_definition() {
 async fn an_adopted_action_stays_adopted_after_an_update() {
     let world = world().await;
     world.plant_identical(NAME, &[]);
-    world.play(&create_with(&json!({ "OnConflict": "Adopt" }))).await.succeeded();
-    world.play(&sample("update.json")).await.succeeded();
+    world.send(&create_with(&json!({ "OnConflict": "Adopt" }))).await.succeeded();
+    world.send(&sample("update.json")).await.succeeded();
     let action = world.aws.iot.action(NAME).unwrap();
     assert_eq!(action.tags[OWNER_TAG], ADOPTED);
     assert_eq!(
         action.params["addThingsToThingGroupParams"]["thingGroupNames"],
         json!(["quarantine", "investigate"])
     );
-    world.play(&sample("delete.json")).await.succeeded();
+    world.send(&sample("delete.json")).await.succeeded();
     assert!(world.aws.iot.action(NAME).is_some());
 }
 
@@ -148,8 +151,8 @@ async fn overwrite_updates_before_it_tags_and_a_delete_deletes_the_action() {
     let world = world().await;
     world.plant_different(NAME, &[("theirs", "stays")]);
     let event = create_with(&json!({ "OnConflict": "Overwrite" }));
-    let played = world.play(&event).await;
-    played.succeeded().called(&[
+    let exchange = world.send(&event).await;
+    exchange.succeeded().called(&[
         "CreateMitigationAction",
         "ListTagsForResource",
         "UpdateMitigationAction",
@@ -158,9 +161,9 @@ async fn overwrite_updates_before_it_tags_and_a_delete_deletes_the_action() {
     let action = world.aws.iot.action(NAME).unwrap();
     assert_eq!(action.tags[OWNER_TAG], OURS);
     assert_eq!(action.tags["theirs"], "stays");
-    assert_eq!(world.play(&event).await.succeeded().answer(), played.answer());
+    assert_eq!(world.send(&event).await.succeeded().response(), exchange.response());
     assert_eq!(world.aws.iot.action(NAME).unwrap(), action);
-    world.play(&sample("delete.json")).await.succeeded();
+    world.send(&sample("delete.json")).await.succeeded();
     assert_eq!(world.aws.iot.action(NAME), None);
 }
 
@@ -175,8 +178,8 @@ async fn an_overwrite_that_cannot_update_does_not_become_the_owner() {
         1,
     );
     let event = create_with(&json!({ "OnConflict": "Overwrite" }));
-    let played = world.play(&event).await;
-    played.failed("AccessDeniedException");
-    world.play(&follow_up(&event, played.answer())).await.succeeded();
+    let exchange = world.send(&event).await;
+    exchange.failed("AccessDeniedException");
+    world.send(&follow_up(&event, exchange.response())).await.succeeded();
     assert_eq!(world.aws.iot.actions(), actions);
 }

@@ -1,4 +1,4 @@
-//! A Create of an action that is absent, or that the same request created.
+//! A Create of an absent action, or of one that the same request created.
 
 use serde_json::json;
 use stand_ins::{OWNER_TAG, REQUEST_TAG, fault::Fault, iot::Iot, stack::merged};
@@ -9,32 +9,31 @@ use crate::{sample, world};
 #[tokio::test]
 async fn a_create_makes_one_call_and_returns_every_attribute() {
     let world = world().await;
-    let played = world.play(&create()).await;
-    played.succeeded().called(&["CreateMitigationAction"]);
+    let exchange = world.send(&create()).await;
+    exchange.succeeded().called(&["CreateMitigationAction"]);
     let action = world.aws.iot.action(NAME).unwrap();
     let arn = Iot::arn(NAME);
     assert_eq!(
-        played.answer()["Data"],
+        exchange.response()["Data"],
         json!({
-            "ActionArn": arn, "ActionId": action.id, "MitigationActionArn": arn, "MitigationActionId": action.id,
+            "ActionArn": arn, "ActionId": action.id,
+            "MitigationActionArn": arn, "MitigationActionId": action.id,
             "ActionName": NAME, "ActionType": "ADD_THINGS_TO_THING_GROUP",
         })
     );
-    assert_eq!(played.physical_id(), NAME);
+    assert_eq!(exchange.physical_id(), NAME);
     for echoed in ["StackId", "RequestId", "LogicalResourceId"] {
-        assert_eq!(played.answer()[echoed], create()[echoed]);
+        assert_eq!(exchange.response()[echoed], create()[echoed]);
     }
-    assert_eq!(played.returned.as_ref().unwrap(), played.answer());
-    assert_eq!(
-        action.params,
-        json!({ "addThingsToThingGroupParams": { "thingGroupNames": ["quarantine"], "overrideDynamicGroups": true } })
-    );
+    assert_eq!(exchange.returned.as_ref().unwrap(), exchange.response());
+    let groups = json!({ "thingGroupNames": ["quarantine"], "overrideDynamicGroups": true });
+    assert_eq!(action.params, json!({ "addThingsToThingGroupParams": groups }));
     let tags = [(OWNER_TAG, OURS), ("stage", "prod"), ("team", "iot-security")];
-    let given = action.tags.iter().map(|(key, value)| (key.as_str(), value.as_str()));
-    assert!(given.filter(|(key, _)| *key != REQUEST_TAG).eq(tags), "{:?}", action.tags);
+    let actual = action.tags.iter().map(|(key, value)| (key.as_str(), value.as_str()));
+    assert!(actual.filter(|(key, _)| *key != REQUEST_TAG).eq(tags), "{:?}", action.tags);
     let (milliseconds, digest) = action.tags[REQUEST_TAG].split_once('/').unwrap();
-    let made = (action.created * 1000.0) - milliseconds.parse::<f64>().unwrap();
-    assert!((0.0..5000.0).contains(&made), "{:?}", action.tags);
+    let age = (action.created * 1000.0) - milliseconds.parse::<f64>().unwrap();
+    assert!((0.0..5000.0).contains(&age), "{:?}", action.tags);
     assert_eq!(digest.len(), 16, "{:?}", action.tags);
 }
 
@@ -50,23 +49,24 @@ async fn every_kind_is_created_and_has_its_action_type() {
         ("create-update-device-certificate.json", "UPDATE_DEVICE_CERTIFICATE"),
     ] {
         let event = sample(file);
-        let played = world.play(&event).await;
-        played.succeeded().called(&["CreateMitigationAction"]);
-        assert_eq!(played.answer()["Data"]["ActionType"], kind);
-        // A service that takes no replays: what it describes has to be told from what is wanted, for each kind.
-        world.aws.iot.set_takes_replays(false);
-        let again = world.play(&event).await;
+        let exchange = world.send(&event).await;
+        exchange.succeeded().called(&["CreateMitigationAction"]);
+        assert_eq!(exchange.response()["Data"]["ActionType"], kind);
+        // If the service rejects an identical create, the function has to recognise the definition
+        // in the description, for each kind.
+        world.aws.iot.set_idempotent_creates(false);
+        let again = world.send(&event).await;
         again.succeeded().changed_nothing_but_the_create();
-        assert_eq!(again.answer(), played.answer());
-        world.aws.iot.set_takes_replays(true);
+        assert_eq!(again.response(), exchange.response());
+        world.aws.iot.set_idempotent_creates(true);
     }
 }
 
 #[tokio::test]
 async fn an_action_without_a_name_is_named_after_the_stack_and_the_logical_id() {
     let world = world().await;
-    let played = world.play(&sample("create-without-name.json")).await;
-    let name = played.succeeded().physical_id().to_owned();
+    let exchange = world.send(&sample("create-without-name.json")).await;
+    let name = exchange.succeeded().physical_id().to_owned();
     let suffix = name.strip_prefix("fleet-security-Nameless-").expect("stack name and logical id");
     assert!(suffix.len() == 12 && suffix.chars().all(|c| c.is_ascii_alphanumeric()), "{suffix}");
     assert!(world.aws.iot.action(&name).is_some());
@@ -74,18 +74,18 @@ async fn an_action_without_a_name_is_named_after_the_stack_and_the_logical_id() 
         sample("create-without-name.json"),
         &json!({ "ResourceProperties": { "ActionName": "" } }),
     );
-    assert_eq!(world.play(&empty).await.succeeded().physical_id(), name, "an empty name is absent");
+    assert_eq!(world.send(&empty).await.succeeded().physical_id(), name, "an empty name is absent");
 }
 
 #[tokio::test]
 async fn a_redelivered_create_gets_the_same_response_and_changes_nothing() {
-    for takes_replays in [true, false] {
+    for is_idempotent in [true, false] {
         let world = world().await;
-        let first = world.play(&create()).await;
+        let first = world.send(&create()).await;
         let actions = world.aws.iot.actions();
-        world.aws.iot.set_takes_replays(takes_replays);
-        let second = world.play(&create()).await;
-        assert_eq!(first.answer(), second.succeeded().answer());
+        world.aws.iot.set_idempotent_creates(is_idempotent);
+        let second = world.send(&create()).await;
+        assert_eq!(first.response(), second.succeeded().response());
         assert_eq!(world.aws.iot.actions(), actions);
     }
 }
@@ -94,7 +94,7 @@ async fn a_redelivered_create_gets_the_same_response_and_changes_nothing() {
 async fn a_create_updates_an_action_of_its_own_to_the_requested_definition() {
     let world = world().await;
     world.plant_different(NAME, &[(OWNER_TAG, OURS), ("stage", "old"), ("others", "stay")]);
-    world.play(&create()).await.succeeded();
+    world.send(&create()).await.succeeded();
     let action = world.aws.iot.action(NAME).unwrap();
     assert_eq!(action.role_arn, "arn:aws:iam::123456789012:role/quarantine-things");
     assert_eq!(action.tags["stage"], "prod");
@@ -107,9 +107,9 @@ async fn a_create_updates_an_action_of_its_own_to_the_requested_definition() {
 async fn a_create_at_the_limit_of_the_account_fails_without_a_retry() {
     let world = world().await;
     world.aws.iot.set_limit(0);
-    let played = world.play(&create()).await;
-    // The other calls look whether the very action that fills the account has the name.
-    played.failed("LimitExceededException").called(&[
+    let exchange = world.send(&create()).await;
+    // The other calls find out whether an action of that name exists.
+    exchange.failed("LimitExceededException").called(&[
         "CreateMitigationAction",
         "ListTagsForResource",
         "DescribeMitigationAction",
@@ -119,13 +119,13 @@ async fn a_create_at_the_limit_of_the_account_fails_without_a_retry() {
 #[tokio::test]
 async fn a_redelivered_create_at_the_limit_of_the_account_finds_its_action() {
     let world = world().await;
-    let first = world.play(&create()).await;
+    let first = world.send(&create()).await;
     world.aws.iot.faults.set(
         "CreateMitigationAction",
         Fault::Refuse(410, "LimitExceededException"),
         1,
     );
-    assert_eq!(world.play(&create()).await.succeeded().answer(), first.answer());
+    assert_eq!(world.send(&create()).await.succeeded().response(), first.response());
 }
 
 #[tokio::test]
@@ -136,7 +136,7 @@ async fn a_create_whose_conflict_disappears_creates_the_action() {
         Fault::Refuse(409, "ResourceAlreadyExistsException"),
         1,
     );
-    world.play(&create()).await.succeeded().called(&[
+    world.send(&create()).await.succeeded().called(&[
         "CreateMitigationAction",
         "ListTagsForResource",
         "CreateMitigationAction",
@@ -151,8 +151,8 @@ async fn a_conflict_with_an_absent_action_is_transient_after_eight_attempts() {
         Fault::Refuse(409, "ResourceAlreadyExistsException"),
         100,
     );
-    let played = world.play(&create()).await;
-    played
+    let exchange = world.send(&create()).await;
+    exchange
         .failed("InternalFailureException")
         .called(&["CreateMitigationAction", "ListTagsForResource"].repeat(8));
 }

@@ -1,4 +1,4 @@
-//! A Delete: which action it finds, and when it deletes nothing.
+//! A Delete: how it finds the action, and when it deletes nothing.
 
 use std::time::Duration;
 
@@ -12,14 +12,14 @@ use crate::{sample, world};
 async fn a_delete_makes_two_calls_and_a_redelivered_one_changes_nothing() {
     let world = world().await;
     world
-        .play(&merged(create(), &json!({ "ResourceProperties": { "Tags": [] } })))
+        .send(&merged(create(), &json!({ "ResourceProperties": { "Tags": [] } })))
         .await
         .succeeded();
-    let played = world.play(&sample("delete.json")).await;
-    played.succeeded().called(&["ListTagsForResource", "DeleteMitigationAction"]);
-    assert_eq!(played.physical_id(), NAME);
+    let exchange = world.send(&sample("delete.json")).await;
+    exchange.succeeded().called(&["ListTagsForResource", "DeleteMitigationAction"]);
+    assert_eq!(exchange.physical_id(), NAME);
     assert!(world.aws.iot.actions().is_empty());
-    world.play(&sample("delete.json")).await.succeeded().changed_nothing();
+    world.send(&sample("delete.json")).await.succeeded().changed_nothing();
 }
 
 #[tokio::test]
@@ -28,30 +28,32 @@ async fn a_delete_of_an_action_of_another_owner_succeeds_and_changes_nothing() {
         let world = world().await;
         world.plant_identical(NAME, &tags);
         let actions = world.aws.iot.actions();
-        world.play(&sample("delete.json")).await.succeeded().changed_nothing();
+        world.send(&sample("delete.json")).await.succeeded().changed_nothing();
         assert_eq!(world.aws.iot.actions(), actions);
-        let output = world.function.end().await;
+        let output = world.function.stop().await;
         assert!(output.contains("is not deleted by this request"), "{output}");
     }
 }
 
 #[tokio::test]
 async fn a_delete_of_an_adopted_or_absent_action_logs_why_it_deletes_nothing() {
-    for (adopts, why) in [(true, "was adopted, not made"), (false, "there is no such action")] {
+    for (is_adopted, reason) in
+        [(true, "was adopted, not made"), (false, "there is no such action")]
+    {
         let world = world().await;
-        if adopts {
+        if is_adopted {
             world.plant_identical(NAME, &[(OWNER_TAG, ADOPTED)]);
         }
-        world.play(&sample("delete.json")).await.succeeded();
-        let output = world.function.end().await;
-        assert!(output.contains(why), "{output}");
+        world.send(&sample("delete.json")).await.succeeded();
+        let output = world.function.stop().await;
+        assert!(output.contains(reason), "{output}");
     }
 }
 
 #[tokio::test]
 async fn a_delete_succeeds_with_invalid_properties() {
     let world = world().await;
-    world.play(&create()).await.succeeded();
+    world.send(&create()).await.succeeded();
     for properties in [
         json!({ "ActionName": NAME, "RoleArn": 7, "Nonsense": {} }),
         json!("nonsense"),
@@ -59,9 +61,9 @@ async fn a_delete_succeeds_with_invalid_properties() {
     ] {
         let mut event = sample("delete.json");
         event["ResourceProperties"] = properties;
-        world.play(&event).await.succeeded();
+        world.send(&event).await.succeeded();
         assert_eq!(world.aws.iot.action(NAME), None);
-        world.play(&create()).await.succeeded();
+        world.send(&create()).await.succeeded();
     }
 }
 
@@ -73,25 +75,25 @@ async fn a_delete_by_an_id_without_an_action_finds_the_given_or_the_generated_na
         ("create-without-name.json", ""),
     ] {
         let world = world().await;
-        world.play(&sample(file)).await.succeeded();
+        world.send(&sample(file)).await.succeeded();
         let event =
             merged(sample(file), &json!({ "RequestType": "Delete", "PhysicalResourceId": id }));
-        world.play(&event).await.succeeded();
+        world.send(&event).await.succeeded();
         assert!(world.aws.iot.actions().is_empty(), "{file} {id}");
     }
 }
 
 #[tokio::test]
-async fn a_delete_takes_an_empty_or_null_name_for_an_absent_one() {
+async fn a_delete_treats_an_empty_or_null_name_as_absent() {
     for name in [json!(""), Value::Null] {
         let world = world().await;
-        world.play(&sample("create-without-name.json")).await.succeeded();
+        world.send(&sample("create-without-name.json")).await.succeeded();
         let mut event = merged(
             sample("create-without-name.json"),
             &json!({ "RequestType": "Delete", "PhysicalResourceId": "fleet-Nameless-1A2B3C" }),
         );
         event["ResourceProperties"]["ActionName"] = name;
-        world.play(&event).await.succeeded();
+        world.send(&event).await.succeeded();
         assert!(world.aws.iot.actions().is_empty());
     }
 }
@@ -99,9 +101,13 @@ async fn a_delete_takes_an_empty_or_null_name_for_an_absent_one() {
 #[tokio::test]
 async fn a_delete_with_a_given_name_does_not_look_up_the_generated_one() {
     let world = world().await;
-    world.play(&sample("create-without-name.json")).await.succeeded();
-    let patch = json!({ "RequestType": "Delete", "PhysicalResourceId": "not-created:another:0011223344556677", "ResourceProperties": { "ActionName": "another" } });
-    world.play(&merged(sample("create-without-name.json"), &patch)).await.succeeded();
+    world.send(&sample("create-without-name.json")).await.succeeded();
+    let patch = json!({
+        "RequestType": "Delete",
+        "PhysicalResourceId": "not-created:another:0011223344556677",
+        "ResourceProperties": { "ActionName": "another" },
+    });
+    world.send(&merged(sample("create-without-name.json"), &patch)).await.succeeded();
     assert_eq!(world.aws.iot.actions().len(), 1);
 }
 
@@ -109,11 +115,11 @@ async fn a_delete_with_a_given_name_does_not_look_up_the_generated_one() {
 async fn a_create_whose_call_got_no_response_is_removed_by_the_delete_that_follows() {
     let world = world().await.with_timeout(Duration::from_secs(3));
     world.aws.iot.faults.set("CreateMitigationAction", Fault::HangAfter, 100);
-    let played = world.play(&create()).await;
-    played.failed("InternalFailureException");
-    assert_eq!(world.aws.iot.actions().len(), 1, "the create had been applied");
+    let exchange = world.send(&create()).await;
+    exchange.failed("InternalFailureException");
+    assert_eq!(world.aws.iot.actions().len(), 1, "the create was applied");
     world.aws.iot.faults.clear();
-    world.play(&follow_up(&create(), played.answer())).await.succeeded();
+    world.send(&follow_up(&create(), exchange.response())).await.succeeded();
     assert!(world.aws.iot.actions().is_empty());
 }
 
@@ -123,7 +129,7 @@ async fn a_delete_of_an_action_that_disappears_meanwhile_succeeds() {
         let world = world().await;
         world.plant_identical(NAME, &[(OWNER_TAG, owner)]);
         world.aws.iot.faults.set(operation, Fault::Refuse(404, "ResourceNotFoundException"), 1);
-        world.play(&sample("delete.json")).await.succeeded();
+        world.send(&sample("delete.json")).await.succeeded();
     }
 }
 
@@ -138,7 +144,7 @@ async fn a_delete_that_is_denied_fails() {
         let world = world().await;
         world.plant_identical(NAME, &[(OWNER_TAG, owner)]);
         world.aws.iot.faults.set(operation, Fault::Refuse(403, "AccessDeniedException"), 1);
-        let played = world.play(&sample("delete.json")).await;
-        assert_eq!(played.failed("AccessDeniedException").physical_id(), NAME);
+        let exchange = world.send(&sample("delete.json")).await;
+        assert_eq!(exchange.failed("AccessDeniedException").physical_id(), NAME);
     }
 }

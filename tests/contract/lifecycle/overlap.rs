@@ -1,5 +1,5 @@
-//! Requests of one resource that overlap: CloudFormation cancels what still runs, and sends what
-//! follows to another instance at once.
+//! Overlapping requests for one resource. CloudFormation can cancel a request that is in progress
+//! and send the next one to another instance.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use stand_ins::{
     OWNER_TAG, REQUEST_TAG,
     fault::Fault,
-    stack::{Played, World, merged},
+    stack::{Exchange, World, merged},
 };
 
 use super::{ADOPTED, NAME, OTHERS, OURS, create, create_with, follow_up};
@@ -16,15 +16,17 @@ use crate::{function, sample, world, world_with};
 const WAITING: [(&str, &str); 1] = [("ROLE_PROPAGATION_SECONDS", "10")];
 const RENAMED: &str = "fleet-isolate";
 
-/// A Delete with an id that CloudFormation invented for `event`, a Create.
+/// The Delete that follows the cancelled Create `event`, with an id invented by CloudFormation.
 fn cancelled(event: &Value) -> Value {
-    merged(
-        event.clone(),
-        &json!({ "RequestType": "Delete", "RequestId": "cancelled", "PhysicalResourceId": "fleet-security-Quarantine-1A2B3C4D5E6F" }),
-    )
+    let delete = json!({
+        "RequestType": "Delete",
+        "RequestId": "cancelled",
+        "PhysicalResourceId": "fleet-security-Quarantine-1A2B3C4D5E6F",
+    });
+    merged(event.clone(), &delete)
 }
 
-/// The rename of the action of [`create`].
+/// An Update that renames the action of [`create`].
 fn rename() -> Value {
     merged(
         sample("rename.json"),
@@ -37,16 +39,16 @@ fn reverse(event: &Value) -> Value {
     merged(follow_up(event, &json!({})), &json!({ "RequestId": "reverse" }))
 }
 
-fn refuse(world: &World, call: &str, times: usize) {
+fn deny(world: &World, call: &str, times: usize) {
     world.aws.iot.faults.set(call, Fault::Refuse(403, "AccessDeniedException"), times);
 }
 
-/// Plays `first`, which waits for its role, and after a second `second` at another instance.
-async fn overlap(world: &World, first: &Value, second: &Value) -> (Played, Played) {
+/// Sends `first`, which waits for its role, and half a second later `second`, to another instance.
+async fn overlap(world: &World, first: &Value, second: &Value) -> (Exchange, Exchange) {
     let _other = function(&world.aws, &WAITING);
-    tokio::join!(world.play(first), async {
+    tokio::join!(world.send(first), async {
         tokio::time::sleep(Duration::from_millis(500)).await;
-        world.play(second).await
+        world.send(second).await
     })
 }
 
@@ -55,10 +57,10 @@ fn names(world: &World) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn a_delete_with_an_invented_id_removes_what_the_cancelled_create_makes_later() {
+async fn a_delete_with_an_invented_id_removes_what_the_cancelled_create_creates_later() {
     for on_conflict in ["Fail", "Overwrite"] {
         let world = world_with(&WAITING).await;
-        refuse(&world, "CreateMitigationAction", 2);
+        deny(&world, "CreateMitigationAction", 2);
         let event = create_with(&json!({ "OnConflict": on_conflict }));
         let (created, deleted) = overlap(&world, &event, &cancelled(&event)).await;
         created.succeeded();
@@ -70,15 +72,15 @@ async fn a_delete_with_an_invented_id_removes_what_the_cancelled_create_makes_la
 #[tokio::test]
 async fn a_delete_with_an_invented_id_looks_until_its_time_for_work_ends() {
     let world = world().await.with_timeout(Duration::from_secs(5));
-    let played = world.play(&cancelled(&create())).await;
-    let looks = played.operations().iter().filter(|call| **call == "ListTagsForResource").count();
-    assert!(looks >= 3, "{:?}", played.operations());
-    assert_eq!(played.succeeded().operations().last(), Some(&"DescribeMitigationAction"));
-    assert!(played.answered_after.unwrap() > Duration::from_secs(2));
+    let exchange = world.send(&cancelled(&create())).await;
+    let looks = exchange.operations().iter().filter(|call| **call == "ListTagsForResource").count();
+    assert!(looks >= 3, "{:?}", exchange.operations());
+    assert_eq!(exchange.succeeded().operations().last(), Some(&"DescribeMitigationAction"));
+    assert!(exchange.response_time.unwrap() > Duration::from_secs(2));
 }
 
 #[tokio::test]
-async fn a_delete_with_an_invented_id_responds_at_once_where_the_create_cannot_make_anything() {
+async fn a_delete_with_an_invented_id_responds_at_once_if_the_create_cannot_succeed() {
     let world = world().await;
     for (tags, properties) in [
         (vec![(OWNER_TAG, OTHERS)], json!({ "OnConflict": "Overwrite" })),
@@ -88,16 +90,16 @@ async fn a_delete_with_an_invented_id_responds_at_once_where_the_create_cannot_m
     ] {
         world.aws.iot.reset();
         world.plant_identical(NAME, &tags);
-        let deleted = world.play(&cancelled(&create_with(&properties))).await;
+        let deleted = world.send(&cancelled(&create_with(&properties))).await;
         deleted.succeeded().changed_nothing();
-        assert!(deleted.answered_after.unwrap() < Duration::from_secs(1), "{properties}");
+        assert!(deleted.response_time.unwrap() < Duration::from_secs(1), "{properties}");
     }
 }
 
 #[tokio::test]
 async fn a_delete_by_a_known_id_never_waits() {
     let world = world().await;
-    let generated = world.play(&sample("create-without-name.json")).await.physical_id().to_owned();
+    let generated = world.send(&sample("create-without-name.json")).await.physical_id().to_owned();
     world.aws.iot.reset();
     for (event, id) in [
         (create(), NAME),
@@ -106,17 +108,17 @@ async fn a_delete_by_a_known_id_never_waits() {
         (sample("create-without-name.json"), generated.as_str()),
     ] {
         let delete = json!({ "RequestType": "Delete", "PhysicalResourceId": id });
-        let deleted = world.play(&merged(event, &delete)).await;
-        assert!(deleted.succeeded().answered_after.unwrap() < Duration::from_secs(1), "{id}");
+        let deleted = world.send(&merged(event, &delete)).await;
+        assert!(deleted.succeeded().response_time.unwrap() < Duration::from_secs(1), "{id}");
     }
 }
 
 #[tokio::test]
 async fn an_update_that_waits_changes_nothing_after_its_rollback() {
     let world = world_with(&WAITING).await;
-    world.play(&create()).await.succeeded();
+    world.send(&create()).await.succeeded();
     let before = world.aws.iot.action(NAME).unwrap();
-    refuse(&world, "UpdateMitigationAction", 1);
+    deny(&world, "UpdateMitigationAction", 1);
     let update = merged(
         sample("update.json"),
         &json!({ "OldResourceProperties": create()["ResourceProperties"] }),
@@ -130,24 +132,24 @@ async fn an_update_that_waits_changes_nothing_after_its_rollback() {
 }
 
 #[tokio::test]
-async fn an_update_that_waits_and_is_not_disturbed_succeeds_and_takes_its_mark_off() {
+async fn an_undisturbed_update_that_waits_succeeds_and_removes_its_mark() {
     let world = world_with(&WAITING).await;
-    world.play(&create()).await.succeeded();
+    world.send(&create()).await.succeeded();
     let tag = world.aws.iot.action(NAME).unwrap().tags[REQUEST_TAG].clone();
-    refuse(&world, "UpdateMitigationAction", 1);
-    world.play(&sample("update.json")).await.succeeded();
+    deny(&world, "UpdateMitigationAction", 1);
+    world.send(&sample("update.json")).await.succeeded();
     let action = world.aws.iot.action(NAME).unwrap();
     assert_eq!(action.tags[REQUEST_TAG], tag);
-    refuse(&world, "UpdateMitigationAction", 100);
-    world.play(&sample("update.json")).await.failed("AccessDeniedException");
+    deny(&world, "UpdateMitigationAction", 100);
+    world.send(&sample("update.json")).await.failed("AccessDeniedException");
     assert_eq!(world.aws.iot.action(NAME).unwrap().tags[REQUEST_TAG], tag);
 }
 
 #[tokio::test]
-async fn a_rename_that_waits_makes_nothing_after_its_rollback() {
+async fn a_rename_that_waits_creates_nothing_after_its_rollback() {
     let world = world_with(&WAITING).await;
-    world.play(&create()).await.succeeded();
-    refuse(&world, "CreateMitigationAction", 1);
+    world.send(&create()).await.succeeded();
+    deny(&world, "CreateMitigationAction", 1);
     let (forward, back) = overlap(&world, &rename(), &reverse(&rename())).await;
     back.succeeded();
     forward.failed("AccessDeniedException");
@@ -158,15 +160,15 @@ async fn a_rename_that_waits_makes_nothing_after_its_rollback() {
 #[tokio::test]
 async fn a_rename_whose_create_is_in_flight_deletes_what_it_makes_after_its_rollback() {
     let world = world_with(&WAITING).await;
-    world.play(&create()).await.succeeded();
-    refuse(&world, "CreateMitigationAction", 1);
-    // The second create is on its way while the rollback is executed.
+    world.send(&create()).await.succeeded();
+    deny(&world, "CreateMitigationAction", 1);
+    // The second create is in flight during the rollback.
     world.aws.iot.faults.set("CreateMitigationAction", Fault::Slow(Duration::from_secs(2)), 1);
     let _other = function(&world.aws, &WAITING);
     let (event, back) = (rename(), reverse(&rename()));
-    let (forward, back) = tokio::join!(world.play(&event), async {
+    let (forward, back) = tokio::join!(world.send(&event), async {
         tokio::time::sleep(Duration::from_millis(1800)).await;
-        world.play(&back).await
+        world.send(&back).await
     });
     back.succeeded();
     forward.failed("AccessDeniedException");
@@ -176,35 +178,35 @@ async fn a_rename_whose_create_is_in_flight_deletes_what_it_makes_after_its_roll
 #[tokio::test]
 async fn two_deliveries_of_a_rename_that_waits_both_succeed_and_keep_the_action() {
     let world = world_with(&WAITING).await;
-    world.play(&create()).await.succeeded();
-    refuse(&world, "CreateMitigationAction", 3);
+    world.send(&create()).await.succeeded();
+    deny(&world, "CreateMitigationAction", 3);
     let (one, other) = overlap(&world, &rename(), &rename()).await;
-    assert_eq!(one.succeeded().answer(), other.succeeded().answer());
+    assert_eq!(one.succeeded().response(), other.succeeded().response());
     assert_eq!(names(&world), [RENAMED, NAME]);
     let tag = &world.aws.iot.action(NAME).unwrap().tags[REQUEST_TAG];
-    assert_eq!(tag.split('/').count(), 2, "the mark is off: {tag}");
+    assert_eq!(tag.split('/').count(), 2, "the mark is removed: {tag}");
 }
 
 #[tokio::test]
-async fn a_failed_creates_delete_removes_only_what_that_create_made() {
+async fn the_delete_after_a_failed_create_removes_only_what_that_create_made() {
     let world = world().await;
     world.aws.iot.faults.set("CreateMitigationAction", Fault::LoseAfter, 1);
-    refuse(&world, "CreateMitigationAction", 1);
-    let failed = world.play(&create()).await;
+    deny(&world, "CreateMitigationAction", 1);
+    let failed = world.send(&create()).await;
     let id = failed.failed("AccessDeniedException").physical_id().to_owned();
     assert!(id.starts_with("not-created:fleet-quarantine:"), "{id}");
-    // A retry takes the action over before the clean-up of the failed one.
+    // A retry takes the action over before the Delete that follows the failure.
     let retry = merged(create(), &json!({ "RequestId": "retry" }));
-    world.play(&retry).await.succeeded();
-    let clean_up = follow_up(&create(), failed.answer());
-    world.play(&clean_up).await.succeeded().changed_nothing();
+    world.send(&retry).await.succeeded();
+    let clean_up = follow_up(&create(), failed.response());
+    world.send(&clean_up).await.succeeded().changed_nothing();
     assert_eq!(names(&world), [NAME]);
-    // Without the retry it is removed.
+    // Without the retry the Delete removes the action.
     world.aws.iot.reset();
     world.aws.iot.faults.set("CreateMitigationAction", Fault::LoseAfter, 1);
-    refuse(&world, "CreateMitigationAction", 1);
-    world.play(&create()).await.failed("AccessDeniedException");
-    world.play(&clean_up).await.succeeded();
+    deny(&world, "CreateMitigationAction", 1);
+    world.send(&create()).await.failed("AccessDeniedException");
+    world.send(&clean_up).await.succeeded();
     assert_eq!(names(&world), [""; 0]);
 }
 
@@ -214,11 +216,11 @@ async fn a_failed_adoption_is_released_by_its_delete() {
     world.plant_identical(NAME, &[]);
     let event = create_with(&json!({ "OnConflict": "Adopt" }));
     world.aws.iot.faults.set("TagResource", Fault::HangAfter, 100);
-    let failed = world.play(&event).await;
+    let failed = world.send(&event).await;
     failed.failed("InternalFailureException");
     assert_eq!(world.aws.iot.action(NAME).unwrap().tags[OWNER_TAG], ADOPTED);
     world.aws.iot.faults.clear();
-    world.play(&follow_up(&event, failed.answer())).await.succeeded();
+    world.send(&follow_up(&event, failed.response())).await.succeeded();
     let tags = world.aws.iot.action(NAME).unwrap().tags;
     assert!(!tags.contains_key(OWNER_TAG) && !tags.contains_key(REQUEST_TAG), "{tags:?}");
 }
@@ -239,9 +241,9 @@ async fn a_reverse_update_leaves_an_action_that_is_older_than_the_current_one() 
             tags.extend(tag.as_deref().map(|tag| (REQUEST_TAG, tag)));
             world.plant_identical(name, &tags);
         }
-        world.play(&reverse(&rename())).await.succeeded();
+        world.send(&reverse(&rename())).await.succeeded();
         assert_eq!(world.aws.iot.action(RENAMED).is_none(), is_removed, "{orphan:?} {current:?}");
-        let output = world.function.end().await;
+        let output = world.function.stop().await;
         let warning = "may be left behind by a failed replacement";
         assert_eq!(output.contains(warning), is_warned, "{output}");
     }
@@ -252,11 +254,11 @@ async fn a_failed_update_of_what_was_not_created_responds_with_an_id_of_its_own(
     let world = world().await;
     let id = "not-created:fleet-quarantine:0011223344556677";
     let update = merged(sample("update.json"), &json!({ "PhysicalResourceId": id }));
-    refuse(&world, "*", 100);
-    let failed = world.play(&update).await;
+    deny(&world, "*", 100);
+    let failed = world.send(&update).await;
     failed.failed("AccessDeniedException");
     let own = failed.physical_id();
     assert!(own.starts_with("not-created:fleet-quarantine:") && own != id, "{own}");
     world.aws.iot.faults.clear();
-    assert_eq!(world.play(&update).await.succeeded().physical_id(), NAME);
+    assert_eq!(world.send(&update).await.succeeded().physical_id(), NAME);
 }

@@ -1,4 +1,4 @@
-//! Which errors of the service are retried, and for how long.
+//! Which service errors are retried, and for how long.
 
 use std::time::Duration;
 
@@ -21,14 +21,14 @@ async fn transient_errors_and_lost_responses_are_retried() {
         Fault::HangAfter,
         Fault::Garbage,
     ] {
-        for takes_replays in [true, false] {
+        for is_idempotent in [true, false] {
             let world = world().await.with_timeout(Duration::from_secs(6));
-            world.aws.iot.set_takes_replays(takes_replays);
+            world.aws.iot.set_idempotent_creates(is_idempotent);
             world.aws.iot.faults.set("CreateMitigationAction", fault.clone(), 1);
-            let played = world.play(&create()).await;
-            played.succeeded();
+            let exchange = world.send(&create()).await;
+            exchange.succeeded();
             assert_eq!(
-                played.answer()["Data"]["ActionId"],
+                exchange.response()["Data"]["ActionId"],
                 world.aws.iot.action(NAME).unwrap().id,
                 "{fault:?}"
             );
@@ -47,16 +47,16 @@ async fn every_call_is_retried_after_a_lost_response() {
         "DeleteMitigationAction",
     ] {
         let world = world().await;
-        world.play(&create()).await.succeeded();
+        world.send(&create()).await.succeeded();
         world.aws.iot.faults.set(operation, Fault::LoseAfter, 1);
-        world.play(&sample("update.json")).await.succeeded();
+        world.send(&sample("update.json")).await.succeeded();
         let tags = world.aws.iot.action(NAME).unwrap().tags;
         assert_eq!(
             (tags.get("owner").map(String::as_str), tags.get("stage")),
             (Some("on-call"), None),
             "{operation}"
         );
-        world.play(&sample("delete.json")).await.succeeded();
+        world.send(&sample("delete.json")).await.succeeded();
         assert!(world.aws.iot.actions().is_empty(), "{operation}");
     }
 }
@@ -73,8 +73,8 @@ async fn permanent_errors_are_not_retried_without_a_wait_for_role_propagation() 
     ] {
         let world = world().await;
         world.aws.iot.faults.set("CreateMitigationAction", Fault::Refuse(status, code), 100);
-        let played = world.play(&create()).await;
-        let creates = played
+        let exchange = world.send(&create()).await;
+        let creates = exchange
             .failed(reason)
             .operations()
             .iter()
@@ -94,14 +94,14 @@ async fn the_wait_for_role_propagation_ends_before_the_deadline_and_the_reason_s
         Fault::Refuse(403, "AccessDeniedException"),
         100,
     );
-    let played = world.play(&create()).await;
+    let exchange = world.send(&create()).await;
     assert!(
-        played.failed("AccessDeniedException").reason().contains("s of retries"),
+        exchange.failed("AccessDeniedException").reason().contains("s of retries"),
         "{}",
-        played.reason()
+        exchange.reason()
     );
-    assert!(played.calls.len() >= 4, "{:?}", played.calls);
-    assert!(played.answered_after.unwrap().as_secs_f64() > 3.0, "{:?}", played.answered_after);
+    assert!(exchange.calls.len() >= 4, "{:?}", exchange.calls);
+    assert!(exchange.response_time.unwrap().as_secs_f64() > 3.0, "{:?}", exchange.response_time);
 }
 
 #[tokio::test]
@@ -109,13 +109,13 @@ async fn role_propagation_is_waited_for_and_the_reason_says_how_long() {
     for (status, code) in [(400, "InvalidRequestException"), (403, "AccessDeniedException")] {
         let world = world_with(&[("ROLE_PROPAGATION_SECONDS", "3")]).await;
         world.aws.iot.faults.set("CreateMitigationAction", Fault::Refuse(status, code), 2);
-        world.play(&create()).await.succeeded().called(&["CreateMitigationAction"; 3]);
+        world.send(&create()).await.succeeded().called(&["CreateMitigationAction"; 3]);
         world.aws.iot.faults.set("UpdateMitigationAction", Fault::Refuse(status, code), 100);
-        let played = world.play(&sample("update.json")).await;
-        played.failed(code);
-        assert!(played.reason().contains("3 s"), "{}", played.reason());
+        let exchange = world.send(&sample("update.json")).await;
+        exchange.failed(code);
+        assert!(exchange.reason().contains("3 s"), "{}", exchange.reason());
         assert_eq!(
-            played
+            exchange
                 .operations()
                 .iter()
                 .filter(|operation| **operation == "UpdateMitigationAction")
@@ -124,6 +124,6 @@ async fn role_propagation_is_waited_for_and_the_reason_says_how_long() {
         );
         world.aws.iot.faults.clear();
         world.aws.iot.faults.set("ListTagsForResource", Fault::Refuse(status, code), 100);
-        world.play(&sample("delete.json")).await.failed(code).called(&["ListTagsForResource"]);
+        world.send(&sample("delete.json")).await.failed(code).called(&["ListTagsForResource"]);
     }
 }

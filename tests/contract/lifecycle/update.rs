@@ -1,4 +1,4 @@
-//! An Update in place, and one that renames.
+//! An Update in place, and an Update that renames the action.
 
 use std::time::Duration;
 
@@ -11,18 +11,18 @@ use crate::{sample, world};
 #[tokio::test]
 async fn an_update_with_the_same_tags_changes_no_tag() {
     let world = world().await;
-    let created = world.play(&create()).await;
+    let created = world.send(&create()).await;
     let tags = create()["ResourceProperties"]["Tags"].clone();
-    let played = world
-        .play(&merged(sample("update.json"), &json!({ "ResourceProperties": { "Tags": tags } })))
+    let exchange = world
+        .send(&merged(sample("update.json"), &json!({ "ResourceProperties": { "Tags": tags } })))
         .await;
-    played.succeeded().called(&[
+    exchange.succeeded().called(&[
         "ListTagsForResource",
         "ListTagsForResource",
         "UpdateMitigationAction",
     ]);
-    assert_eq!(played.answer()["Data"], created.answer()["Data"]);
-    assert_eq!(played.physical_id(), NAME);
+    assert_eq!(exchange.response()["Data"], created.response()["Data"]);
+    assert_eq!(exchange.physical_id(), NAME);
     let params = world.aws.iot.action(NAME).unwrap().params;
     assert_eq!(params["addThingsToThingGroupParams"]["overrideDynamicGroups"], false);
 }
@@ -31,11 +31,11 @@ async fn an_update_with_the_same_tags_changes_no_tag() {
 async fn an_update_of_an_action_with_one_page_of_tags_makes_two_calls() {
     let world = world().await;
     let create = merged(create(), &json!({ "ResourceProperties": { "Tags": [] } }));
-    world.play(&create).await.succeeded();
+    world.send(&create).await.succeeded();
     let update =
         json!({ "ResourceProperties": { "Tags": [] }, "OldResourceProperties": { "Tags": [] } });
     world
-        .play(&merged(sample("update.json"), &update))
+        .send(&merged(sample("update.json"), &update))
         .await
         .called(&["ListTagsForResource", "UpdateMitigationAction"]);
 }
@@ -43,13 +43,13 @@ async fn an_update_of_an_action_with_one_page_of_tags_makes_two_calls() {
 #[tokio::test]
 async fn an_update_removes_the_previous_tags_and_keeps_those_of_others() {
     let world = world().await;
-    world.play(&create()).await.succeeded();
+    world.send(&create()).await.succeeded();
     world.aws.iot.tamper(NAME, |action| {
         action.as_mut().unwrap().tags.insert("others".to_owned(), "stay".to_owned());
     });
-    let played = world.play(&sample("update.json")).await;
+    let exchange = world.send(&sample("update.json")).await;
     assert_eq!(
-        played.succeeded().operations()[3..],
+        exchange.succeeded().operations()[3..],
         ["UpdateMitigationAction", "UntagResource", "TagResource"]
     );
     let tags = world.aws.iot.action(NAME).unwrap().tags;
@@ -57,8 +57,8 @@ async fn an_update_removes_the_previous_tags_and_keeps_those_of_others() {
         [(OWNER_TAG, OURS), ("others", "stay"), ("owner", "on-call"), ("team", "iot-security")];
     let tags = tags.iter().map(|(key, value)| (key.as_str(), value.as_str()));
     assert!(tags.clone().filter(|(key, _)| *key != REQUEST_TAG).eq(expected), "{tags:?}");
-    let again = world.play(&sample("update.json")).await;
-    assert_eq!(again.succeeded().answer(), played.answer());
+    let again = world.send(&sample("update.json")).await;
+    assert_eq!(again.succeeded().response(), exchange.response());
     assert_eq!(again.operations()[3..], ["UpdateMitigationAction"]);
 }
 
@@ -68,15 +68,15 @@ async fn an_update_of_an_action_of_another_owner_fails_and_changes_nothing() {
         let world = world().await;
         world.plant_different(NAME, &[(OWNER_TAG, OTHERS)]);
         let actions = world.aws.iot.actions();
-        let played = world
-            .play(&merged(
+        let exchange = world
+            .send(&merged(
                 sample("update.json"),
                 &json!({ "ResourceProperties": { "OnConflict": on_conflict } }),
             ))
             .await;
-        played.failed("InvalidRequestException").changed_nothing();
-        assert!(played.reason().contains(OTHERS));
-        assert_eq!(played.physical_id(), NAME);
+        exchange.failed("InvalidRequestException").changed_nothing();
+        assert!(exchange.reason().contains(OTHERS));
+        assert_eq!(exchange.physical_id(), NAME);
         assert_eq!(world.aws.iot.actions(), actions);
     }
 }
@@ -85,20 +85,20 @@ async fn an_update_of_an_action_of_another_owner_fails_and_changes_nothing() {
 async fn an_update_restores_a_lost_owner_tag_and_warns() {
     let world = world().await;
     world.plant_identical(NAME, &[]);
-    world.play(&sample("update.json")).await.succeeded();
+    world.send(&sample("update.json")).await.succeeded();
     assert_eq!(world.aws.iot.action(NAME).unwrap().tags[OWNER_TAG], OURS);
-    let output = world.function.end().await;
+    let output = world.function.stop().await;
     assert!(output.contains("WARN") && output.contains("lost its owner tag"), "{output}");
 }
 
 #[tokio::test]
 async fn an_update_recreates_an_absent_action_and_warns() {
     let world = world().await;
-    let played = world.play(&sample("update.json")).await;
-    played.succeeded().called(&["ListTagsForResource", "CreateMitigationAction"]);
-    assert_eq!(played.physical_id(), NAME);
-    assert_eq!(played.answer()["Data"]["ActionId"], world.aws.iot.action(NAME).unwrap().id);
-    let output = world.function.end().await;
+    let exchange = world.send(&sample("update.json")).await;
+    exchange.succeeded().called(&["ListTagsForResource", "CreateMitigationAction"]);
+    assert_eq!(exchange.physical_id(), NAME);
+    assert_eq!(exchange.response()["Data"]["ActionId"], world.aws.iot.action(NAME).unwrap().id);
+    let output = world.function.stop().await;
     assert!(
         output.contains("WARN") && output.contains("was gone and has been made again"),
         "{output}"
@@ -108,58 +108,61 @@ async fn an_update_recreates_an_absent_action_and_warns() {
 #[tokio::test]
 async fn a_rename_creates_the_new_action_and_leaves_the_old_one_to_cloudformation() {
     let world = world().await;
-    world.play(&create()).await.succeeded();
-    let renamed = world.play(&sample("rename.json")).await;
+    world.send(&create()).await.succeeded();
+    let renamed = world.send(&sample("rename.json")).await;
     renamed.succeeded().called(&["CreateMitigationAction"]);
     assert_eq!(renamed.physical_id(), "fleet-isolate");
     assert!(world.aws.iot.action(NAME).is_some());
-    world.play(&sample("delete.json")).await.succeeded();
-    let left: Vec<String> = world.aws.iot.actions().into_keys().collect();
-    assert_eq!(left, ["fleet-isolate"]);
+    world.send(&sample("delete.json")).await.succeeded();
+    let remaining: Vec<String> = world.aws.iot.actions().into_keys().collect();
+    assert_eq!(remaining, ["fleet-isolate"]);
 }
 
 #[tokio::test]
 async fn a_rename_that_is_rolled_back_leaves_only_the_old_action() {
     let world = world().await;
-    world.play(&create()).await.succeeded();
+    world.send(&create()).await.succeeded();
     let rename = merged(
         sample("rename.json"),
         &json!({ "OldResourceProperties": create()["ResourceProperties"] }),
     );
-    world.play(&rename).await.succeeded();
+    world.send(&rename).await.succeeded();
     let back =
         merged(follow_up(&rename, &json!({})), &json!({ "PhysicalResourceId": "fleet-isolate" }));
-    let played = world.play(&back).await;
-    assert_eq!(played.succeeded().physical_id(), NAME);
-    let cleanup = json!({ "PhysicalResourceId": "fleet-isolate", "ResourceProperties": { "ActionName": "fleet-isolate" } });
-    world.play(&merged(sample("delete.json"), &cleanup)).await.succeeded();
+    let exchange = world.send(&back).await;
+    assert_eq!(exchange.succeeded().physical_id(), NAME);
+    let cleanup = json!({
+        "PhysicalResourceId": "fleet-isolate",
+        "ResourceProperties": { "ActionName": "fleet-isolate" },
+    });
+    world.send(&merged(sample("delete.json"), &cleanup)).await.succeeded();
     assert_eq!(world.aws.iot.actions().into_keys().collect::<Vec<_>>(), [NAME]);
 }
 
 #[tokio::test]
 async fn a_failed_rename_keeps_the_old_id_and_its_rollback_removes_the_new_action() {
     let world = world().await;
-    world.play(&create()).await.succeeded();
+    world.send(&create()).await.succeeded();
     let rename = merged(
         sample("rename.json"),
         &json!({ "OldResourceProperties": create()["ResourceProperties"] }),
     );
-    // Applied, but the answer is lost, and so is every later one until the time runs out.
+    // The create is applied, but neither it nor any retry gets a response.
     world.aws.iot.faults.set("CreateMitigationAction", Fault::HangAfter, 100);
     let world = world.with_timeout(Duration::from_secs(3));
-    let played = world.play(&rename).await;
-    played.failed("InternalFailureException");
-    assert_eq!(played.physical_id(), NAME);
-    assert!(world.aws.iot.action("fleet-isolate").is_some(), "the create had been applied");
+    let exchange = world.send(&rename).await;
+    exchange.failed("InternalFailureException");
+    assert_eq!(exchange.physical_id(), NAME);
+    assert!(world.aws.iot.action("fleet-isolate").is_some(), "the create was applied");
     world.aws.iot.faults.clear();
-    world.play(&follow_up(&rename, played.answer())).await.succeeded();
+    world.send(&follow_up(&rename, exchange.response())).await.succeeded();
     assert_eq!(world.aws.iot.actions().into_keys().collect::<Vec<_>>(), [NAME]);
 }
 
 #[tokio::test]
 async fn a_failed_rename_removes_nothing_itself_and_its_reverse_update_removes_what_it_made() {
     let world = world().await;
-    world.play(&create()).await.succeeded();
+    world.send(&create()).await.succeeded();
     world.aws.iot.faults.set("CreateMitigationAction", Fault::LoseAfter, 1);
     world.aws.iot.faults.set(
         "CreateMitigationAction",
@@ -170,18 +173,18 @@ async fn a_failed_rename_removes_nothing_itself_and_its_reverse_update_removes_w
         sample("rename.json"),
         &json!({ "OldResourceProperties": create()["ResourceProperties"] }),
     );
-    let played = world.play(&rename).await;
-    played.failed("AccessDeniedException");
+    let exchange = world.send(&rename).await;
+    exchange.failed("AccessDeniedException");
     assert!(world.aws.iot.action("fleet-isolate").is_some());
-    world.play(&follow_up(&rename, played.answer())).await.succeeded();
+    world.send(&follow_up(&rename, exchange.response())).await.succeeded();
     assert_eq!(world.aws.iot.actions().into_keys().collect::<Vec<_>>(), [NAME]);
 }
 
 #[tokio::test]
 async fn a_failed_rename_whose_creates_all_got_a_response_removes_nothing() {
     let world = world().await;
-    world.play(&create()).await.succeeded();
-    // Another delivery of the same request makes the action; this one is refused.
+    world.send(&create()).await.succeeded();
+    // Another delivery of the same request has created the action. This one is denied.
     world.plant_identical("fleet-isolate", &[(OWNER_TAG, OURS)]);
     world.aws.iot.tamper("fleet-isolate", |action| action.as_mut().unwrap().created += 60.0);
     world.aws.iot.faults.set(
@@ -190,7 +193,7 @@ async fn a_failed_rename_whose_creates_all_got_a_response_removes_nothing() {
         1,
     );
     world
-        .play(&sample("rename.json"))
+        .send(&sample("rename.json"))
         .await
         .failed("AccessDeniedException")
         .called(&["CreateMitigationAction"]);
@@ -200,24 +203,24 @@ async fn a_failed_rename_whose_creates_all_got_a_response_removes_nothing() {
 #[tokio::test]
 async fn a_failed_rename_keeps_an_action_that_existed_before() {
     let world = world().await;
-    world.play(&create()).await.succeeded();
-    world.play(&sample("rename.json")).await.succeeded();
+    world.send(&create()).await.succeeded();
+    world.send(&sample("rename.json")).await.succeeded();
     world.aws.iot.tamper("fleet-isolate", |action| action.as_mut().unwrap().created -= 60.0);
-    // The same request again, which fails: what the first delivery made is the stack's.
+    // A second delivery of the request fails. The action of the first one belongs to the stack.
     world.aws.iot.faults.set("CreateMitigationAction", Fault::LoseBefore, 1);
     world.aws.iot.faults.set(
         "CreateMitigationAction",
         Fault::Refuse(403, "AccessDeniedException"),
         1,
     );
-    world.play(&sample("rename.json")).await.failed("AccessDeniedException");
+    world.send(&sample("rename.json")).await.failed("AccessDeniedException");
     assert!(world.aws.iot.action("fleet-isolate").is_some());
 }
 
 #[tokio::test]
 async fn invalid_old_properties_never_fail_an_update() {
     let world = world().await;
-    world.play(&create()).await.succeeded();
+    world.send(&create()).await.succeeded();
     for old in [
         json!({ "ActionName": 7, "Tags": "none", "RoleArn": [] }),
         json!([1, 2]),
@@ -226,22 +229,22 @@ async fn invalid_old_properties_never_fail_an_update() {
     ] {
         let mut event = sample("update.json");
         event["OldResourceProperties"] = old;
-        world.play(&event).await.succeeded();
+        world.send(&event).await.succeeded();
     }
 }
 
 #[tokio::test]
 async fn an_update_with_invalid_old_properties_looks_up_no_other_action() {
     let world = world().await;
-    world.play(&create()).await.succeeded();
+    world.send(&create()).await.succeeded();
     for old in [json!([1, 2]), Value::Null, json!({ "ActionName": "a b" })] {
         let mut event = sample("update.json");
         event["OldResourceProperties"] = old;
-        let played = world.play(&event).await;
+        let exchange = world.send(&event).await;
         assert!(
-            played.calls.iter().all(|call| call.target == NAME || call.target == Iot::arn(NAME)),
+            exchange.calls.iter().all(|call| call.target == NAME || call.target == Iot::arn(NAME)),
             "{:?}",
-            played.calls
+            exchange.calls
         );
     }
 }

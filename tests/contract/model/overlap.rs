@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use stand_ins::{
     Function, OWNER_TAG,
     iot::{Action, Call},
-    stack::{Played, World, merged},
+    stack::{Exchange, World, merged},
 };
 use tokio::time::sleep;
 
@@ -177,7 +177,7 @@ impl Overlap {
             None => None,
             Some(after) => {
                 sleep(Duration::from_millis(after.into())).await;
-                Some(self.world.play(event).await)
+                Some(self.world.send(event).await)
             }
         };
         let changes = self.world.aws.iot.changes();
@@ -188,7 +188,7 @@ impl Overlap {
             while self.world.aws.iot.changes() == changes {
                 sleep(Duration::from_millis(5)).await;
             }
-            Some(self.world.play(&follow_up).await)
+            Some(self.world.send(&follow_up).await)
         };
         // See what is excluded.
         let is_create = self.resource.is_none();
@@ -205,8 +205,8 @@ impl Overlap {
         }
         if let Some(cancelled) = &cancelled {
             self.tell("cancelled", &follow_up, Some(cancelled));
-            let is_success = cancelled.answer()["Status"] == "SUCCESS";
-            return ensure(is_success, || format!("a rollback came to {}", cancelled.answer()));
+            let is_success = cancelled.response()["Status"] == "SUCCESS";
+            return ensure(is_success, || format!("a rollback came to {}", cancelled.response()));
         }
         self.world.aws.iot.set_new_role(&wish.role_arn(), Duration::ZERO);
         let accepted = match repeated {
@@ -223,19 +223,19 @@ impl Overlap {
         &mut self,
         wish: Properties,
         forward: &Value,
-        accepted: &Played,
+        accepted: &Exchange,
         retry: bool,
     ) -> TestCaseResult {
         let id = accepted.physical_id().to_owned();
-        let is_success = accepted.answer()["Status"] == "SUCCESS";
+        let is_success = accepted.response()["Status"] == "SUCCESS";
         match (self.resource.take(), is_success) {
             (None, true) => self.resource = Some(Resource { id, properties: wish }),
             (None, false) => {
                 if retry {
                     let again = merged(forward.clone(), &json!({ "RequestId": self.next_id() }));
-                    let played = self.world.play(&again).await;
+                    let played = self.world.send(&again).await;
                     self.tell("retried", &again, Some(&played));
-                    if played.answer()["Status"] == "SUCCESS" {
+                    if played.response()["Status"] == "SUCCESS" {
                         let id = played.physical_id().to_owned();
                         self.resource = Some(Resource { id, properties: wish.clone() });
                     }
@@ -251,10 +251,10 @@ impl Overlap {
             (Some(old), false) => {
                 ensure(id == old.id, || format!("a failed update changed the id to {id}"))?;
                 let back = self.reverse(&old, &wish);
-                let played = self.world.play(&back).await;
+                let played = self.world.send(&back).await;
                 self.tell("rolled back", &back, Some(&played));
-                let is_restored = played.answer()["Status"] == "SUCCESS";
-                ensure(is_restored, || format!("a rollback came to {}", played.answer()))?;
+                let is_restored = played.response()["Status"] == "SUCCESS";
+                ensure(is_restored, || format!("a rollback came to {}", played.response()))?;
                 self.resource = Some(old);
             }
         }
@@ -264,10 +264,10 @@ impl Overlap {
     async fn delete(&mut self, id: &str, properties: &Properties) -> TestCaseResult {
         let patch = json!({ "RequestType": "Delete", "PhysicalResourceId": id });
         let event = merged(self.event(properties), &patch);
-        let played = self.world.play(&event).await;
+        let played = self.world.send(&event).await;
         self.tell("deleted", &event, Some(&played));
-        let is_success = played.answer()["Status"] == "SUCCESS";
-        ensure(is_success, || format!("a Delete came to {}", played.answer()))
+        let is_success = played.response()["Status"] == "SUCCESS";
+        ensure(is_success, || format!("a Delete came to {}", played.response()))
     }
 
     fn next_id(&mut self) -> String {
@@ -319,10 +319,10 @@ impl Overlap {
         )
     }
 
-    fn tell(&mut self, what: &str, event: &Value, played: Option<&Played>) {
+    fn tell(&mut self, what: &str, event: &Value, played: Option<&Exchange>) {
         let Some(played) = played else { return };
         let [request_type, id] = ["RequestType", "PhysicalResourceId"].map(|name| &event[name]);
-        let answer = played.answer();
+        let answer = played.response();
         self.calls.extend(played.calls.iter().cloned());
         self.told.push(format!(
             "  {what} {request_type} {id} {} -> {} {} {}",
@@ -376,7 +376,7 @@ impl Overlap {
 }
 
 /// When a delivery that began after so many milliseconds had its response.
-fn finished(played: &Played, began_after: Option<u16>) -> Duration {
+fn finished(played: &Exchange, began_after: Option<u16>) -> Duration {
     let began = Duration::from_millis(began_after.unwrap_or_default().into());
-    began + played.answered_after.unwrap_or(TIMEOUT)
+    began + played.response_time.unwrap_or(TIMEOUT)
 }

@@ -474,7 +474,7 @@ impl Messages {
             Beside::Itself => {
                 let (failed, _) = tokio::join!(
                     self.queue.deliver(&aws, &batch, timeout),
-                    Queue::hand_over(&aws, &batch, timeout)
+                    Queue::invoke(&aws, &batch, timeout)
                 );
                 self.check(&batch, &failed, false)?;
             }
@@ -484,7 +484,7 @@ impl Messages {
         if again {
             self.tell("delivered again", &batch, "");
             let before = aws.iot.actions();
-            let failed = Queue::hand_over(&aws, &batch, PATIENCE).await;
+            let failed = Queue::invoke(&aws, &batch, PATIENCE).await;
             let results = self.check(&batch, &failed, true)?;
             self.check_foretold(&batch, &failed, &before, &results)?;
         }
@@ -605,7 +605,8 @@ impl Messages {
     }
 
     fn check_all_are_done(&self) -> TestCaseResult {
-        let dead: Vec<String> = self.queue.dead().into_iter().map(|message| message.id).collect();
+        let dead: Vec<String> =
+            self.queue.dead_letters().into_iter().map(|message| message.id).collect();
         for (message, posted) in &self.posted {
             let is_done = match posted {
                 Some(posted) => self.reported.contains(&posted.id) && !dead.contains(message),

@@ -19,7 +19,7 @@ use super::{
 use stand_ins::{
     Aws, OWNER_TAG, REQUEST_TAG,
     iot::{Action, Call, Iot},
-    stack::{Played, World, merged},
+    stack::{Exchange, World, merged},
 };
 
 const NAMES: [&str; 3] = ["a", "b", "c"];
@@ -319,7 +319,7 @@ impl Delivery {
         if let Some(fault) = self.put {
             Disturbance { call: "PUT".to_owned(), fault, times: 1 }.set(&world.aws.bucket.faults);
         }
-        world.aws.iot.set_takes_replays(self.takes_replays);
+        world.aws.iot.set_idempotent_creates(self.takes_replays);
     }
 }
 
@@ -701,11 +701,11 @@ impl Stacks {
         let before = actions(&aws);
         let (key, url) = self.world.response_url("");
         let played =
-            self.world.play_to(&key, merged(event.clone(), &json!({ "ResponseURL": url }))).await;
+            self.world.send_to(&key, merged(event.clone(), &json!({ "ResponseURL": url }))).await;
         for call in &played.calls {
             self.told.push(format!("  {} {} {}", call.operation, call.name(), call.status));
         }
-        let document = played.answer().clone();
+        let document = played.response().clone();
         let [status, id, reason] = ["Status", "PhysicalResourceId", "Reason"]
             .map(|member| document[member].as_str().unwrap_or_default());
         self.told.push(format!("  -> {status} {id:?} {reason}"));
@@ -765,7 +765,11 @@ impl Stacks {
 }
 
 /// No call begins after the answer has arrived, save one that was under way when time ran out.
-fn check_calls(played: &Played, document: &Value, answered: std::time::Instant) -> TestCaseResult {
+fn check_calls(
+    played: &Exchange,
+    document: &Value,
+    answered: std::time::Instant,
+) -> TestCaseResult {
     let late: Vec<&Call> = played.calls.iter().filter(|call| call.at > answered).collect();
     let is_cut = document["Reason"].as_str().is_some_and(|reason| reason.contains("time ran out"));
     let is_on_its_way =

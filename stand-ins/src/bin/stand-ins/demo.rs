@@ -1,4 +1,4 @@
-//! A stack's life, then an event of each other trigger, printed as they happen.
+//! The demo: the requests of a stack, then an event of each other trigger.
 
 use std::{
     io::{IsTerminal as _, Write as _},
@@ -13,7 +13,7 @@ use stand_ins::{
     stack::{World, merged, read_event},
 };
 
-/// The requests of a stack: what each shows, and the event. All succeed but the last.
+/// The requests of a stack: what each shows, and its file in `events/`. Only the last one fails.
 const REQUESTS: [(&str, &str); 13] = [
     ("A stack creates an action", "create-add-things-to-thing-group.json"),
     ("The same request is redelivered", "create-add-things-to-thing-group.json"),
@@ -30,7 +30,7 @@ const REQUESTS: [(&str, &str); 13] = [
     ("All problems are reported at once", "create-invalid.json"),
 ];
 
-/// What each event of another trigger shows. All succeed but those named invalid.
+/// The events of the other triggers. Only those named invalid fail.
 const EVENTS: [(&str, &str); 9] = [
     ("An event on a bus creates an action", "event-create.json"),
     ("... and updates it", "event-update.json"),
@@ -46,10 +46,10 @@ const EVENTS: [(&str, &str); 9] = [
     ("A stack's request through a topic", "notification.json"),
 ];
 
-/// Columns of a terminal.
+/// The width of the output.
 const WIDTH: usize = 100;
 
-/// Plays it with the binary and the folder of events; fails where a response is not the expected one.
+/// Runs the demo with a binary and a folder of events. Fails if a response is not the expected one.
 pub async fn run(bootstrap: &Path, events: &Path) -> ExitCode {
     print(&format!(
         "The real function ({}) and stand-ins for AWS IoT, EventBridge,\nCloudFormation's response \
@@ -63,13 +63,13 @@ pub async fn run(bootstrap: &Path, events: &Path) -> ExitCode {
         has_colour,
         rows: Vec::new(),
     };
-    demo.play().await;
+    demo.run().await;
     demo.show_account();
     demo.show_table();
     demo.show_verdict()
 }
 
-/// Prints a line. Where nobody reads on, as behind `head`, the program is done.
+/// Prints a line. Exits if the pipe is closed, as by `head`.
 fn print(line: &str) {
     if writeln!(std::io::stdout(), "{line}").is_err() {
         std::process::exit(0);
@@ -83,7 +83,7 @@ struct Demo<'a> {
     rows: Vec<Row>,
 }
 
-/// A step, as the table at the end has it.
+/// A step in the table at the end.
 struct Row {
     what: String,
     response: String,
@@ -93,7 +93,7 @@ struct Row {
 }
 
 impl Demo<'_> {
-    async fn play(&mut self) {
+    async fn run(&mut self) {
         let topic = "arn:aws:sns:eu-west-1:123456789012:security-findings";
         self.world.aws.iot.plant(
             "made-by-hand",
@@ -111,7 +111,7 @@ impl Demo<'_> {
         }
     }
 
-    /// A name that another resource has, and the Delete that CloudFormation sends after the failure.
+    /// A Create of another resource's name, and the Delete that CloudFormation sends after it.
     async fn show_conflict(&mut self) {
         let other = json!({
             "ResourceProperties": { "OnConflict": "Fail" }, "LogicalResourceId": "AnotherTaken",
@@ -126,13 +126,13 @@ impl Demo<'_> {
         self.show(what, "the same, Delete", &merged(create, &delete), "SUCCESS").await;
     }
 
-    /// Plays one request and prints the request and its response.
+    /// Sends a request and prints it with its response.
     async fn show(&mut self, what: &str, file: &str, event: &Value, expected: &str) -> Value {
         if !what.is_empty() {
             print(&self.bold(what));
         }
-        let played = self.world.play(event).await;
-        let response = played.answer().clone();
+        let exchange = self.world.send(event).await;
+        let response = exchange.response().clone();
         let status = text(&response["Status"]);
         let (kind, id) = (text(&event["RequestType"]), text(&event["LogicalResourceId"]));
         let physical_id = text(&response["PhysicalResourceId"]);
@@ -144,13 +144,13 @@ impl Demo<'_> {
         if let Some(reason) = response["Reason"].as_str() {
             field("reason", reason);
         }
-        field("calls", &listed(&played.operations()));
+        field("calls", &listed(&exchange.operations()));
         print("");
         self.rows.push(Row {
             what: format!("{kind} {id}"),
             response: status.to_owned(),
-            calls: played.calls.len(),
-            took: played.answered_after.unwrap_or_default(),
+            calls: exchange.calls.len(),
+            took: exchange.response_time.unwrap_or_default(),
             is_expected: status == expected,
         });
         response
@@ -166,44 +166,53 @@ impl Demo<'_> {
         let (timeout, arn) = (self.world.timeout, self.world.arn.clone());
         let returned = aws.lambda.invoke(event.into_bytes(), timeout, &arn).await;
         let took = began.elapsed();
-        let (response, is_expected) = match &returned {
-            Ok(value) => (self.show_document("return", value), true),
+        let (response, is_failure) = match &returned {
+            Ok(value) => {
+                let response = self.show_result("return", value);
+                let is_failure = response == "FAILED";
+                (response, is_failure)
+            }
             Err(error) => {
-                field(
-                    "error",
-                    &format!("{}: {}", text(&error["errorType"]), text(&error["errorMessage"])),
-                );
-                (text(&error["errorType"]).to_owned(), file.contains("invalid"))
+                let kind = text(&error["errorType"]);
+                field("error", &format!("{kind}: {}", text(&error["errorMessage"])));
+                (kind.to_owned(), true)
             }
         };
         for result in aws.bus.take() {
             field("result", &result.detail_type);
-            self.show_document("detail", &result.detail);
+            self.show_result("detail", &result.detail);
         }
         let calls = aws.iot.take_calls();
         field("calls", &listed(&calls.iter().map(|call| call.operation).collect::<Vec<_>>()));
         print("");
-        let (what, calls) = (file.trim_end_matches(".json").to_owned(), calls.len());
-        self.rows.push(Row { what, response, calls, took, is_expected });
+        self.rows.push(Row {
+            what: file.trim_end_matches(".json").to_owned(),
+            response,
+            calls: calls.len(),
+            took,
+            is_expected: is_failure == file.contains("invalid"),
+        });
     }
 
-    /// Prints what a document says, as a stack's response is printed; returns it in a word.
-    fn show_document(&self, label: &str, document: &Value) -> String {
-        let status = ["status", "Status"].map(|name| text(&document[name])).concat();
-        let name = ["actionName", "PhysicalResourceId"].map(|name| text(&document[name])).concat();
-        let outcome = text(&document["outcome"]);
-        if let Some(failures) = document["batchItemFailures"].as_array() {
+    /// Prints a result in the layout of a stack's response, and returns its outcome.
+    fn show_result(&self, label: &str, result: &Value) -> String {
+        let status = ["status", "Status"].map(|name| text(&result[name])).concat();
+        let name = ["actionName", "PhysicalResourceId"].map(|name| text(&result[name])).concat();
+        let outcome = text(&result["outcome"]);
+        if let Some(failures) = result["batchItemFailures"].as_array() {
             let ids: Vec<&str> =
                 failures.iter().map(|failure| text(&failure["itemIdentifier"])).collect();
             field(label, &format!("redelivered: {}", listed(&ids)));
             return format!("{} redelivered", ids.len());
         }
-        field(label, [&self.status(&status), outcome, &name].join(" ").trim_end());
-        if let Some(arn) = document["actionArn"].as_str() {
+        let mut words = vec![self.status(&status), outcome.to_owned(), name];
+        words.retain(|word| !word.is_empty());
+        field(label, &words.join(" "));
+        if let Some(arn) = result["actionArn"].as_str() {
             field("arn", arn);
         }
-        if let Some(code) = document["error"]["code"].as_str() {
-            field("reason", &format!("{code}: {}", text(&document["error"]["message"])));
+        if let Some(code) = result["error"]["code"].as_str() {
+            field("reason", &format!("{code}: {}", text(&result["error"]["message"])));
         }
         if outcome.is_empty() { status } else { outcome.to_owned() }
     }
@@ -234,8 +243,8 @@ impl Demo<'_> {
             return ExitCode::FAILURE;
         }
         print(&format!(
-            "\n{}\n\nNext: `make serve` leaves a whole AWS up on this machine, with the function \
-             deployed to it;\nthe README says how to deploy and use it.",
+            "\n{}\n\nNext: `make serve` runs an emulated AWS on this machine, with the function \
+             deployed to it.\nThe README says how to deploy and use it.",
             self.painted(
                 "32",
                 &format!("All {} responses are the expected ones.", self.rows.len())
@@ -270,7 +279,7 @@ fn listed(calls: &[&str]) -> String {
     if calls.is_empty() { "none".to_owned() } else { calls.join(", ") }
 }
 
-/// Prints a field, each problem on a line of its own, wrapped.
+/// Prints a field, wrapped, with each problem on its own line.
 fn field(name: &str, value: &str) {
     let mut label = format!("  {name:<10}");
     for line in value.split("; ") {
@@ -281,7 +290,7 @@ fn field(name: &str, value: &str) {
     }
 }
 
-/// The words of `text` in lines of at most so many characters, where no word is longer.
+/// Wraps `text` at spaces into lines of at most `width` characters. A longer word stays whole.
 fn wrapped(text: &str, width: usize) -> Vec<String> {
     let mut lines = vec![String::new()];
     for word in text.split(' ') {

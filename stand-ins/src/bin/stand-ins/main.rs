@@ -1,12 +1,11 @@
-//! The function and the stand-ins for AWS on one machine. `make run` and `make serve` build what they
-//! need and run it.
+//! Runs the function and the stand-ins for AWS on this machine. `make run` and `make serve` use it.
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program for the terminal")]
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::indexing_slicing,
-    reason = "a program that meets the unexpected ends"
+    reason = "an unexpected value ends the program"
 )]
 
 mod demo;
@@ -30,10 +29,10 @@ examples:
   stand-ins serve target/debug/bootstrap
   stand-ins listen 127.0.0.1:9010 172.17.0.1:9010";
 
-/// Where `serve` listens, and where the `ResponseURL` of the events leads.
+/// The address of `serve`, which the `ResponseURL`s of `events/` name.
 const ADDRESS: &str = "127.0.0.1:9010";
 
-/// Where containers reach this machine, if Docker runs with its defaults.
+/// The address at which containers reach this machine, with Docker's defaults.
 const BRIDGE: &str = "172.17.0.1:9010";
 
 #[tokio::main(flavor = "current_thread")]
@@ -55,7 +54,7 @@ async fn main() -> ExitCode {
     }
 }
 
-/// Leaves the stand-ins up until interrupted.
+/// Runs the stand-ins until Ctrl-C.
 async fn listen(first: &str, others: &[&str]) -> ExitCode {
     let aws = Aws::start_at(first).await;
     for address in others {
@@ -66,12 +65,12 @@ async fn listen(first: &str, others: &[&str]) -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// Leaves the function and the stand-ins up until interrupted, and prints what the function logs.
+/// Runs the function and the stand-ins until Ctrl-C, and prints the function's log.
 async fn serve(bootstrap: &Path) -> ExitCode {
     let aws = Aws::start_at(ADDRESS).await;
     let in_containers = aws.listen_at(BRIDGE).await.is_ok();
     let function = Function::start(bootstrap, &aws, &[("RESULT_EVENT_BUS", "results")]);
-    aws.lambda.is_up().await;
+    aws.lambda.ready().await;
     let url = aws.url();
     println!(
         "The function and the stand-ins are up at {url} until you press Ctrl-C. From another
@@ -90,7 +89,8 @@ curl {url}/response/create-add-things-to-thing-group"
     );
     if in_containers {
         println!(
-            "\nContainers reach the stand-ins at http://host.docker.internal:9010 (see local/env.json)."
+            "\nContainers reach the stand-ins at http://host.docker.internal:9010 \
+             (see local/env.json)."
         );
     }
     println!("\nThe function's log:");

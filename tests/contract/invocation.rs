@@ -1,4 +1,4 @@
-//! An invocation by an event, a message or a direct request, and what came of it.
+//! Invocations with an event, a message or a direct request, and their results.
 
 use serde_json::{Value, json};
 use stand_ins::{
@@ -16,14 +16,14 @@ pub const NAME: &str = "device-quarantine";
 
 pub const EVENTS_TAG: &str = "event/com.example.fleet/7bf73129-1428-4cd3-a780-95db273d1601";
 
-/// What an invocation that is no custom resource's came to.
-pub struct Sent {
+/// The results of an invocation.
+pub struct Invocation {
     pub returned: Returned,
     pub events: Vec<Event>,
     pub calls: Vec<Call>,
 }
 
-impl Sent {
+impl Invocation {
     #[track_caller]
     pub fn succeeded(&self, outcome: &str) -> &Value {
         let document = self.returned.as_ref().unwrap();
@@ -36,9 +36,9 @@ impl Sent {
     }
 
     #[track_caller]
-    pub fn errored(&self, kind: &str) -> &str {
+    pub fn function_error(&self, error_type: &str) -> &str {
         let error = self.returned.as_ref().unwrap_err();
-        assert_eq!(error["errorType"], kind, "{error}");
+        assert_eq!(error["errorType"], error_type, "{error}");
         error["errorMessage"].as_str().unwrap()
     }
 
@@ -48,9 +48,9 @@ impl Sent {
         event
     }
 
-    /// Reported on the bus as failed for good, and not an error.
+    /// Asserts that a permanent failure was published and is no function error.
     #[track_caller]
-    pub fn reported(&self, code: &str) -> &str {
+    pub fn published_failure(&self, code: &str) -> &str {
         let event = self.only_event();
         assert_eq!(event.detail_type, "Mitigation Action Request Failed");
         assert_eq!(
@@ -75,7 +75,7 @@ impl Sent {
     }
 }
 
-pub async fn send(world: &World, event: &Value) -> Sent {
+pub async fn invoke(world: &World, event: &Value) -> Invocation {
     world.aws.iot.take_calls();
     world.aws.bus.take();
     let returned =
@@ -84,7 +84,7 @@ pub async fn send(world: &World, event: &Value) -> Sent {
     for event in &events {
         crate::schemas::check_result(&event.detail_type, &event.detail);
     }
-    Sent { returned, events, calls: world.aws.iot.take_calls() }
+    Invocation { returned, events, calls: world.aws.iot.take_calls() }
 }
 
 pub async fn world_with_bus() -> World {
