@@ -109,6 +109,9 @@ examples/cdk/node_modules/.installed: examples/cdk/package-lock.json cdk/node_mo
 tools/node_modules/.installed: tools/package-lock.json
 	cd tools && npm ci --no-audit --no-fund --loglevel=error && touch node_modules/.installed
 
+# Makes the package the same in every folder and for every user.
+package release: export CARGO_BUILD_RUSTFLAGS = \
+	--remap-path-prefix=$(or $(CARGO_HOME),$(HOME)/.cargo)=/cargo
 # The same build as that of `sam build`, which shows nothing of it, goes before it.
 package: check-build .tools/sam/.installed ## build the package as it is deployed, with sam build
 	@if [ -z "$$(find $(PACKAGE) -newer Cargo.lock -newer template.yaml 2>/dev/null)" ] || \

@@ -74,6 +74,17 @@ class Files(unittest.TestCase):
         text = (dist() / "CHANGELOG.md").read_text()
         self.assertEqual(len(re.findall(r"^##? \S", text, re.MULTILINE)), 1)
         self.assertIn("### Added", text)
+        self.assertRegex(text, r"^# \d+\.\d+\.\d+ - \d{4}-\d\d-\d\d\n")
+
+
+class Crate(unittest.TestCase):
+    def test_it_holds_only_what_builds_and_what_describes_it(self):
+        command = ["cargo", "package", "--list", "--allow-dirty", "--offline"]
+        paths = run(command, cwd=ROOT).split()
+        added = {".cargo_vcs_info.json", "Cargo.toml.orig"}  # by cargo
+        folders = {path.split("/")[0] for path in paths} - added
+        expected = {"Cargo.lock", "Cargo.toml", "README.md", "CHANGELOG.md", "build.rs", "src"}
+        self.assertEqual(folders, expected | {"LICENSE-APACHE", "LICENSE-MIT"})
 
 
 class Zip(unittest.TestCase):
