@@ -22,7 +22,7 @@ import { MitigationAction, MitigationActionProps, MitigationParams } from "./ind
 
 const TYPE = "Custom::IoTMitigationAction";
 const FUNCTION = "arn:aws:lambda:eu-west-1:123456789012:function:mitigation-action-provider";
-const ROLE = "arn:aws:iam::123456789012:role/quarantine-things";
+const ROLE = "arn:aws:iam::123456789012:role/mitigation-actions/quarantine-things";
 const TOPIC = "arn:aws:sns:eu-west-1:123456789012:security-findings";
 const DEACTIVATE = MitigationParams.updateDeviceCertificate();
 

@@ -158,7 +158,12 @@ impl World {
     pub fn plant_identical(&self, name: &str, tags: &[(&str, &str)]) {
         let groups = json!({ "thingGroupNames": ["quarantine"], "overrideDynamicGroups": true });
         let params = json!({ "addThingsToThingGroupParams": groups });
-        self.aws.iot.plant(name, "arn:aws:iam::123456789012:role/quarantine-things", params, tags);
+        self.aws.iot.plant(
+            name,
+            "arn:aws:iam::123456789012:role/mitigation-actions/quarantine-things",
+            params,
+            tags,
+        );
     }
 
     /// Plants an action with another role and other parameters.

@@ -21,7 +21,7 @@ async fn a_direct_request_returns_its_result_or_the_error_of_the_api() {
     assert!(invocation.events.is_empty(), "the result is only returned");
     assert_eq!(
         world.aws.iot.action("publish-to-security").unwrap().tags[OWNER_TAG],
-        "request/onboarding-2026-11-22/0202C26678DED73E"
+        "request/onboarding-2026-11-22/399FA6120C00EFAC"
     );
     let again = invoke(&world, &sample("direct-create.json")).await;
     assert_eq!(again.returned, invocation.returned);
@@ -62,7 +62,7 @@ async fn a_direct_request_without_an_id_is_identified_by_lambdas_request_id() {
     }
     assert_eq!(
         world.aws.iot.action("publish-to-security").unwrap().tags[OWNER_TAG],
-        "request/8476a536-e9f4-11e8-9739-2dfe598c3fcd/0202C26678DED73E"
+        "request/8476a536-e9f4-11e8-9739-2dfe598c3fcd/399FA6120C00EFAC"
     );
     invoke(&world, &sample("direct-create.json"))
         .await

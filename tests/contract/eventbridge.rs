@@ -93,7 +93,10 @@ async fn a_describe_returns_the_definition_the_tags_and_the_dates() {
     let action = world.aws.iot.action(NAME).unwrap();
     let invocation = invoke(&world, &sample("event-describe.json")).await;
     let document = invocation.succeeded("DESCRIBED");
-    assert_eq!(document["roleArn"], "arn:aws:iam::123456789012:role/quarantine-things");
+    assert_eq!(
+        document["roleArn"],
+        "arn:aws:iam::123456789012:role/mitigation-actions/quarantine-things"
+    );
     assert_eq!(document["actionParams"], action.params);
     assert_eq!(document["tags"].as_array().unwrap().len(), 3);
     for date in ["creationDate", "lastModifiedDate"] {

@@ -29,7 +29,8 @@ async fn the_state_machine_sends_a_valid_request_and_catches_the_errors() {
     let machine: Value = serde_json::from_str(&example("step-functions.asl.json")).unwrap();
     let task = &machine["States"]["CreateAction"];
     let input = json!({
-        "name": "fleet-publish", "role": "arn:aws:iam::123456789012:role/publish-findings",
+        "name": "fleet-publish",
+        "role": "arn:aws:iam::123456789012:role/mitigation-actions/publish-findings",
         "topic": "arn:aws:sns:eu-west-1:123456789012:security-findings",
     });
     let payload = resolved(&task["Parameters"]["Payload"], &input);
@@ -67,7 +68,7 @@ async fn the_template_in_the_readme_succeeds() {
     for line in [
         "Type: Custom::IoTMitigationAction",
         "ActionName: fleet-quarantine",
-        "RoleArn: arn:aws:iam::123456789012:role/quarantine-things",
+        "RoleArn: arn:aws:iam::123456789012:role/mitigation-actions/quarantine-things",
         "AddThingsToThingGroupParams:",
         "ThingGroupNames: [quarantine]",
         "OverrideDynamicGroups: true",
@@ -80,7 +81,7 @@ async fn the_template_in_the_readme_succeeds() {
     let properties = json!({
         "ServiceTimeout": "60",
         "ActionName": "fleet-quarantine",
-        "RoleArn": "arn:aws:iam::123456789012:role/quarantine-things",
+        "RoleArn": "arn:aws:iam::123456789012:role/mitigation-actions/quarantine-things",
         "ActionParams": { "AddThingsToThingGroupParams": groups },
         "Tags": [{ "Key": "team", "Value": "iot-security" }],
     });
@@ -117,7 +118,8 @@ async fn the_cdk_app_succeeds() {
     let mut properties = resource["Properties"].clone();
     properties["ServiceToken"] =
         json!("arn:aws:lambda:eu-west-1:123456789012:function:mitigation-action-provider");
-    properties["RoleArn"] = json!("arn:aws:iam::123456789012:role/quarantine-things");
+    properties["RoleArn"] =
+        json!("arn:aws:iam::123456789012:role/mitigation-actions/quarantine-things");
     properties["ServiceTimeout"] = json!(properties["ServiceTimeout"].to_string());
     properties["ActionParams"]["AddThingsToThingGroupParams"]["OverrideDynamicGroups"] =
         json!("true");

@@ -15,7 +15,7 @@ use crate::{
     world,
 };
 
-const ROLE: &str = "arn:aws:iam::123456789012:role/quarantine-things";
+const ROLE: &str = "arn:aws:iam::123456789012:role/mitigation-actions/quarantine-things";
 
 /// A plain create of the action of that name.
 fn create(name: &str) -> Value {

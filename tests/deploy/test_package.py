@@ -149,7 +149,7 @@ class CommandLine(unittest.TestCase):
         return json.loads(done.stdout or "{}") if done.returncode == 0 else done.stderr
 
     def test_good_and_bad(self):
-        role = "arn:aws:iam::123456789012:role/quarantine-things"
+        role = "arn:aws:iam::123456789012:role/mitigation-actions/quarantine-things"
         params = '{"updateDeviceCertificateParams":{"action":"DEACTIVATE"}}'
         create = [
             "create-mitigation-action",

@@ -15,7 +15,7 @@ template = yaml_parse(open("template.yaml").read())
 template["Resources"]["Function"]["Properties"]["CodeUri"] = "s3://bucket/key"
 class Policies:
     def load(self): return {}
-values = {"ActionRoleArns": "arn:aws:iam::123456789012:role/quarantine-things"}
+values = {"ActionRoleArns": "arn:aws:iam::123456789012:role/mitigation-actions/quarantine-things"}
 print(json.dumps(transform(template, values, Policies())))
 """
 

@@ -111,7 +111,12 @@ async fn adopt_tags_an_identical_action_and_a_delete_only_removes_the_tag() {
 async fn adopt_ignores_the_order_of_groups_and_treats_an_absent_flag_as_false() {
     let world = world().await;
     let params = json!({ "addThingsToThingGroupParams": { "thingGroupNames": ["b", "a"] } });
-    world.aws.iot.plant(NAME, "arn:aws:iam::123456789012:role/quarantine-things", params, &[]);
+    world.aws.iot.plant(
+        NAME,
+        "arn:aws:iam::123456789012:role/mitigation-actions/quarantine-things",
+        params,
+        &[],
+    );
     let groups = json!({ "ThingGroupNames": ["a", "b"], "OverrideDynamicGroups": "False" });
     let same = json!({ "AddThingsToThingGroupParams": groups });
     world

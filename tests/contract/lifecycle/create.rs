@@ -96,7 +96,10 @@ async fn a_create_updates_an_action_of_its_own_to_the_requested_definition() {
     world.plant_different(NAME, &[(OWNER_TAG, OURS), ("stage", "old"), ("others", "stay")]);
     world.send(&create()).await.succeeded();
     let action = world.aws.iot.action(NAME).unwrap();
-    assert_eq!(action.role_arn, "arn:aws:iam::123456789012:role/quarantine-things");
+    assert_eq!(
+        action.role_arn,
+        "arn:aws:iam::123456789012:role/mitigation-actions/quarantine-things"
+    );
     assert_eq!(action.tags["stage"], "prod");
     assert_eq!(action.tags["team"], "iot-security");
     assert_eq!(action.tags["others"], "stay");

@@ -97,7 +97,7 @@ impl Demo<'_> {
         let topic = "arn:aws:sns:eu-west-1:123456789012:security-findings";
         self.world.aws.iot.plant(
             "made-by-hand",
-            "arn:aws:iam::123456789012:role/publish-findings",
+            "arn:aws:iam::123456789012:role/mitigation-actions/publish-findings",
             json!({ "publishFindingToSnsParams": { "topicArn": topic } }),
             &[],
         );
