@@ -36,8 +36,9 @@ pub fn each_member<'t>(
     text: &'t str,
     each: &mut dyn FnMut(Cow<'t, str>, &'t RawValue),
 ) -> Result<(), Unreadable> {
-    serde_json::Deserializer::from_str(text).deserialize_map(EachMember(each))?;
-    Ok(())
+    let mut deserializer = serde_json::Deserializer::from_str(text);
+    deserializer.deserialize_map(EachMember(each))?;
+    Ok(deserializer.end()?)
 }
 
 /// Calls `each` with the items of the array that `text` is, in their order.
@@ -45,8 +46,9 @@ pub fn each_member<'t>(
 /// # Errors
 /// Where `text` is not an array; `each` may have been called.
 pub fn each_item<'t>(text: &'t str, each: &mut dyn FnMut(&'t RawValue)) -> Result<(), Unreadable> {
-    serde_json::Deserializer::from_str(text).deserialize_seq(EachItem(each))?;
-    Ok(())
+    let mut deserializer = serde_json::Deserializer::from_str(text);
+    deserializer.deserialize_seq(EachItem(each))?;
+    Ok(deserializer.end()?)
 }
 
 /// The string that `value` is, or `None` where it is none.

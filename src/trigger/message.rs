@@ -51,7 +51,10 @@ impl Content {
             };
         }
         if !fields.has("actionName") && !fields.has("operation") {
-            return Self::Unrecognized(Unrecognized::NoRequestInside);
+            return Self::Unrecognized(match Unrecognized::hint(text) {
+                Unrecognized::NoKnownMember => Unrecognized::NoRequestInside,
+                mistake => mistake,
+            });
         }
         let Carrier { id, id_member, source } = carrier;
         let request = ApiRequest::whole(text);

@@ -31,7 +31,7 @@ pub enum Unrecognized {
 
 impl Unrecognized {
     /// The members by which the usual mistakes are recognised.
-    const MEMBERS: [&'static str; 14] = [
+    const MEMBERS: [&'static str; 12] = [
         "AWSTemplateFormatVersion",
         "Resources",
         "Type",
@@ -41,9 +41,7 @@ impl Unrecognized {
         "ActionParams",
         "RoleArn",
         "Operation",
-        "OnConflict",
         "Entries",
-        "Source",
         "DetailType",
         "Detail",
     ];
