@@ -2,50 +2,77 @@
 
 use super::{Found, Lifecycle, is_defined_as, now, tag_change, unless_absent};
 use crate::mitigation::{
-    Create, ErrorCode, Failure, NameConflict, OWNER_TAG, OnConflict, Outcome, Ownership, Remedy,
-    Replay, Success, Tags,
+    ActionName, Create, ErrorCode, Failure, NameConflict, OWNER_TAG, OnConflict, Outcome,
+    Ownership, Remedy, Replay, Success, Tags,
 };
+
+/// What one create call comes to.
+pub(super) enum Attempt {
+    /// The action was made.
+    Created(Success),
+    /// The name is taken; `None` where its action is gone again, or its tags lag behind.
+    NameTaken(Option<Found>),
+}
 
 impl Lifecycle<'_> {
     /// One create call; more only where the name is taken. An action that goes away in between is
     /// made again.
     pub(super) async fn create(&self, wanted: &Create) -> Result<Success, Failure> {
+        let mut attempts = 0;
+        loop {
+            match self.try_create(wanted).await? {
+                Attempt::Created(success) => return Ok(success),
+                Attempt::NameTaken(None) => {}
+                Attempt::NameTaken(Some(found)) => {
+                    let resolved = self.resolve_conflict(wanted, &found).await;
+                    if let Some(success) = unless_absent(resolved)? {
+                        return Ok(success);
+                    }
+                }
+            }
+            attempts += 1;
+            self.wait_for_tags(&wanted.name, attempts).await?;
+        }
+    }
+
+    /// One create call; looks up the action that has the name where it is taken.
+    pub(super) async fn try_create(&self, wanted: &Create) -> Result<Attempt, Failure> {
+        let tags = wanted.tags.clone().with(OWNER_TAG, self.request.owner.tag());
+        let tags = self.with_request_tag(tags, self.began);
+        self.check_mark().await?;
+        match self.iot.create(&wanted.name, &wanted.definition, &tags).await {
+            Ok(action) => Ok(Attempt::Created(Success::new(Outcome::Created, action))),
+            Err(failure) if failure.code == ErrorCode::ResourceAlreadyExists => {
+                Ok(Attempt::NameTaken(unless_absent(self.find(&wanted.name).await)?))
+            }
+            // The limit may be reached by the very action that has the name.
+            Err(failure) if failure.code == ErrorCode::LimitExceeded => {
+                match self.find_consistently(&wanted.name).await? {
+                    None => Err(failure),
+                    found => Ok(Attempt::NameTaken(found)),
+                }
+            }
+            Err(failure) => Err(failure),
+        }
+    }
+
+    /// Waits for the action of a name that is taken, whose tags lag behind.
+    ///
+    /// # Errors
+    /// After so many attempts that it cannot be a lag any more.
+    pub(super) async fn wait_for_tags(
+        &self,
+        name: &ActionName,
+        attempts: u32,
+    ) -> Result<(), Failure> {
         /// Some ten seconds of waits: longer than tags lag behind.
         const MAX_ATTEMPTS: u32 = 8;
 
-        let tags = wanted.tags.clone().with(OWNER_TAG, self.request.owner.tag());
-        let tags = self.with_request_tag(tags, self.began);
-        let mut attempts = 0;
-        loop {
-            self.check_mark().await?;
-            let found = match self.iot.create(&wanted.name, &wanted.definition, &tags).await {
-                Ok(action) => return Ok(Success::new(Outcome::Created, action)),
-                Err(failure) if failure.code == ErrorCode::ResourceAlreadyExists => {
-                    unless_absent(self.find(&wanted.name).await)?
-                }
-                // The limit may be reached by the very action that has the name.
-                Err(failure) if failure.code == ErrorCode::LimitExceeded => {
-                    match self.find_consistently(&wanted.name).await? {
-                        None => return Err(failure),
-                        found => found,
-                    }
-                }
-                Err(failure) => return Err(failure),
-            };
-            if let Some(found) = found
-                && let Some(success) = unless_absent(self.resolve_conflict(wanted, &found).await)?
-            {
-                return Ok(success);
-            }
-            // It is gone, or its tags lag behind.
-            attempts += 1;
-            if attempts == MAX_ATTEMPTS {
-                let text =
-                    format!("the name {} is taken, and its action is not found", wanted.name);
-                return Err(Failure::service(ErrorCode::InternalFailure, text));
-            }
-            self.iot.back_off(attempts).await?;
+        if attempts == MAX_ATTEMPTS {
+            let text = format!("the name {name} is taken, and its action is not found");
+            return Err(Failure::service(ErrorCode::InternalFailure, text));
         }
+        self.iot.back_off(attempts).await
     }
 
     /// A create whose name is taken.

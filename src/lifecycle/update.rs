@@ -1,6 +1,6 @@
 //! Update in place.
 
-use super::{Lifecycle, not_owned, tag_change, unless_absent};
+use super::{Lifecycle, create::Attempt, not_owned, tag_change, unless_absent};
 use crate::mitigation::{
     Action, Change, Create, Definition, ErrorCode, Failure, OWNER_TAG, OnConflict, Outcome,
     Ownership, Params, Replay, RoleArn, Success, Update,
@@ -16,16 +16,13 @@ impl Lifecycle<'_> {
         }
     }
 
-    /// Makes the action as declared; one that is gone is made again.
+    /// Makes the action as declared; one that is gone is made again. A name that is taken after all
+    /// is looked up again, as the tags of its action lag behind.
     async fn update_whole(
         &self,
         wanted: &Update,
         definition: &Definition,
     ) -> Result<Success, Failure> {
-        if let Some(updated) = unless_absent(self.try_update_whole(wanted, definition).await)? {
-            return Ok(updated);
-        }
-        self.check_mark().await?;
         let create = Create {
             name: wanted.name.clone(),
             definition: definition.clone(),
@@ -33,8 +30,18 @@ impl Lifecycle<'_> {
             on_conflict: OnConflict::Fail,
             replay: Replay::Converge,
         };
-        let success = self.create(&create).await?;
-        Ok(success.with_notice("the action was gone and has been made again"))
+        let mut attempts = 0;
+        loop {
+            let updated = self.try_update_whole(wanted, definition).await;
+            if let Some(updated) = unless_absent(updated)? {
+                return Ok(updated);
+            }
+            if let Attempt::Created(success) = self.try_create(&create).await? {
+                return Ok(success.with_notice("the action was gone and has been made again"));
+            }
+            attempts += 1;
+            self.wait_for_tags(&wanted.name, attempts).await?;
+        }
     }
 
     /// Proves the owner, changes the definition, then the tags that differ.
