@@ -196,7 +196,11 @@ async fn an_invalid_operation_hides_no_other_problem() {
     let world = world().await;
     let invocation = invoke(
         &world,
-        &json!({ "operation": "Nope", "actionName": "a b", "roleArn": "x", "tagz": [] }),
+        &json!({
+            "operation": "Nope", "actionName": "a b", "roleArn": "x", "tagz": [],
+            "actionParams": { "updateCACertificateParams": { "action": "DEACTIVATE" } },
+            "checkNames": ["LOGGING_DISABLED_CHECK"],
+        }),
     )
     .await;
     let message = invocation.function_error("InvalidRequestException");
@@ -205,6 +209,7 @@ async fn an_invalid_operation_hides_no_other_problem() {
         "actionName: invalid value \"a b\"",
         "roleArn: invalid value \"x\"",
         "tagz: unknown",
+        "checkNames[0]: invalid value \"LOGGING_DISABLED_CHECK\"",
     ] {
         assert!(message.contains(part), "{message} lacks {part}");
     }

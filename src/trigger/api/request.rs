@@ -239,7 +239,8 @@ fn check_members(reader: &mut Reader, members: &Members<'_>) -> Option<Task> {
     reader.optional_text::<RoleArn>(&reader.member(members, "roleArn"));
     let params = reader.member(members, "actionParams");
     if params.value().is_some() {
-        reader.params(&params);
+        let kind = reader.params(&params).as_ref().map(Params::kind);
+        reader.check_names(&reader.member(members, "checkNames"), kind);
     }
     reader.tags(&reader.member(members, "tags"));
     reader.on_conflict(&reader.member(members, "onConflict"));
