@@ -15,6 +15,8 @@ pub enum Fault {
     Throttle,
     /// A status and an error name.
     Refuse(u16, &'static str),
+    /// A status and a page without an error name, as a proxy responds.
+    Proxy(u16),
     /// The connection closes before the call is executed.
     LoseBefore,
     /// The call is executed, then the connection closes without a response.

@@ -204,11 +204,18 @@ fn response_without_execution(fault: &Fault) -> Option<(u16, HttpResponse)> {
     let error = match fault {
         Fault::Throttle => (400, "ThrottlingException", "Rate exceeded".to_owned()),
         Fault::Refuse(status, code) => (*status, *code, format!("rejected with {code}")),
+        Fault::Proxy(status) => return Some((*status, proxy_response(*status))),
         Fault::LoseBefore => return Some((0, HttpResponse::Disconnect)),
         Fault::Hang => return Some((0, HttpResponse::Hang)),
         _ => return None,
     };
     Some((error.0, error_response(&error)))
+}
+
+/// A proxy's response, which has no error name.
+fn proxy_response(status: u16) -> HttpResponse {
+    let body = format!("<html><body><h1>{status}</h1></body></html>");
+    HttpResponse::text(status, &[("content-type", "text/html")], &body)
 }
 
 /// The response to a call whose fault comes after its execution.

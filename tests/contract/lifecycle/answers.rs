@@ -121,3 +121,53 @@ async fn s3s_request_timeout_is_retried() {
     world.aws.bucket.faults.set("PUT", Fault::Refuse(400, "RequestTimeout"), 2);
     assert_eq!(world.send(&create()).await.succeeded().puts, 3);
 }
+
+#[tokio::test]
+async fn a_nameless_response_of_a_proxy_is_transient_for_every_call_of_a_stack() {
+    for status in [400, 402, 404, 407, 408, 409, 410, 413, 418, 429] {
+        let world = world().await;
+        let fault = |call: &str| world.aws.iot.faults.set(call, Fault::Proxy(status), 2);
+        fault("CreateMitigationAction");
+        world.send(&create()).await.succeeded();
+        for call in
+            ["ListTagsForResource", "UpdateMitigationAction", "TagResource", "UntagResource"]
+        {
+            fault(call);
+        }
+        world.send(&sample("update.json")).await.succeeded();
+        fault("ListTagsForResource");
+        fault("DeleteMitigationAction");
+        world.send(&sample("delete.json")).await.succeeded();
+        assert!(world.aws.iot.actions().is_empty(), "{status}");
+    }
+}
+
+#[tokio::test]
+async fn absence_is_not_believed_of_a_proxy() {
+    let world = world().await.with_timeout(Duration::from_secs(4));
+    world.send(&create()).await.succeeded();
+    for call in ["ListTagsForResource", "DescribeMitigationAction", "DeleteMitigationAction"] {
+        world.aws.iot.faults.set(call, Fault::Proxy(404), 1000);
+        world.send(&sample("delete.json")).await.failed("InternalFailureException");
+        assert!(world.aws.iot.action(NAME).is_some(), "{call}");
+    }
+}
+
+#[tokio::test]
+async fn a_denial_without_a_name_is_final() {
+    for status in [401, 403] {
+        let world = world().await;
+        world.aws.iot.faults.set("CreateMitigationAction", Fault::Proxy(status), 1000);
+        let exchange = world.send(&create()).await;
+        exchange.failed("AccessDeniedException").called(&["CreateMitigationAction"]);
+    }
+}
+
+#[tokio::test]
+async fn another_400_of_the_response_bucket_is_final() {
+    let world = world().await;
+    world.aws.bucket.faults.set("PUT", Fault::Refuse(400, "EntityTooLarge"), 1);
+    let exchange = world.send(&create()).await;
+    assert_eq!(exchange.returned.unwrap_err()["errorType"], "UndeliverableResponse");
+    assert_eq!(exchange.puts, 1);
+}
