@@ -210,3 +210,38 @@ async fn check_names_are_checked_at_every_trigger_and_never_sent() {
     let line = output.lines().find(|line| line.contains("A_LATER_CHECK")).expect("a warning");
     assert!(line.contains("WARN") && line.contains("later"), "{line}");
 }
+
+#[tokio::test]
+async fn the_usual_mistakes_are_recognised_in_a_notification_too() {
+    let world = world_with_bus().await;
+    let properties = create_request()["ResourceProperties"].clone();
+    let resource = json!({ "Type": "Custom::IoTMitigationAction", "Properties": properties });
+    for (message, hint) in [
+        (json!({ "Resources": { "A": resource } }), "a whole CloudFormation template"),
+        (resource, "a resource of a template"),
+        (properties, "bare Properties"),
+        (json!({ "ActionName": "a" }), "(ActionName)"),
+        (json!({ "Entries": [] }), "an entry of PutEvents"),
+        (json!({ "a": 1 }), "the message holds no request"),
+    ] {
+        let invocation = invoke(&world, &sns(&message)).await;
+        let error = invocation.function_error("UnrecognizedEvent");
+        assert!(error.contains(hint), "{error} lacks {hint}");
+        assert!(error.contains("expected one of: ResponseURL"), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn a_message_that_is_not_json_to_its_end_is_a_batch_item_failure() {
+    let world = world_with_bus().await;
+    for request in [create_event(), create_event()["detail"].clone(), create_request()] {
+        for rest in ["and more", "{}", "}"] {
+            let mut record = record(&request);
+            record["body"] = json!(format!("{request} {rest}"));
+            let invocation = invoke(&world, &json!({ "Records": [record] })).await;
+            let failures = json!([{ "itemIdentifier": "message-1" }]);
+            assert_eq!(invocation.returned.unwrap()["batchItemFailures"], failures);
+            assert_eq!((invocation.events.len(), invocation.calls.len()), (0, 0), "{request}");
+        }
+    }
+}
