@@ -4,6 +4,7 @@ mod answers;
 mod conflict;
 mod create;
 mod delete;
+mod marks;
 mod overlap;
 mod retry;
 mod update;
