@@ -10,9 +10,7 @@ use futures_util::stream::{self, StreamExt as _};
 use serde_json::value::RawValue;
 use tokio::time::Instant;
 
-use super::{
-    Deadlines, FunctionError, Handler, Invocation, Label, custom_resource::Pacing, log_error,
-};
+use super::{Deadlines, FunctionError, Handler, Invocation, custom_resource::Pacing, log_error};
 use crate::{
     iot::OnTimeout,
     metrics::Metric,
@@ -121,7 +119,7 @@ impl Handler<'_> {
     ) -> End {
         match message.content() {
             Content::CustomResource(request) => {
-                self.serve_stack_message(&request, message, invocation, deadlines, began).await
+                self.serve_stack_message(&request, invocation, deadlines, began).await
             }
             Content::Request(request) => self.serve_request(&request, invocation, deadlines).await,
             Content::OwnResult => End::Done,
@@ -156,7 +154,6 @@ impl Handler<'_> {
     async fn serve_stack_message(
         &self,
         request: &CustomResourceRequest,
-        message: &Message,
         invocation: &Invocation,
         deadlines: Deadlines,
         began: Instant,
@@ -167,9 +164,8 @@ impl Handler<'_> {
             deadlines.work.saturating_duration_since(now),
         );
         if left < (whole / 2).min(Duration::from_secs(30)) {
-            let label = Label { id: &message.id, ..invocation.label() };
             tracing::warn!(
-                trigger = label.trigger.as_str(),
+                trigger = invocation.trigger.as_str(),
                 subject = request.logical_id,
                 id = request.request_id,
                 "too little time is left to begin, so the message is redelivered"

@@ -67,11 +67,8 @@ impl Lifecycle<'_> {
         let Some(found) = self.find_consistently(name).await? else {
             return Ok(Success::absent(NO_SUCH_ACTION));
         };
-        let made_by = found.tags.request().map(|tag| tag.request);
-        let removed = match made_by {
-            Some(made_by) if made_by == *request => self.remove(&found).await?,
-            Some(_) | None => None,
-        };
+        let is_of_request = found.tags.request().is_some_and(|tag| tag.request == *request);
+        let removed = if is_of_request { self.remove(&found).await? } else { None };
         let absent = || {
             let Action { arn, .. } = &found.action;
             Success::absent(format!("the failed request did not make or take over {arn}: it stays"))

@@ -1,7 +1,7 @@
 //! What a failed replacement left behind: the reverse Update that CloudFormation sends removes it.
 
 use super::Lifecycle;
-use crate::mitigation::{ActionName, Failure, Ownership};
+use crate::mitigation::{ActionName, Failure};
 
 impl Lifecycle<'_> {
     /// Removes the action `orphan` where it is this owner's, and was made or taken over later than
@@ -12,23 +12,12 @@ impl Lifecycle<'_> {
             None => None,
             Some(name) => self.find_consistently(name).await?,
         };
-        let current = current.filter(|current| match self.ownership(&current.tags) {
-            Ownership::Own | Ownership::Adopted => true,
-            Ownership::Shared | Ownership::Claimable | Ownership::Unowned | Ownership::Foreign => {
-                false
-            }
-        });
+        let current = current.filter(|current| self.ownership(&current.tags).is_exclusive());
         if let Some(current) = &current {
             self.clear_mark(current).await?;
         }
         let Some(found) = self.find_consistently(orphan).await? else { return Ok(()) };
-        let is_own = match self.ownership(&found.tags) {
-            Ownership::Own | Ownership::Adopted => true,
-            Ownership::Shared | Ownership::Claimable | Ownership::Unowned | Ownership::Foreign => {
-                false
-            }
-        };
-        if !is_own {
+        if !self.ownership(&found.tags).is_exclusive() {
             return Ok(());
         }
         let current_tag = current.and_then(|current| current.tags.request());

@@ -9,7 +9,7 @@ use tokio::time::sleep;
 
 use super::{Found, Lifecycle, Mark, is_defined_as, now, unless_absent};
 use crate::mitigation::{
-    Change, Create, Definition, Detail, ErrorCode, Failure, Outcome, Ownership, Success, Tags, Task,
+    Change, Create, Definition, Detail, ErrorCode, Failure, Outcome, Success, Tags, Task,
 };
 
 impl Lifecycle<'_> {
@@ -55,11 +55,8 @@ impl Lifecycle<'_> {
     async fn put_mark(&self) -> Result<(), Failure> {
         let Some(found) = self.find_current().await? else { return Ok(()) };
         let Some(tag) = found.tags.request() else { return Ok(()) };
-        match self.ownership(&found.tags) {
-            Ownership::Own | Ownership::Adopted => {}
-            Ownership::Shared | Ownership::Claimable | Ownership::Unowned | Ownership::Foreign => {
-                return Ok(());
-            }
+        if !self.ownership(&found.tags).is_exclusive() {
+            return Ok(());
         }
         match self.set_mark(&found, tag, self.request.digest.clone()).await {
             Ok(()) => self.mark.set(Mark::Held),
@@ -172,9 +169,8 @@ impl Lifecycle<'_> {
                 Task::Delete(_) | Task::Describe(_) => return Ok(None),
             };
         let Some(found) = unless_absent(self.find(name).await)? else { return Ok(None) };
-        let is_own = matches!(self.ownership(&found.tags), Ownership::Own | Ownership::Adopted);
         let change = found.tags.change_to(tags, previous_keys);
-        if !is_own || !change.is_empty() {
+        if !self.ownership(&found.tags).is_exclusive() || !change.is_empty() {
             return Ok(None);
         }
         let Some((action, description)) = unless_absent(self.iot.describe(name).await)? else {

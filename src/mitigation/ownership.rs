@@ -63,6 +63,17 @@ pub enum Ownership {
     Foreign,
 }
 
+impl Ownership {
+    /// Whether the action is this owner's alone: made or adopted by it.
+    #[must_use]
+    pub fn is_exclusive(self) -> bool {
+        match self {
+            Self::Own | Self::Adopted => true,
+            Self::Shared | Self::Claimable | Self::Unowned | Self::Foreign => false,
+        }
+    }
+}
+
 impl Owner {
     /// The resource `logical_id` of a stack.
     #[must_use]
