@@ -12,24 +12,10 @@ use stand_ins::{
 use crate::{
     create_request,
     invocation::{create_event, invoke, with_id, world_with_bus},
-    sample, world,
+    names, sample,
+    sqs_order::{create, delete, fifo},
+    world,
 };
-
-fn create(name: &str) -> Value {
-    merged(create_event()["detail"].clone(), &json!({ "actionName": name }))
-}
-
-fn delete(name: &str) -> Value {
-    json!({ "operation": "DeleteMitigationAction", "actionName": name })
-}
-
-fn fifo(id: &str, group: &str, body: &Value) -> Value {
-    json!({
-        "messageId": id, "eventSource": "aws:sqs", "body": body.to_string(),
-        "eventSourceARN": "arn:aws:sqs:eu-west-1:123456789012:requests.fifo",
-        "attributes": { "MessageGroupId": group, "SentTimestamp": "1" },
-    })
-}
 
 /// The ids of the messages that are redelivered, in order.
 async fn redelivered(world: &World, payload: &Value) -> Vec<String> {
@@ -39,10 +25,6 @@ async fn redelivered(world: &World, payload: &Value) -> Vec<String> {
         failures.map(|item| item["itemIdentifier"].as_str().unwrap().to_owned()).collect();
     ids.sort();
     ids
-}
-
-fn names(world: &World) -> Vec<String> {
-    world.aws.iot.actions().into_keys().collect()
 }
 
 #[tokio::test]

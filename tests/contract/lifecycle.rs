@@ -9,16 +9,25 @@ mod overlap;
 mod retry;
 mod update;
 
-use serde_json::{Value, json};
-use stand_ins::stack::merged;
+use std::time::Duration;
 
-use crate::sample;
+use serde_json::{Value, json};
+use stand_ins::{
+    fault::Fault,
+    stack::{Exchange, World, merged},
+};
+
+use crate::{function, sample};
 
 const OURS: &str = "stack/fleet-security/6f0c2b1e-1d2c-4b7a-9a53-0a1b2c3d4e5f/Quarantine";
 
 const ADOPTED: &str = "adopted/fleet-security/6f0c2b1e-1d2c-4b7a-9a53-0a1b2c3d4e5f/Quarantine";
 
 const OTHERS: &str = "stack/another/00000000-0000-4000-8000-000000000000/Quarantine";
+
+const WAITING: [(&str, &str); 1] = [("ROLE_PROPAGATION_SECONDS", "10")];
+
+const RENAMED: &str = "fleet-isolate";
 
 pub const NAME: &str = "fleet-quarantine";
 
@@ -44,4 +53,40 @@ pub fn follow_up(event: &Value, response: &Value) -> Value {
         }),
     };
     merged(event.clone(), &patch)
+}
+
+/// The Delete that follows the cancelled Create `event`, with an id invented by CloudFormation.
+fn cancelled(event: &Value) -> Value {
+    let delete = json!({
+        "RequestType": "Delete",
+        "RequestId": "cancelled",
+        "PhysicalResourceId": "fleet-security-Quarantine-1A2B3C4D5E6F",
+    });
+    merged(event.clone(), &delete)
+}
+
+/// An Update that renames the action of [`create`].
+fn rename() -> Value {
+    merged(
+        sample("rename.json"),
+        &json!({ "OldResourceProperties": create()["ResourceProperties"] }),
+    )
+}
+
+/// The Update that CloudFormation sends to roll `event` back.
+fn reverse(event: &Value) -> Value {
+    merged(follow_up(event, &json!({})), &json!({ "RequestId": "reverse" }))
+}
+
+fn deny(world: &World, call: &str, times: usize) {
+    world.aws.iot.faults.set(call, Fault::Refuse(403, "AccessDeniedException"), times);
+}
+
+/// Sends `first`, which waits for its role, and half a second later `second`, to another instance.
+async fn overlap(world: &World, first: &Value, second: &Value) -> (Exchange, Exchange) {
+    let _other = function(&world.aws, &WAITING);
+    tokio::join!(world.send(first), async {
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        world.send(second).await
+    })
 }

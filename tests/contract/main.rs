@@ -60,6 +60,11 @@ fn function(aws: &Aws, settings: &[(&str, &str)]) -> Function {
     Function::start(Path::new(env!("CARGO_BIN_EXE_bootstrap")), aws, settings)
 }
 
+/// The names of the actions that AWS IoT holds.
+fn names(world: &World) -> Vec<String> {
+    world.aws.iot.actions().into_keys().collect()
+}
+
 /// Reads an event of `events/`.
 fn sample(name: &str) -> Value {
     read_event(&Path::new(env!("CARGO_MANIFEST_DIR")).join("events").join(name))

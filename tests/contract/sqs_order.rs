@@ -12,17 +12,17 @@ use stand_ins::{
 use crate::{
     create_request,
     invocation::{Invocation, NAME, create_event, event_with, invoke, with_id, world_with_bus},
-    world,
+    names, world,
 };
 
 const ROLE: &str = "arn:aws:iam::123456789012:role/mitigation-actions/quarantine-things";
 
 /// A plain create of the action of that name.
-fn create(name: &str) -> Value {
+pub fn create(name: &str) -> Value {
     merged(create_event()["detail"].clone(), &json!({ "actionName": name }))
 }
 
-fn delete(name: &str) -> Value {
+pub fn delete(name: &str) -> Value {
     json!({ "operation": "DeleteMitigationAction", "actionName": name })
 }
 
@@ -36,7 +36,7 @@ fn record(id: &str, sent: u64, body: &Value) -> Value {
 }
 
 /// A record of a FIFO queue.
-fn fifo(id: &str, group: &str, body: &Value) -> Value {
+pub fn fifo(id: &str, group: &str, body: &Value) -> Value {
     let patch = json!({
         "eventSourceARN": "arn:aws:sqs:eu-west-1:123456789012:requests.fifo",
         "attributes": { "MessageGroupId": group },
@@ -86,7 +86,7 @@ async fn what_follows_a_denied_message_is_redelivered_without_a_result_bus() {
         record("other", 3, &create("b")),
     ];
     assert_eq!(redelivered(&batch(&world, &records).await), ids(&["c", "d"]));
-    assert_eq!(world.aws.iot.actions().into_keys().collect::<Vec<_>>(), ["b"]);
+    assert_eq!(names(&world), ["b"]);
 }
 
 #[tokio::test]
@@ -132,7 +132,7 @@ async fn on_a_fifo_queue_messages_that_share_a_name_or_a_group_are_redelivered_t
     let invocation = batch(&world, &records).await;
     let again = ["noise", "same-group", "same-name", "same-group-again"];
     assert_eq!(redelivered(&invocation), ids(&again));
-    assert_eq!(world.aws.iot.actions().into_keys().collect::<Vec<_>>(), ["before", "c"]);
+    assert_eq!(names(&world), ["before", "c"]);
 }
 
 #[tokio::test]
@@ -205,7 +205,7 @@ async fn a_failed_delivery_of_a_stacks_response_redelivers_the_message_and_what_
     let records = [record("c", 1, &create), record("d", 2, &delete), record("o", 3, &another)];
     assert_eq!(redelivered(&batch(&world, &records).await), ids(&[]));
     assert_eq!(world.aws.bucket.puts(&other)[0].response()["Status"], "SUCCESS");
-    assert_eq!(world.aws.iot.actions().into_keys().collect::<Vec<_>>(), ["another"]);
+    assert_eq!(names(&world), ["another"]);
 }
 
 #[tokio::test]

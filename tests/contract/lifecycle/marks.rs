@@ -10,11 +10,11 @@ use stand_ins::{
     stack::{Exchange, World, merged},
 };
 
-use super::{ADOPTED, NAME, OURS, create, create_with, follow_up};
-use crate::{function, sample, world, world_with};
-
-const WAITING: [(&str, &str); 1] = [("ROLE_PROPAGATION_SECONDS", "10")];
-const RENAMED: &str = "fleet-isolate";
+use super::{
+    ADOPTED, NAME, OURS, RENAMED, WAITING, cancelled, create, create_with, deny, follow_up,
+    overlap, rename, reverse,
+};
+use crate::{names, sample, world, world_with};
 
 fn with_id(event: Value, id: &str) -> Value {
     merged(event, &json!({ "RequestId": id }))
@@ -26,43 +26,9 @@ fn update() -> Value {
     merged(sample("update.json"), &json!({ "OldResourceProperties": old }))
 }
 
-fn rename() -> Value {
-    let old = create()["ResourceProperties"].clone();
-    merged(sample("rename.json"), &json!({ "OldResourceProperties": old }))
-}
-
-/// The Update that rolls `event` back.
-fn reverse(event: &Value) -> Value {
-    with_id(follow_up(event, &json!({})), "reverse")
-}
-
-/// A Delete with an id that CloudFormation invented for the Create `event`.
-fn cancelled(event: &Value) -> Value {
-    let id = "fleet-security-Quarantine-1A2B3C4D5E6F";
-    let delete = json!({ "RequestType": "Delete", "PhysicalResourceId": id });
-    with_id(merged(event.clone(), &delete), "cancelled")
-}
-
 fn delete_of(event: &Value, id: &str) -> Value {
     let delete = json!({ "RequestType": "Delete", "PhysicalResourceId": id });
     with_id(merged(event.clone(), &delete), "delete")
-}
-
-fn deny(world: &World, call: &str, times: usize) {
-    world.aws.iot.faults.set(call, Fault::Refuse(403, "AccessDeniedException"), times);
-}
-
-/// Sends `first`, and `second` at another instance once `first` waits for its role.
-async fn overlap(world: &World, first: &Value, second: &Value) -> (Exchange, Exchange) {
-    let _other = function(&world.aws, &WAITING);
-    tokio::join!(world.send(first), async {
-        tokio::time::sleep(Duration::from_millis(500)).await;
-        world.send(second).await
-    })
-}
-
-fn names(world: &World) -> Vec<String> {
-    world.aws.iot.actions().into_keys().collect()
 }
 
 fn request_tag(world: &World, name: &str) -> String {

@@ -3,58 +3,14 @@
 
 use std::time::Duration;
 
-use serde_json::{Value, json};
-use stand_ins::{
-    OWNER_TAG, REQUEST_TAG,
-    fault::Fault,
-    stack::{Exchange, World, merged},
+use serde_json::json;
+use stand_ins::{OWNER_TAG, REQUEST_TAG, fault::Fault, stack::merged};
+
+use super::{
+    ADOPTED, NAME, OTHERS, OURS, RENAMED, WAITING, cancelled, create, create_with, deny, follow_up,
+    overlap, rename, reverse,
 };
-
-use super::{ADOPTED, NAME, OTHERS, OURS, create, create_with, follow_up};
-use crate::{function, sample, world, world_with};
-
-const WAITING: [(&str, &str); 1] = [("ROLE_PROPAGATION_SECONDS", "10")];
-const RENAMED: &str = "fleet-isolate";
-
-/// The Delete that follows the cancelled Create `event`, with an id invented by CloudFormation.
-fn cancelled(event: &Value) -> Value {
-    let delete = json!({
-        "RequestType": "Delete",
-        "RequestId": "cancelled",
-        "PhysicalResourceId": "fleet-security-Quarantine-1A2B3C4D5E6F",
-    });
-    merged(event.clone(), &delete)
-}
-
-/// An Update that renames the action of [`create`].
-fn rename() -> Value {
-    merged(
-        sample("rename.json"),
-        &json!({ "OldResourceProperties": create()["ResourceProperties"] }),
-    )
-}
-
-/// The Update that CloudFormation sends to roll `event` back.
-fn reverse(event: &Value) -> Value {
-    merged(follow_up(event, &json!({})), &json!({ "RequestId": "reverse" }))
-}
-
-fn deny(world: &World, call: &str, times: usize) {
-    world.aws.iot.faults.set(call, Fault::Refuse(403, "AccessDeniedException"), times);
-}
-
-/// Sends `first`, which waits for its role, and half a second later `second`, to another instance.
-async fn overlap(world: &World, first: &Value, second: &Value) -> (Exchange, Exchange) {
-    let _other = function(&world.aws, &WAITING);
-    tokio::join!(world.send(first), async {
-        tokio::time::sleep(Duration::from_millis(500)).await;
-        world.send(second).await
-    })
-}
-
-fn names(world: &World) -> Vec<String> {
-    world.aws.iot.actions().into_keys().collect()
-}
+use crate::{function, names, sample, world, world_with};
 
 #[tokio::test]
 async fn a_delete_with_an_invented_id_removes_what_the_cancelled_create_creates_later() {
