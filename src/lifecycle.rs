@@ -52,6 +52,9 @@ struct Lifecycle<'r> {
     began: u64,
     /// Whether the request waits for its role under a mark, and still holds it.
     mark: Cell<Mark>,
+    /// The latest date, in milliseconds since 1970, at which the current action was changed, unless
+    /// another request has changed it since: when this request began, later when it updated it.
+    last_change: Cell<u64>,
 }
 
 /// The mark of a request that waits for its role.
@@ -61,7 +64,7 @@ enum Mark {
     None,
     /// The current action carries the mark.
     Held,
-    /// A later request of the resource has taken the mark off.
+    /// A later request of the resource has taken the mark off, or changed the action without it.
     Lost,
 }
 
@@ -73,7 +76,8 @@ struct Found {
 
 impl<'r> Lifecycle<'r> {
     fn new(request: &'r Request, iot: &'r Session<'r>) -> Self {
-        Self { iot, request, began: now(), mark: Cell::new(Mark::None) }
+        let began = now();
+        Self { iot, request, began, mark: Cell::new(Mark::None), last_change: Cell::new(began) }
     }
 
     async fn describe(&self, name: &ActionName) -> Result<Success, Failure> {
@@ -138,7 +142,11 @@ impl<'r> Lifecycle<'r> {
     /// Updates the definition of an action.
     async fn redefine(&self, name: &ActionName, wanted: &Definition) -> Result<Action, Failure> {
         self.check_mark().await?;
-        self.iot.update(name, Some(&wanted.role_arn), Some(&wanted.params)).await
+        let action = self.iot.update(name, Some(&wanted.role_arn), Some(&wanted.params)).await?;
+        if self.request.current.as_ref() == Some(name) {
+            self.last_change.set(now());
+        }
+        Ok(action)
     }
 
     /// `tags` with the request tag of this request, where it has one.

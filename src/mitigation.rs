@@ -27,7 +27,7 @@ pub use definition::{
 pub(crate) use failure::owned_by;
 pub use failure::{Detail, ErrorCode, Failure, NameConflict, Remedy, cut};
 pub use kind::Kind;
-pub use outcome::{Action, Description, Outcome, Success};
+pub use outcome::{Action, Description, Outcome, Success, Timestamp};
 pub use ownership::{Owner, OwnerKind, Ownership};
 pub use problem::{Problem, Problems};
 pub use request::{

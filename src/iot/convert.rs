@@ -8,7 +8,7 @@ use aws_sdk_iot::{
 
 use crate::mitigation::{
     Action, ActionName, CertificateAction, Description, ErrorCode, Failure, Flag, Kind, LogLevel,
-    Params, PolicyTemplate, RoleArn, Tags, ThingGroupNames, TopicArn,
+    Params, PolicyTemplate, RoleArn, Tags, ThingGroupNames, Timestamp, TopicArn,
 };
 
 /// The action that a response names.
@@ -40,16 +40,20 @@ pub fn described(
         role_arn: found.role_arn.map(RoleArn::found),
         params,
         tags: Tags::default(),
-        created: found.creation_date.map(rfc_3339),
-        modified: found.last_modified_date.map(rfc_3339),
+        created: found.creation_date.map(timestamp),
+        modified: found.last_modified_date.map(timestamp),
     };
     Ok((action, description))
 }
 
 /// The service gives milliseconds, as a fraction of a second that no binary number holds exactly.
-fn rfc_3339(date: DateTime) -> String {
+fn timestamp(date: DateTime) -> Timestamp {
     let milliseconds = format!("{:.0}", date.as_secs_f64() * 1000.0).parse().unwrap_or_default();
-    DateTime::from_millis(milliseconds).fmt(DateTimeFormat::DateTime).unwrap_or_default()
+    let date = DateTime::from_millis(milliseconds);
+    Timestamp {
+        milliseconds: u64::try_from(milliseconds).unwrap_or_default(),
+        text: date.fmt(DateTimeFormat::DateTime).unwrap_or_default(),
+    }
 }
 
 /// A builder of the SDK's that misses a member, which none here does.

@@ -4,6 +4,11 @@
 //! of the function. So an Update that is about to wait puts a mark, its own digest, into the
 //! request tag of the resource's current action. Every other request of the resource takes the mark
 //! off before its first change, and the one that waited then changes nothing more.
+//!
+//! A rollback may read the tags before the mark is there. It takes no mark off, but it updates the
+//! action: so the one that waits compares `lastModifiedDate` too. That date is the service's clock,
+//! the other this function's; clocks that differ by more than the time between two requests make an
+//! Update fail that might have succeeded, or miss such a rollback.
 
 use tokio::time::sleep;
 
@@ -11,6 +16,15 @@ use super::{Found, Lifecycle, Mark, is_defined_as, now, unless_absent};
 use crate::mitigation::{
     Change, Create, Definition, Detail, ErrorCode, Failure, Outcome, Success, Tags, Task,
 };
+
+/// How an action compares with what a request asks for.
+enum Comparison {
+    AsAsked(Success),
+    /// The definition is as asked, the tags are not.
+    TagsDiffer,
+    /// Another definition, another owner, or no action.
+    Different,
+}
 
 impl Lifecycle<'_> {
     /// Runs `attempt` again for as long as a new role may be the cause of its failure. The life
@@ -60,6 +74,10 @@ impl Lifecycle<'_> {
         }
         match self.set_mark(&found, tag, self.request.digest.clone()).await {
             Ok(()) => self.mark.set(Mark::Held),
+            // The action was there a moment ago: a later request has deleted it.
+            Err(failure) if failure.code == ErrorCode::ResourceNotFound => {
+                self.mark.set(Mark::Lost);
+            }
             // Where tags cannot be written, the request waits unmarked.
             Err(failure) if !failure.code.is_transient() => {}
             Err(failure) => return Err(failure),
@@ -67,15 +85,16 @@ impl Lifecycle<'_> {
         Ok(())
     }
 
-    /// Checks that the mark is still there, where the request waits under one.
+    /// Checks that the mark is still there, where the request waits under one, and that no other
+    /// request has changed the action.
     ///
     /// # Errors
-    /// Where a later request has taken it off.
+    /// Where a later request has taken the mark off, or changed the action without it.
     pub(super) async fn check_mark(&self) -> Result<(), Failure> {
         if self.mark.get() == Mark::None {
             return Ok(());
         }
-        if self.mark.get() == Mark::Held && self.find_marked().await?.is_some() {
+        if self.mark.get() == Mark::Held && self.find_held().await?.is_some() {
             return Ok(());
         }
         self.mark.set(Mark::Lost);
@@ -98,13 +117,27 @@ impl Lifecycle<'_> {
         }))
     }
 
+    /// As [`Self::find_marked`], where no other request has changed the action since this one
+    /// began. The tags are read last, as a mark that is taken off is the likelier of the two.
+    async fn find_held(&self) -> Result<Option<Found>, Failure> {
+        let Some(name) = &self.request.current else { return Ok(None) };
+        let Some((_, description)) = unless_absent(self.iot.describe(name).await)? else {
+            return Ok(None);
+        };
+        let last_change = self.last_change.get();
+        if description.modified.is_some_and(|date| date.milliseconds > last_change) {
+            return Ok(None);
+        }
+        self.find_marked().await
+    }
+
     /// The end of a request that has waited, and holds its mark unless one look says otherwise.
     async fn end_with_mark(
         &self,
         result: Result<Success, Failure>,
         last: Failure,
     ) -> Result<Success, Failure> {
-        let Some(found) = self.find_marked().await? else {
+        let Some(found) = self.find_held().await? else {
             self.mark.set(Mark::Lost);
             return self.end_without_mark(last).await;
         };
@@ -138,19 +171,36 @@ impl Lifecycle<'_> {
     }
 
     /// The end of a request that has lost its mark: it changes nothing, and succeeds only where the
-    /// action is as it asks, as another delivery of it may have made it so.
+    /// action is as it asks, as another delivery of it may have made it so. One that has the
+    /// definition but not yet the tags may be that delivery's, at work.
     async fn end_without_mark(&self, last: Failure) -> Result<Success, Failure> {
+        /// Some three seconds of waits: longer than an Update takes to change the tags.
+        const MAX_LOOKS: u32 = 5;
+
         if let Task::Create(create) = &self.request.task {
             self.delete_own(create).await?;
         }
-        if let Some(success) = self.find_as_asked().await? {
-            return Ok(success);
+        let mut looks = 0;
+        loop {
+            match self.compare().await? {
+                Comparison::AsAsked(success) => return Ok(success),
+                Comparison::TagsDiffer if looks < MAX_LOOKS => looks += 1,
+                Comparison::TagsDiffer | Comparison::Different => break,
+            }
+            self.iot.back_off(looks).await?;
+        }
+        // A request that read the tags before the mark was there has not taken it off.
+        if let Some(found) = self.find_marked().await?
+            && let Some(tag) = found.tags.request()
+        {
+            self.set_mark(&found, tag, None).await?;
         }
         let text = "a later request for this resource has taken over, so nothing is changed";
         Err(last.with_context(text))
     }
 
-    async fn find_as_asked(&self) -> Result<Option<Success>, Failure> {
+    /// Compares the action with what this request asks for.
+    async fn compare(&self) -> Result<Comparison, Failure> {
         let (name, definition, tags, previous_keys, outcome): (_, &Definition, _, &[String], _) =
             match &self.request.task {
                 Task::Create(Create { name, definition, tags, .. }) => {
@@ -164,18 +214,25 @@ impl Lifecycle<'_> {
                         &update.previous_keys,
                         Outcome::Updated,
                     ),
-                    Change::Parts { .. } => return Ok(None),
+                    Change::Parts { .. } => return Ok(Comparison::Different),
                 },
-                Task::Delete(_) | Task::Describe(_) => return Ok(None),
+                Task::Delete(_) | Task::Describe(_) => return Ok(Comparison::Different),
             };
-        let Some(found) = unless_absent(self.find(name).await)? else { return Ok(None) };
-        let change = found.tags.change_to(tags, previous_keys);
-        if !self.ownership(&found.tags).is_exclusive() || !change.is_empty() {
-            return Ok(None);
-        }
-        let Some((action, description)) = unless_absent(self.iot.describe(name).await)? else {
-            return Ok(None);
+        let Some(found) = unless_absent(self.find(name).await)? else {
+            return Ok(Comparison::Different);
         };
-        Ok(is_defined_as(&description, definition).then(|| Success::new(outcome, action)))
+        if !self.ownership(&found.tags).is_exclusive() {
+            return Ok(Comparison::Different);
+        }
+        Ok(match unless_absent(self.iot.describe(name).await)? {
+            Some((action, description)) if is_defined_as(&description, definition) => {
+                if found.tags.change_to(tags, previous_keys).is_empty() {
+                    Comparison::AsAsked(Success::new(outcome, action))
+                } else {
+                    Comparison::TagsDiffer
+                }
+            }
+            _ => Comparison::Different,
+        })
     }
 }

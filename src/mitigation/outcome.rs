@@ -93,8 +93,17 @@ pub struct Description {
     pub params: Option<Params>,
     /// Its tags, the provider's own included.
     pub tags: Tags,
-    /// When it was made: RFC 3339 in UTC.
-    pub created: Option<String>,
-    /// When it was last changed: RFC 3339 in UTC.
-    pub modified: Option<String>,
+    /// When it was made.
+    pub created: Option<Timestamp>,
+    /// When its definition was last changed.
+    pub modified: Option<Timestamp>,
+}
+
+/// A date of the service's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Timestamp {
+    /// Milliseconds since 1970.
+    pub milliseconds: u64,
+    /// The same by RFC 3339, in UTC.
+    pub text: String,
 }

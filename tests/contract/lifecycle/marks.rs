@@ -68,6 +68,61 @@ async fn an_update_whose_rollback_waits_too_changes_nothing_any_more() {
     assert_eq!((after.params, after.tags), (before.params, before.tags));
 }
 
+/// Sends the Update, and its rollback, which succeeds while the Update puts its mark.
+async fn roll_back_before_the_mark(world: &World, update: &Value) -> Exchange {
+    world.aws.iot.faults.set("TagResource", Fault::Slow(Duration::from_secs(1)), 1);
+    let (forward, back) = overlap(world, update, &reverse(update)).await;
+    back.succeeded();
+    forward
+}
+
+#[tokio::test]
+async fn an_update_that_is_rolled_back_before_its_mark_is_put_changes_nothing_any_more() {
+    let world = world_with(&WAITING).await;
+    world.send(&create()).await.succeeded();
+    let before = world.aws.iot.action(NAME).unwrap();
+    deny(&world, "UpdateMitigationAction", 1);
+    let forward = roll_back_before_the_mark(&world, &update()).await;
+    forward.failed("AccessDeniedException");
+    let after = world.aws.iot.action(NAME).unwrap();
+    assert_eq!((after.params, after.tags), (before.params, before.tags));
+}
+
+#[tokio::test]
+async fn a_rename_that_is_rolled_back_before_its_mark_is_put_makes_nothing_any_more() {
+    let world = world_with(&WAITING).await;
+    world.send(&create()).await.succeeded();
+    let tags = world.aws.iot.action(NAME).unwrap().tags;
+    deny(&world, "CreateMitigationAction", 1);
+    let forward = roll_back_before_the_mark(&world, &rename()).await;
+    forward.failed("AccessDeniedException");
+    assert_eq!(names(&world), [NAME]);
+    assert_eq!(world.aws.iot.action(NAME).unwrap().tags, tags);
+}
+
+#[tokio::test]
+async fn an_update_that_was_half_done_before_it_waited_is_finished() {
+    let world = world_with(&WAITING).await;
+    world.send(&create()).await.succeeded();
+    let event = merged(update(), &json!({ "ResourceProperties": { "Tags": [] } }));
+    deny(&world, "UntagResource", 1);
+    let played = world.send(&event).await;
+    let denied =
+        |call: &stand_ins::iot::Call| call.operation == "UntagResource" && call.status == 403;
+    assert!(played.succeeded().calls.iter().any(denied), "{:?}", played.operations());
+}
+
+#[tokio::test]
+async fn a_delivery_that_meets_another_half_done_gives_the_same_response() {
+    let world = world_with(&WAITING).await;
+    world.send(&create()).await.succeeded();
+    let event = merged(update(), &json!({ "ResourceProperties": { "Tags": [] } }));
+    deny(&world, "UpdateMitigationAction", 1);
+    world.aws.iot.faults.set("UntagResource", Fault::Slow(Duration::from_secs(2)), 1);
+    let (one, other) = overlap(&world, &event, &event).await;
+    assert_eq!(one.succeeded().response(), other.succeeded().response());
+}
+
 #[tokio::test]
 async fn a_rename_that_waits_makes_nothing_after_the_delete_of_its_resource() {
     let world = world_with(&WAITING).await;
