@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Writes what is published of a version: the packages, a template that deploys them, the CDK
-construct, an SBOM (CycloneDX), the changes and checksums.
+construct, an SBOM (CycloneDX), the changes and checksums. Each package's binary lists its
+dependencies, so that a scanner of vulnerabilities sees them.
 
     tools/release.py --out dist x86_64=.aws-sam/build/Function/bootstrap
 
@@ -10,11 +11,14 @@ Equal binaries give equal files, whatever the folder, the time and the user.
 import argparse
 import hashlib
 import json
+import os
 import pathlib
 import re
 import subprocess
+import tempfile
 import tomllib
 import zipfile
+import zlib
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 TARGETS = {"x86_64": "x86_64-unknown-linux-gnu", "arm64": "aarch64-unknown-linux-gnu"}
@@ -140,6 +144,35 @@ def sbom(packages, edges, root, rust):
     }
 
 
+def dependency_list(packages, edges, root):
+    """Returns the crates in the format of `cargo auditable`, by which scanners of vulnerabilities
+    read a binary: https://github.com/rust-secure-code/cargo-auditable/blob/master/PARSING.md"""
+    listed = sorted(packages.values(), key=lambda package: (package.name, package.version))
+    indexes = {package.id: index for index, package in enumerate(listed)}
+
+    def entry(package):
+        described = {"name": package.name, "version": package.version}
+        described["source"] = "crates.io" if package.checksum else "local"
+        if edges[package.id]:
+            described["dependencies"] = sorted(indexes[id] for id in edges[package.id])
+        return described | ({"root": True} if package.id == root else {})
+
+    text = json.dumps({"packages": list(map(entry, listed)), "format": 1}, separators=(",", ":"))
+    return zlib.compress(text.encode(), 9)
+
+
+def with_section(path, name, content):
+    """Returns a binary with one more section, which the loader does not read."""
+    libraries = pathlib.Path(run("rustc", "--print", "sysroot").strip()) / "lib"
+    [objcopy] = libraries.glob("rustlib/*/bin/rust-objcopy")
+    with tempfile.TemporaryDirectory() as folder:
+        section, copy = pathlib.Path(folder) / "section", pathlib.Path(folder) / "binary"
+        section.write_bytes(content)
+        command = [objcopy, f"--add-section={name}={section}", path.resolve(), copy]
+        run(*command, env=os.environ | {"LD_LIBRARY_PATH": str(libraries)})
+        return copy.read_bytes()
+
+
 def write_zip(path, files):
     """Writes an archive of names, modes and contents, without anything of this machine."""
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
@@ -227,14 +260,12 @@ def main():
     for architecture, path in binaries.items():
         of_target, of_edges, root = linked(TARGETS[architecture])
         third_parties = sorted((p for p in of_target.values() if p.id != root), key=str)
-        content = path.read_bytes()
+        content = with_section(path, ".dep-v0", dependency_list(of_target, of_edges, root))
         texts = {file: text_of(ROOT / file) for file in ["LICENSE-APACHE", "LICENSE-MIT"]}
         texts["THIRD-PARTY-NOTICES"] = notices(third_parties, rust)
         files = [(file, 0o644, text.encode()) for file, text in texts.items()]
         archive = out / f"{name}-{version}-{architecture}.zip"
         write_zip(archive, [("bootstrap", 0o755, content), *files])
-        if b".dep-v0" not in content:
-            print(f"{architecture}: the binary has no list of dependencies (cargo auditable)")
         packages |= of_target
         for id, ids in of_edges.items():
             edges.setdefault(id, set()).update(ids)

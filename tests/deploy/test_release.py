@@ -7,12 +7,14 @@ import os
 import pathlib
 import re
 import shutil
+import struct
 import subprocess
 import sys
 import tempfile
 import tomllib
 import unittest
 import zipfile
+import zlib
 
 from ministack import ROLE, Stack, action, aws, described, stack_of, tags
 from support import PACKAGE, ROOT, TOOLS, local_aws, run
@@ -21,6 +23,7 @@ VERSION = tomllib.loads((ROOT / "Cargo.toml").read_text())["package"]["version"]
 ZIP = f"mitigation-action-provider-{VERSION}-x86_64.zip"
 RELEASED = "released"  # the stack
 BUCKET = "packages"
+RUST = run(["rustc", "--version"], cwd=ROOT).split()[1]
 
 
 def release(binary, **environment):
@@ -87,13 +90,45 @@ class Crate(unittest.TestCase):
         self.assertEqual(folders, expected | {"LICENSE-APACHE", "LICENSE-MIT"})
 
 
+ELF_HEADER = 64  # bytes
+
+
+def loaded(binary):
+    """Returns the offset and the size of each segment of an ELF file that the loader reads."""
+    [table] = struct.unpack_from("<Q", binary, 32)
+    size, count = struct.unpack_from("<HH", binary, 54)
+    headers = [struct.unpack_from("<IIQQQQ", binary, table + size * i) for i in range(count)]
+    return [(offset, length) for kind, _, offset, _, _, length in headers if kind == 1]
+
+
 class Zip(unittest.TestCase):
-    def test_the_binary_is_as_it_was_and_can_be_executed(self):
-        self.assertEqual(zipped().read("bootstrap"), (PACKAGE / "bootstrap").read_bytes())
+    def test_what_is_loaded_of_the_binary_is_as_it_was_and_can_be_executed(self):
+        binary, original = zipped().read("bootstrap"), (PACKAGE / "bootstrap").read_bytes()
+        segments = loaded(original)
+        self.assertEqual(loaded(binary), segments)
+        for offset, size in segments:
+            # The ELF header, which the first segment begins with, says where the sections are.
+            offset = max(offset, ELF_HEADER)
+            part = slice(offset, offset + size)
+            self.assertEqual(binary[part], original[part])
         mode = zipped().getinfo("bootstrap").external_attr >> 16
         self.assertEqual(mode & 0o777, 0o755)
 
-    def test_the_notices_cost_less_than_a_hundredth(self):
+    def test_the_binary_lists_its_dependencies_for_scanners(self):
+        folder = pathlib.Path(tempfile.mkdtemp())
+        self.addCleanup(shutil.rmtree, folder)
+        zipped().extract("bootstrap", folder)
+        dump = ["objcopy", "--dump-section", ".dep-v0=list", "bootstrap", "copy"]
+        run(dump, cwd=folder)
+        listed = json.loads(zlib.decompress((folder / "list").read_bytes()))["packages"]
+        [root] = [part for part in listed if part.get("root")]
+        self.assertEqual(root["name"], "mitigation-action-provider")
+        third_parties = {(part["name"], part["version"]) for part in listed if part is not root}
+        self.assertEqual(third_parties, components().keys() - {("rust-std", RUST)})
+        direct = {listed[index]["name"] for index in root["dependencies"]}
+        self.assertLessEqual({"aws-sdk-iot", "lambda_runtime", "tokio"}, direct)
+
+    def test_the_notices_and_the_list_cost_less_than_a_hundredth(self):
         alone = io.BytesIO()
         with zipfile.ZipFile(alone, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
             archive.write(PACKAGE / "bootstrap", "bootstrap")
