@@ -12,7 +12,8 @@ const BY_HAND: &str = "\
 This is the AWS Lambda function mitigation-action-provider. It serves Lambda's Runtime API, whose
 address it expects in AWS_LAMBDA_RUNTIME_API, and takes no arguments.
 
-To try it on this machine: make run, or stand-ins run PATH_OF_THIS_BINARY. To deploy it: README.md.";
+To try it on this machine: make run, or stand-ins run PATH_OF_THIS_BINARY.
+To deploy it: README.md.";
 
 fn main() -> Result<ExitCode, Error> {
     if std::env::var_os("AWS_LAMBDA_RUNTIME_API").is_none() {

@@ -45,9 +45,9 @@ impl Retry {
         Self { until, max_attempts: u32::MAX }
     }
 
-    /// Makes attempts until one succeeds or fails for good. Each gets the time that it may take, and
-    /// is preceded by `ready`. What an attempt yields is its own to keep, so that the binary has this
-    /// loop once for all calls.
+    /// Makes attempts until one succeeds or fails permanently. Each is given the time that it may
+    /// take, and waits for `ready` first. An attempt keeps its own result, so that the binary has
+    /// this loop once for all calls.
     pub async fn run<'a, E>(
         self,
         ready: &(dyn Fn() -> LocalBoxFuture<'a, ()> + 'a),
