@@ -50,14 +50,14 @@ struct Lifecycle<'r> {
     request: &'r Request,
     /// When the request began, as its request tag says: milliseconds since 1970.
     began: u64,
-    /// Whether the request waits for its role under a mark, and still holds it.
+    /// Whether the request waits under a mark, and still holds it.
     mark: Cell<Mark>,
     /// The latest date, in milliseconds since 1970, at which the current action was changed, unless
     /// another request has changed it since: when this request began, later when it updated it.
     last_change: Cell<u64>,
 }
 
-/// The mark of a request that waits for its role.
+/// The mark of a request that waits, for its role or for tags that lag behind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Mark {
     /// The request does not wait, or has nothing to mark.

@@ -1,4 +1,5 @@
-//! The wait for a new role, and the mark under which an Update waits.
+//! The wait for a new role, and the mark under which an Update waits, for its role or for tags that
+//! lag behind.
 //!
 //! CloudFormation may cancel an Update that waits and roll it back at once, with another instance
 //! of the function. So an Update that is about to wait puts a mark, its own digest, into the
@@ -16,6 +17,8 @@ use super::{Found, Lifecycle, Mark, is_defined_as, now, unless_absent};
 use crate::mitigation::{
     Change, Create, Definition, Detail, ErrorCode, Failure, Outcome, Success, Tags, Task,
 };
+
+const OVERTAKEN: &str = "a later request for this resource has taken over, so nothing is changed";
 
 /// How an action compares with what a request asks for.
 enum Comparison {
@@ -43,18 +46,16 @@ impl Lifecycle<'_> {
                 break Err(self.iot.with_role_wait(failure));
             };
             last = Some(failure);
-            if self.mark.get() == Mark::None {
-                self.put_mark().await?;
-            }
+            self.put_mark().await?;
             sleep(wait).await;
             if let Err(lost) = self.check_mark().await {
                 break Err(lost);
             }
         };
-        match (self.mark.get(), last) {
-            (Mark::None, _) | (_, None) => result,
-            (Mark::Lost, Some(last)) => self.end_without_mark(last).await,
-            (Mark::Held, Some(last)) => self.end_with_mark(result, last).await,
+        match self.mark.get() {
+            Mark::None => result,
+            Mark::Lost => self.end_without_mark(last).await,
+            Mark::Held => self.end_with_mark(result, last).await,
         }
     }
 
@@ -65,8 +66,12 @@ impl Lifecycle<'_> {
         is_refused && matches!(failure.detail, Detail::Service(_)) && self.request.digest.is_some()
     }
 
-    /// Puts the mark on the current action, where there is one with a request tag.
-    async fn put_mark(&self) -> Result<(), Failure> {
+    /// Puts the mark on the current action, where there is one with a request tag, before the first
+    /// wait.
+    pub(super) async fn put_mark(&self) -> Result<(), Failure> {
+        if self.mark.get() != Mark::None {
+            return Ok(());
+        }
         let Some(found) = self.find_current().await? else { return Ok(()) };
         let Some(tag) = found.tags.request() else { return Ok(()) };
         if !self.ownership(&found.tags).is_exclusive() {
@@ -98,8 +103,7 @@ impl Lifecycle<'_> {
             return Ok(());
         }
         self.mark.set(Mark::Lost);
-        let text = "a later request for this resource has taken over";
-        Err(Failure::refusal(ErrorCode::InternalFailure, text))
+        Err(overtaken())
     }
 
     async fn find_current(&self) -> Result<Option<Found>, Failure> {
@@ -135,7 +139,7 @@ impl Lifecycle<'_> {
     async fn end_with_mark(
         &self,
         result: Result<Success, Failure>,
-        last: Failure,
+        last: Option<Failure>,
     ) -> Result<Success, Failure> {
         let Some(found) = self.find_held().await? else {
             self.mark.set(Mark::Lost);
@@ -172,8 +176,9 @@ impl Lifecycle<'_> {
 
     /// The end of a request that has lost its mark: it changes nothing, and succeeds only where the
     /// action is as it asks, as another delivery of it may have made it so. One that has the
-    /// definition but not yet the tags may be that delivery's, at work.
-    async fn end_without_mark(&self, last: Failure) -> Result<Success, Failure> {
+    /// definition but not yet the tags may be that delivery's, at work. Otherwise it fails with
+    /// `last`, the last failure that its role may have caused.
+    async fn end_without_mark(&self, last: Option<Failure>) -> Result<Success, Failure> {
         /// Some three seconds of waits: longer than an Update takes to change the tags.
         const MAX_LOOKS: u32 = 5;
 
@@ -195,8 +200,7 @@ impl Lifecycle<'_> {
         {
             self.set_mark(&found, tag, None).await?;
         }
-        let text = "a later request for this resource has taken over, so nothing is changed";
-        Err(last.with_context(text))
+        Err(last.map_or_else(overtaken, |last| last.with_context(OVERTAKEN)))
     }
 
     /// Compares the action with what this request asks for.
@@ -235,4 +239,8 @@ impl Lifecycle<'_> {
             _ => Comparison::Different,
         })
     }
+}
+
+fn overtaken() -> Failure {
+    Failure::refusal(ErrorCode::InternalFailure, OVERTAKEN)
 }

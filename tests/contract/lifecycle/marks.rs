@@ -333,3 +333,23 @@ async fn a_reverse_update_leaves_the_new_name_of_another_owner_alone() {
         assert_eq!(world.aws.iot.action(RENAMED), before);
     }
 }
+
+#[tokio::test]
+async fn a_second_delivery_of_a_rename_that_waits_for_tags_makes_nothing_after_the_rollback() {
+    let world = world_with(&WAITING).await;
+    world.send(&create()).await.succeeded();
+    let tag = request_tag(&world, NAME);
+    world.aws.iot.set_tag_lag(Duration::from_secs(3));
+    let event = rename();
+    world.send(&event).await.succeeded();
+    let (again, ()) = tokio::join!(world.send(&event), async {
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        // As the rollback does.
+        world.aws.iot.tamper(NAME, |action| {
+            action.as_mut().unwrap().tags.insert(REQUEST_TAG.to_owned(), tag.clone());
+        });
+        world.aws.iot.tamper(RENAMED, |action| *action = None);
+    });
+    again.failed("InternalFailureException");
+    assert_eq!(names(&world), [NAME]);
+}
