@@ -4,21 +4,23 @@
 //! Ownership is the owner tag, put in with the create call and proven before every change. Nothing
 //! is remembered: each operation reads from the service what an earlier delivery of the same
 //! request may have done, so that a replay is free. An operation on a stack's action reads and
-//! writes its request tag besides: [`role_wait`] and [`orphan`] say what for.
+//! writes its request tag besides: [`mark`] and [`orphan`] say what for.
 
 mod create;
 mod delete;
+mod mark;
 mod orphan;
 mod role_wait;
 mod update;
 
-use std::{cell::Cell, time::SystemTime};
+use std::time::SystemTime;
 
+use self::mark::Waiter;
 use crate::{
     iot::Session,
     mitigation::{
         Action, ActionName, Definition, Description, ErrorCode, Failure, Outcome, REQUEST_TAG,
-        Request, RequestDigest, RequestTag, Success, TagChange, Tags, Task,
+        Request, RequestTag, Success, TagChange, Tags, Task,
     },
 };
 
@@ -29,15 +31,18 @@ use crate::{
 /// owner's.
 pub async fn execute(request: &Request, iot: &Session<'_>) -> Result<Success, Failure> {
     let lifecycle = Lifecycle::new(request, iot);
-    if let Some(orphan) = &request.orphan {
-        lifecycle.remove_orphan(orphan).await?;
-    }
     match &request.task {
         Task::Create(create) => {
             lifecycle.with_role_wait(async || lifecycle.create(create).await).await
         }
         Task::Update(update) => {
-            lifecycle.with_role_wait(async || lifecycle.update(update).await).await
+            let attempt = async || {
+                if let Some(orphan) = &request.orphan {
+                    lifecycle.remove_orphan(orphan).await?;
+                }
+                lifecycle.update(update).await
+            };
+            lifecycle.with_role_wait(attempt).await
         }
         Task::Delete(delete) => lifecycle.delete(delete).await,
         Task::Describe(name) => lifecycle.describe(name).await,
@@ -50,22 +55,8 @@ struct Lifecycle<'r> {
     request: &'r Request,
     /// When the request began, as its request tag says: milliseconds since 1970.
     began: u64,
-    /// Whether the request waits under a mark, and still holds it.
-    mark: Cell<Mark>,
-    /// The latest date, in milliseconds since 1970, at which the current action was changed, unless
-    /// another request has changed it since: when this request began, later when it updated it.
-    last_change: Cell<u64>,
-}
-
-/// The mark of a request that waits, for its role or for tags that lag behind.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Mark {
-    /// The request does not wait, or has nothing to mark.
-    None,
-    /// The current action carries the mark.
-    Held,
-    /// A later request of the resource has taken the mark off, or changed the action without it.
-    Lost,
+    /// What it knows as a request that waits.
+    waiter: Waiter,
 }
 
 /// An action that was looked up.
@@ -77,7 +68,7 @@ struct Found {
 impl<'r> Lifecycle<'r> {
     fn new(request: &'r Request, iot: &'r Session<'r>) -> Self {
         let began = now();
-        Self { iot, request, began, mark: Cell::new(Mark::None), last_change: Cell::new(began) }
+        Self { iot, request, began, waiter: Waiter::new(began) }
     }
 
     async fn describe(&self, name: &ActionName) -> Result<Success, Failure> {
@@ -129,22 +120,22 @@ impl<'r> Lifecycle<'r> {
     /// Changes tags: removes first, so that the limit on their number is kept.
     async fn apply(&self, arn: &str, change: TagChange) -> Result<(), Failure> {
         if !change.remove.is_empty() {
-            self.check_mark().await?;
-            self.iot.untag(arn, change.remove).await?;
+            self.unless_overtaken(async || self.iot.untag(arn, change.remove.clone()).await)
+                .await?;
         }
         if !change.set.is_empty() {
-            self.check_mark().await?;
-            self.iot.tag(arn, &change.set).await?;
+            self.unless_overtaken(async || self.iot.tag(arn, &change.set).await).await?;
         }
         Ok(())
     }
 
     /// Updates the definition of an action.
     async fn redefine(&self, name: &ActionName, wanted: &Definition) -> Result<Action, Failure> {
-        self.check_mark().await?;
-        let action = self.iot.update(name, Some(&wanted.role_arn), Some(&wanted.params)).await?;
+        let Definition { role_arn, params } = wanted;
+        let update = async || self.iot.update(name, Some(role_arn), Some(params)).await;
+        let action = self.unless_overtaken(update).await?;
         if self.request.current.as_ref() == Some(name) {
-            self.last_change.set(now());
+            self.waiter.has_redefined.set(true);
         }
         Ok(action)
     }
@@ -164,25 +155,6 @@ impl<'r> Lifecycle<'r> {
     fn is_of_this_request(&self, tags: &Tags) -> bool {
         let made_by = tags.request().map(|tag| tag.request);
         self.request.digest.is_some() && made_by == self.request.digest
-    }
-
-    /// Takes the mark of another request off, which then changes nothing more.
-    async fn clear_mark(&self, found: &Found) -> Result<(), Failure> {
-        let Some(tag) = found.tags.request() else { return Ok(()) };
-        if tag.mark.is_none() || tag.mark == self.request.digest {
-            return Ok(());
-        }
-        self.set_mark(found, tag, None).await
-    }
-
-    async fn set_mark(
-        &self,
-        found: &Found,
-        tag: RequestTag,
-        mark: Option<RequestDigest>,
-    ) -> Result<(), Failure> {
-        let tags = Tags::default().with(REQUEST_TAG, tag.marked(mark).to_string());
-        self.iot.tag(&found.action.arn, &tags).await
     }
 }
 

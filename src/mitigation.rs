@@ -34,7 +34,7 @@ pub use request::{
     Change, Create, Delete, DeleteTarget, InventedId, Lookup, OnConflict, OnForeign, Operation,
     Replay, Request, Task, Update,
 };
-pub use request_tag::{RequestDigest, RequestTag};
+pub use request_tag::{RequestDigest, RequestMark, RequestTag};
 pub use tags::{OWNER_TAG, REQUEST_TAG, TagChange, Tags};
 
 /// Text that has a rule: a name, an ARN, one of a few words.

@@ -36,6 +36,8 @@ pub struct Session<'s> {
     on_timeout: OnTimeout,
     pace: Option<&'s Pace>,
     role: RolePropagation,
+    /// The most attempts at a call.
+    max_attempts: Cell<u32>,
     calls: Cell<u32>,
     throttles: Cell<u32>,
     /// The service's last answer, where it was an error.
@@ -58,6 +60,7 @@ impl<'s> Session<'s> {
             on_timeout,
             pace,
             role: RolePropagation::new(iot.settings.role_propagation),
+            max_attempts: Cell::new(u32::MAX),
             calls: Cell::default(),
             throttles: Cell::default(),
             last_answer: RefCell::default(),
@@ -111,6 +114,20 @@ impl Session<'_> {
         let wait = backoff(attempts, self.time_left()).ok_or_else(|| self.out_of_time())?;
         sleep(wait).await;
         Ok(())
+    }
+
+    /// Makes `call` without retries.
+    ///
+    /// # Errors
+    /// Those of `call`, transient ones too.
+    pub async fn once<T>(
+        &self,
+        call: impl Future<Output = Result<T, Failure>>,
+    ) -> Result<T, Failure> {
+        self.max_attempts.set(1);
+        let result = call.await;
+        self.max_attempts.set(u32::MAX);
+        result
     }
 
     /// The next wait for a role that may be new; `None` where it has been waited for long enough.
@@ -188,9 +205,11 @@ impl Session<'_> {
                 None => at_once(),
             }
         };
-        match Retry::until(self.until).run(&ready, attempt).await {
+        let retry = Retry { until: self.until, max_attempts: self.max_attempts.get() };
+        match retry.run(&ready, attempt).await {
             Ok(()) => Ok(()),
             Err(RetryError::Permanent(failure)) => Err(failure),
+            Err(RetryError::Exhausted(Some(failure))) if retry.max_attempts == 1 => Err(failure),
             Err(RetryError::Exhausted(_)) => Err(self.out_of_time()),
         }
     }

@@ -39,8 +39,8 @@ impl Lifecycle<'_> {
     pub(super) async fn try_create(&self, wanted: &Create) -> Result<Attempt, Failure> {
         let tags = wanted.tags.clone().with(OWNER_TAG, self.request.owner.tag());
         let tags = self.with_request_tag(tags, self.began);
-        self.check_mark().await?;
-        match self.iot.create(&wanted.name, &wanted.definition, &tags).await {
+        let create = async || self.iot.create(&wanted.name, &wanted.definition, &tags).await;
+        match self.unless_overtaken(create).await {
             Ok(action) => Ok(Attempt::Created(Success::new(Outcome::Created, action))),
             Err(failure) if failure.code == ErrorCode::ResourceAlreadyExists => {
                 Ok(Attempt::NameTaken(unless_absent(self.find(&wanted.name).await)?))

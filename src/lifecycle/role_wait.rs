@@ -1,24 +1,15 @@
-//! The wait for a new role, and the mark under which an Update waits, for its role or for tags that
-//! lag behind.
-//!
-//! CloudFormation may cancel an Update that waits and roll it back at once, with another instance
-//! of the function. So an Update that is about to wait puts a mark, its own digest, into the
-//! request tag of the resource's current action. Every other request of the resource takes the mark
-//! off before its first change, and the one that waited then changes nothing more.
-//!
-//! A rollback may read the tags before the mark is there. It takes no mark off, but it updates the
-//! action: so the one that waits compares `lastModifiedDate` too. That date is the service's clock,
-//! the other this function's; clocks that differ by more than the time between two requests make an
-//! Update fail that might have succeeded, or miss such a rollback.
+//! The wait for a new role, and how a request ends that has waited.
 
 use tokio::time::sleep;
 
-use super::{Found, Lifecycle, Mark, is_defined_as, now, unless_absent};
+use super::{
+    Lifecycle, is_defined_as,
+    mark::{Mark, OVERTAKEN},
+    now, unless_absent,
+};
 use crate::mitigation::{
     Change, Create, Definition, Detail, ErrorCode, Failure, Outcome, Success, Tags, Task,
 };
-
-const OVERTAKEN: &str = "a later request for this resource has taken over, so nothing is changed";
 
 /// How an action compares with what a request asks for.
 enum Comparison {
@@ -38,7 +29,11 @@ impl Lifecycle<'_> {
     ) -> Result<Success, Failure> {
         let mut last = None;
         let result = loop {
-            let failure = match attempt().await {
+            let attempted = match self.check_mark().await {
+                Ok(()) => attempt().await,
+                Err(failure) => Err(failure),
+            };
+            let failure = match attempted {
                 Err(failure) if self.may_be_new_role(&failure) => failure,
                 result => break result,
             };
@@ -48,11 +43,8 @@ impl Lifecycle<'_> {
             last = Some(failure);
             self.put_mark().await?;
             sleep(wait).await;
-            if let Err(lost) = self.check_mark().await {
-                break Err(lost);
-            }
         };
-        match self.mark.get() {
+        match self.waiter.mark.get() {
             Mark::None => result,
             Mark::Lost => self.end_without_mark(last).await,
             Mark::Held => self.end_with_mark(result, last).await,
@@ -66,92 +58,24 @@ impl Lifecycle<'_> {
         is_refused && matches!(failure.detail, Detail::Service(_)) && self.request.digest.is_some()
     }
 
-    /// Puts the mark on the current action, where there is one with a request tag, before the first
-    /// wait.
-    pub(super) async fn put_mark(&self) -> Result<(), Failure> {
-        if self.mark.get() != Mark::None {
-            return Ok(());
-        }
-        let Some(found) = self.find_current().await? else { return Ok(()) };
-        let Some(tag) = found.tags.request() else { return Ok(()) };
-        if !self.ownership(&found.tags).is_exclusive() {
-            return Ok(());
-        }
-        match self.set_mark(&found, tag, self.request.digest.clone()).await {
-            Ok(()) => self.mark.set(Mark::Held),
-            // The action was there a moment ago: a later request has deleted it.
-            Err(failure) if failure.code == ErrorCode::ResourceNotFound => {
-                self.mark.set(Mark::Lost);
-            }
-            // Where tags cannot be written, the request waits unmarked.
-            Err(failure) if !failure.code.is_transient() => {}
-            Err(failure) => return Err(failure),
-        }
-        Ok(())
-    }
-
-    /// Checks that the mark is still there, where the request waits under one, and that no other
-    /// request has changed the action.
-    ///
-    /// # Errors
-    /// Where a later request has taken the mark off, or changed the action without it.
-    pub(super) async fn check_mark(&self) -> Result<(), Failure> {
-        if self.mark.get() == Mark::None {
-            return Ok(());
-        }
-        if self.mark.get() == Mark::Held && self.find_held().await?.is_some() {
-            return Ok(());
-        }
-        self.mark.set(Mark::Lost);
-        Err(overtaken())
-    }
-
-    async fn find_current(&self) -> Result<Option<Found>, Failure> {
-        match &self.request.current {
-            None => Ok(None),
-            Some(name) => unless_absent(self.find(name).await),
-        }
-    }
-
-    /// The current action, where it carries the mark of this request.
-    pub(super) async fn find_marked(&self) -> Result<Option<Found>, Failure> {
-        let found = self.find_current().await?;
-        Ok(found.filter(|found| {
-            found.tags.request().is_some_and(|tag| tag.mark == self.request.digest)
-        }))
-    }
-
-    /// As [`Self::find_marked`], where no other request has changed the action since this one
-    /// began. The tags are read last, as a mark that is taken off is the likelier of the two.
-    async fn find_held(&self) -> Result<Option<Found>, Failure> {
-        let Some(name) = &self.request.current else { return Ok(None) };
-        let Some((_, description)) = unless_absent(self.iot.describe(name).await)? else {
-            return Ok(None);
-        };
-        let last_change = self.last_change.get();
-        if description.modified.is_some_and(|date| date.milliseconds > last_change) {
-            return Ok(None);
-        }
-        self.find_marked().await
-    }
-
     /// The end of a request that has waited, and holds its mark unless one look says otherwise.
     async fn end_with_mark(
         &self,
         result: Result<Success, Failure>,
         last: Option<Failure>,
     ) -> Result<Success, Failure> {
-        let Some(found) = self.find_held().await? else {
-            self.mark.set(Mark::Lost);
-            return self.end_without_mark(last).await;
-        };
+        match self.find_held().await {
+            Ok(Some(_)) => {}
+            Ok(None) => return self.end_without_mark(last).await,
+            Err(failure) if failure.code.is_transient() => return Err(failure),
+            // What cannot be looked at is taken for held.
+            Err(_) => return result,
+        }
         if let (Ok(success), Task::Create(_)) = (&result, &self.request.task) {
-            self.confirm(success).await?;
+            let consequence = "another delivery of this request may not know that it succeeded";
+            self.unless_refused(self.confirm(success).await, consequence)?;
         }
-        if let Some(tag) = found.tags.request() {
-            self.set_mark(&found, tag, None).await?;
-        }
-        result
+        if self.take_mark_off().await? { result } else { self.end_without_mark(last).await }
     }
 
     /// A replacement that succeeds after a wait renews the request tag of the new action. So
@@ -160,15 +84,16 @@ impl Lifecycle<'_> {
         let Some(action) = &success.action else { return Ok(()) };
         let milliseconds = now().max(self.began.saturating_add(1));
         let tags = self.with_request_tag(Tags::default(), milliseconds);
-        self.iot.tag(&action.arn, &tags).await
+        self.iot.tag(&action.arn, &tags).await?;
+        self.waiter.made_at.set(milliseconds);
+        Ok(())
     }
 
     /// Deletes what this delivery of a replacement made, where no other delivery has confirmed it.
     async fn delete_own(&self, create: &Create) -> Result<(), Failure> {
         let Some(found) = self.find_consistently(&create.name).await? else { return Ok(()) };
-        let is_of_this_delivery = self.is_of_this_request(&found.tags)
-            && found.tags.request().is_some_and(|tag| tag.milliseconds == self.began);
-        if is_of_this_delivery {
+        let made_at = found.tags.request().map(|tag| tag.milliseconds);
+        if self.is_of_this_request(&found.tags) && made_at == Some(self.waiter.made_at.get()) {
             self.remove(&found).await?;
         }
         Ok(())
@@ -179,28 +104,27 @@ impl Lifecycle<'_> {
     /// definition but not yet the tags may be that delivery's, at work. Otherwise it fails with
     /// `last`, the last failure that its role may have caused.
     async fn end_without_mark(&self, last: Option<Failure>) -> Result<Success, Failure> {
-        /// Some three seconds of waits: longer than an Update takes to change the tags.
+        /// Two or three seconds of waits: longer than an Update takes to change the tags.
         const MAX_LOOKS: u32 = 5;
 
         if let Task::Create(create) = &self.request.task {
             self.delete_own(create).await?;
         }
         let mut looks = 0;
-        loop {
+        let success = loop {
             match self.compare().await? {
-                Comparison::AsAsked(success) => return Ok(success),
+                Comparison::AsAsked(success) => break Some(success),
                 Comparison::TagsDiffer if looks < MAX_LOOKS => looks += 1,
-                Comparison::TagsDiffer | Comparison::Different => break,
+                Comparison::TagsDiffer | Comparison::Different => break None,
             }
             self.iot.back_off(looks).await?;
-        }
+        };
         // A request that read the tags before the mark was there has not taken it off.
-        if let Some(found) = self.find_marked().await?
-            && let Some(tag) = found.tags.request()
-        {
-            self.set_mark(&found, tag, None).await?;
-        }
-        Err(last.map_or_else(overtaken, |last| last.with_context(OVERTAKEN)))
+        self.take_mark_off().await?;
+        success.ok_or_else(|| match last {
+            Some(last) => last.with_context(OVERTAKEN),
+            None => self.overtaken(),
+        })
     }
 
     /// Compares the action with what this request asks for.
@@ -239,8 +163,4 @@ impl Lifecycle<'_> {
             _ => Comparison::Different,
         })
     }
-}
-
-fn overtaken() -> Failure {
-    Failure::refusal(ErrorCode::InternalFailure, OVERTAKEN)
 }

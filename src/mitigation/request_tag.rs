@@ -33,16 +33,25 @@ impl RequestDigest {
     }
 }
 
-/// The value of the request tag: `<milliseconds>/<digest>`, and `/<digest>` of a request that
-/// waits.
+/// The value of the request tag: `<milliseconds>/<digest>`, followed by `/<digest>/<milliseconds>`
+/// where a request waits.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RequestTag {
     /// When the action was made or last taken over: milliseconds since 1970.
     pub milliseconds: u64,
     /// The request that did so.
     pub request: RequestDigest,
-    /// The Update that waits for its role, if one does.
-    pub mark: Option<RequestDigest>,
+    /// The mark of the Update that waits, if one does.
+    pub mark: Option<RequestMark>,
+}
+
+/// The mark of a request that waits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RequestMark {
+    /// The request.
+    pub request: RequestDigest,
+    /// When it began: milliseconds since 1970. Of two requests the later one counts.
+    pub began: u64,
 }
 
 impl RequestTag {
@@ -54,14 +63,17 @@ impl RequestTag {
         let request = RequestDigest::parse(parts.next()?)?;
         let mark = match parts.next() {
             None => None,
-            Some(mark) => Some(RequestDigest::parse(mark)?),
+            Some(mark) => {
+                let request = RequestDigest::parse(mark)?;
+                Some(RequestMark { request, began: parts.next()?.parse().ok()? })
+            }
         };
         parts.next().is_none().then_some(Self { milliseconds, request, mark })
     }
 
     /// The same with this mark.
     #[must_use]
-    pub fn marked(self, mark: Option<RequestDigest>) -> Self {
+    pub fn marked(self, mark: Option<RequestMark>) -> Self {
         Self { mark, ..self }
     }
 }
@@ -71,7 +83,7 @@ impl fmt::Display for RequestTag {
         write!(f, "{}/{}", self.milliseconds, self.request.as_str())?;
         match &self.mark {
             None => Ok(()),
-            Some(mark) => write!(f, "/{}", mark.as_str()),
+            Some(mark) => write!(f, "/{}/{}", mark.request.as_str(), mark.began),
         }
     }
 }

@@ -4,6 +4,7 @@ mod answers;
 mod conflict;
 mod create;
 mod delete;
+mod late_marks;
 mod marks;
 mod overlap;
 mod retry;
@@ -13,6 +14,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use stand_ins::{
+    REQUEST_TAG,
     fault::Fault,
     stack::{Exchange, World, merged},
 };
@@ -65,6 +67,21 @@ fn cancelled(event: &Value) -> Value {
     merged(event.clone(), &delete)
 }
 
+fn with_id(event: Value, id: &str) -> Value {
+    merged(event, &json!({ "RequestId": id }))
+}
+
+fn delete_of(event: &Value, id: &str) -> Value {
+    let delete = json!({ "RequestType": "Delete", "PhysicalResourceId": id });
+    with_id(merged(event.clone(), &delete), "delete")
+}
+
+/// The Update in place of the action of [`create`].
+fn update() -> Value {
+    let old = create()["ResourceProperties"].clone();
+    merged(sample("update.json"), &json!({ "OldResourceProperties": old }))
+}
+
 /// An Update that renames the action of [`create`].
 fn rename() -> Value {
     merged(
@@ -82,11 +99,25 @@ fn deny(world: &World, call: &str, times: usize) {
     world.aws.iot.faults.set(call, Fault::Refuse(403, "AccessDeniedException"), times);
 }
 
+fn request_tag(world: &World, name: &str) -> String {
+    world.aws.iot.action(name).unwrap().tags[REQUEST_TAG].clone()
+}
+
 /// Sends `first`, which waits for its role, and half a second later `second`, to another instance.
 async fn overlap(world: &World, first: &Value, second: &Value) -> (Exchange, Exchange) {
+    overlap_after(Duration::from_millis(500), world, first, second).await
+}
+
+/// As [`overlap`], with another time in between.
+async fn overlap_after(
+    after: Duration,
+    world: &World,
+    first: &Value,
+    second: &Value,
+) -> (Exchange, Exchange) {
     let _other = function(&world.aws, &WAITING);
     tokio::join!(world.send(first), async {
-        tokio::time::sleep(Duration::from_millis(500)).await;
+        tokio::time::sleep(after).await;
         world.send(second).await
     })
 }

@@ -11,29 +11,10 @@ use stand_ins::{
 };
 
 use super::{
-    ADOPTED, NAME, OURS, RENAMED, WAITING, cancelled, create, create_with, deny, follow_up,
-    overlap, rename, reverse,
+    ADOPTED, NAME, OURS, RENAMED, WAITING, cancelled, create, create_with, delete_of, deny,
+    follow_up, overlap, rename, request_tag, reverse, update, with_id,
 };
 use crate::{names, sample, world, world_with};
-
-fn with_id(event: Value, id: &str) -> Value {
-    merged(event, &json!({ "RequestId": id }))
-}
-
-/// The Update in place of the action of [`create`].
-fn update() -> Value {
-    let old = create()["ResourceProperties"].clone();
-    merged(sample("update.json"), &json!({ "OldResourceProperties": old }))
-}
-
-fn delete_of(event: &Value, id: &str) -> Value {
-    let delete = json!({ "RequestType": "Delete", "PhysicalResourceId": id });
-    with_id(merged(event.clone(), &delete), "delete")
-}
-
-fn request_tag(world: &World, name: &str) -> String {
-    world.aws.iot.action(name).unwrap().tags[REQUEST_TAG].clone()
-}
 
 /// A Create whose call is applied, and whose failure is reported.
 async fn fail_create(world: &World, event: &Value) -> Exchange {
@@ -66,61 +47,6 @@ async fn an_update_whose_rollback_waits_too_changes_nothing_any_more() {
     forward.failed("AccessDeniedException");
     let after = world.aws.iot.action(NAME).unwrap();
     assert_eq!((after.params, after.tags), (before.params, before.tags));
-}
-
-/// Sends the Update, and its rollback, which succeeds while the Update puts its mark.
-async fn roll_back_before_the_mark(world: &World, update: &Value) -> Exchange {
-    world.aws.iot.faults.set("TagResource", Fault::Slow(Duration::from_secs(1)), 1);
-    let (forward, back) = overlap(world, update, &reverse(update)).await;
-    back.succeeded();
-    forward
-}
-
-#[tokio::test]
-async fn an_update_that_is_rolled_back_before_its_mark_is_put_changes_nothing_any_more() {
-    let world = world_with(&WAITING).await;
-    world.send(&create()).await.succeeded();
-    let before = world.aws.iot.action(NAME).unwrap();
-    deny(&world, "UpdateMitigationAction", 1);
-    let forward = roll_back_before_the_mark(&world, &update()).await;
-    forward.failed("AccessDeniedException");
-    let after = world.aws.iot.action(NAME).unwrap();
-    assert_eq!((after.params, after.tags), (before.params, before.tags));
-}
-
-#[tokio::test]
-async fn a_rename_that_is_rolled_back_before_its_mark_is_put_makes_nothing_any_more() {
-    let world = world_with(&WAITING).await;
-    world.send(&create()).await.succeeded();
-    let tags = world.aws.iot.action(NAME).unwrap().tags;
-    deny(&world, "CreateMitigationAction", 1);
-    let forward = roll_back_before_the_mark(&world, &rename()).await;
-    forward.failed("AccessDeniedException");
-    assert_eq!(names(&world), [NAME]);
-    assert_eq!(world.aws.iot.action(NAME).unwrap().tags, tags);
-}
-
-#[tokio::test]
-async fn an_update_that_was_half_done_before_it_waited_is_finished() {
-    let world = world_with(&WAITING).await;
-    world.send(&create()).await.succeeded();
-    let event = merged(update(), &json!({ "ResourceProperties": { "Tags": [] } }));
-    deny(&world, "UntagResource", 1);
-    let played = world.send(&event).await;
-    let denied =
-        |call: &stand_ins::iot::Call| call.operation == "UntagResource" && call.status == 403;
-    assert!(played.succeeded().calls.iter().any(denied), "{:?}", played.operations());
-}
-
-#[tokio::test]
-async fn a_delivery_that_meets_another_half_done_gives_the_same_response() {
-    let world = world_with(&WAITING).await;
-    world.send(&create()).await.succeeded();
-    let event = merged(update(), &json!({ "ResourceProperties": { "Tags": [] } }));
-    deny(&world, "UpdateMitigationAction", 1);
-    world.aws.iot.faults.set("UntagResource", Fault::Slow(Duration::from_secs(2)), 1);
-    let (one, other) = overlap(&world, &event, &event).await;
-    assert_eq!(one.succeeded().response(), other.succeeded().response());
 }
 
 #[tokio::test]
@@ -332,24 +258,4 @@ async fn a_reverse_update_leaves_the_new_name_of_another_owner_alone() {
         world.send(&reverse(&rename())).await.succeeded();
         assert_eq!(world.aws.iot.action(RENAMED), before);
     }
-}
-
-#[tokio::test]
-async fn a_second_delivery_of_a_rename_that_waits_for_tags_makes_nothing_after_the_rollback() {
-    let world = world_with(&WAITING).await;
-    world.send(&create()).await.succeeded();
-    let tag = request_tag(&world, NAME);
-    world.aws.iot.set_tag_lag(Duration::from_secs(3));
-    let event = rename();
-    world.send(&event).await.succeeded();
-    let (again, ()) = tokio::join!(world.send(&event), async {
-        tokio::time::sleep(Duration::from_millis(500)).await;
-        // As the rollback does.
-        world.aws.iot.tamper(NAME, |action| {
-            action.as_mut().unwrap().tags.insert(REQUEST_TAG.to_owned(), tag.clone());
-        });
-        world.aws.iot.tamper(RENAMED, |action| *action = None);
-    });
-    again.failed("InternalFailureException");
-    assert_eq!(names(&world), [NAME]);
 }

@@ -1,0 +1,204 @@
+//! Requests of one resource that overlap while a mark is on its way, or cannot be read or written.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use stand_ins::{
+    REQUEST_TAG,
+    fault::Fault,
+    iot::{Action, Call},
+    stack::{Exchange, World, merged},
+};
+
+use super::{
+    NAME, RENAMED, WAITING, create, delete_of, deny, overlap, overlap_after, rename, request_tag,
+    reverse, update,
+};
+use crate::{names, world_with};
+
+async fn waiting_world() -> (World, Action) {
+    let world = world_with(&WAITING).await;
+    world.send(&create()).await.succeeded();
+    let before = world.aws.iot.action(NAME).unwrap();
+    (world, before)
+}
+
+/// The definition and the tags of the action are as they were.
+fn is_restored(world: &World, before: &Action) {
+    let after = world.aws.iot.action(NAME).unwrap();
+    assert_eq!((&after.params, &after.tags), (&before.params, &before.tags));
+}
+
+/// [`update`], which takes all tags away.
+fn update_without_tags() -> Value {
+    merged(update(), &json!({ "ResourceProperties": { "Tags": [] } }))
+}
+
+/// Sends the Update, and its rollback, which succeeds while the Update puts its mark.
+async fn roll_back_before_the_mark(world: &World, update: &Value) -> Exchange {
+    world.aws.iot.faults.set("TagResource", Fault::Slow(Duration::from_secs(1)), 1);
+    let (forward, back) = overlap(world, update, &reverse(update)).await;
+    back.succeeded();
+    forward
+}
+
+#[tokio::test]
+async fn an_update_that_is_rolled_back_before_its_mark_is_put_changes_nothing_any_more() {
+    let (world, before) = waiting_world().await;
+    deny(&world, "UpdateMitigationAction", 1);
+    let forward = roll_back_before_the_mark(&world, &update()).await;
+    forward.failed("AccessDeniedException");
+    is_restored(&world, &before);
+}
+
+#[tokio::test]
+async fn a_rename_that_is_rolled_back_before_its_mark_is_put_makes_nothing_any_more() {
+    let (world, before) = waiting_world().await;
+    deny(&world, "CreateMitigationAction", 1);
+    let forward = roll_back_before_the_mark(&world, &rename()).await;
+    forward.failed("AccessDeniedException");
+    assert_eq!(names(&world), [NAME]);
+    is_restored(&world, &before);
+}
+
+#[tokio::test]
+async fn an_update_that_was_half_done_before_it_waited_is_finished() {
+    let (world, _) = waiting_world().await;
+    let event = update_without_tags();
+    deny(&world, "UntagResource", 1);
+    let played = world.send(&event).await;
+    let denied = |call: &Call| call.operation == "UntagResource" && call.status == 403;
+    assert!(played.succeeded().calls.iter().any(denied), "{:?}", played.operations());
+}
+
+#[tokio::test]
+async fn a_delivery_that_meets_another_half_done_gives_the_same_response() {
+    let (world, _) = waiting_world().await;
+    let event = update_without_tags();
+    deny(&world, "UpdateMitigationAction", 1);
+    world.aws.iot.faults.set("UntagResource", Fault::Slow(Duration::from_secs(2)), 1);
+    let (one, other) = overlap(&world, &event, &event).await;
+    assert_eq!(one.succeeded().response(), other.succeeded().response());
+}
+
+#[tokio::test]
+async fn a_second_delivery_of_a_rename_that_waits_for_tags_makes_nothing_after_the_rollback() {
+    let (world, _) = waiting_world().await;
+    let tag = request_tag(&world, NAME);
+    world.aws.iot.set_tag_lag(Duration::from_secs(3));
+    let event = rename();
+    world.send(&event).await.succeeded();
+    let (again, ()) = tokio::join!(world.send(&event), async {
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        // As the rollback does.
+        world.aws.iot.tamper(NAME, |action| {
+            action.as_mut().unwrap().tags.insert(REQUEST_TAG.to_owned(), tag.clone());
+        });
+        world.aws.iot.tamper(RENAMED, |action| *action = None);
+    });
+    again.failed("InternalFailureException");
+    assert_eq!(names(&world), [NAME]);
+}
+
+#[tokio::test]
+async fn the_mark_of_a_request_that_was_delivered_twice_is_taken_off() {
+    let (world, before) = waiting_world().await;
+    deny(&world, "UpdateMitigationAction", 1);
+    let (one, other) = overlap(&world, &update(), &update()).await;
+    assert_eq!(one.succeeded().response(), other.succeeded().response());
+    assert_eq!(request_tag(&world, NAME), before.tags[REQUEST_TAG]);
+}
+
+#[tokio::test]
+async fn a_rollback_that_waits_restores_what_an_earlier_call_changes_meanwhile() {
+    let (world, before) = waiting_world().await;
+    world.aws.iot.faults.set("UpdateMitigationAction", Fault::Slow(Duration::from_secs(1)), 1);
+    deny(&world, "UpdateMitigationAction", 1);
+    let (_, back) = overlap(&world, &update(), &reverse(&update())).await;
+    back.succeeded();
+    is_restored(&world, &before);
+}
+
+#[tokio::test]
+async fn an_update_whose_lost_answer_was_a_success_is_not_taken_for_another_request() {
+    let (world, before) = waiting_world().await;
+    world.aws.iot.faults.set("UpdateMitigationAction", Fault::LoseAfter, 1);
+    deny(&world, "UpdateMitigationAction", 1);
+    world.send(&update_without_tags()).await.succeeded();
+    assert_eq!(request_tag(&world, NAME), before.tags[REQUEST_TAG]);
+}
+
+#[tokio::test]
+async fn an_update_finishes_while_another_delivery_of_it_is_slow() {
+    let (world, _) = waiting_world().await;
+    deny(&world, "UpdateMitigationAction", 1);
+    world.aws.iot.faults.set("UntagResource", Fault::Slow(Duration::from_secs(4)), 1);
+    let event = update_without_tags();
+    let (one, other) = overlap(&world, &event, &event).await;
+    assert_eq!(one.succeeded().response(), other.succeeded().response());
+}
+
+#[tokio::test]
+async fn a_late_mark_of_an_update_does_not_replace_that_of_its_rollback() {
+    let (world, before) = waiting_world().await;
+    deny(&world, "UpdateMitigationAction", 2);
+    let forward = roll_back_before_the_mark(&world, &update()).await;
+    forward.failed("AccessDeniedException");
+    is_restored(&world, &before);
+}
+
+#[tokio::test]
+async fn a_call_is_not_repeated_once_the_rollback_has_taken_over() {
+    let (world, before) = waiting_world().await;
+    deny(&world, "UpdateMitigationAction", 1);
+    world.aws.iot.faults.set("UpdateMitigationAction", Fault::Hang, 1);
+    let after = Duration::from_millis(1500);
+    let (_, back) = overlap_after(after, &world, &update(), &reverse(&update())).await;
+    back.succeeded();
+    is_restored(&world, &before);
+}
+
+#[tokio::test]
+async fn a_rename_deletes_what_it_made_if_its_resource_is_deleted_as_it_ends() {
+    let (world, _) = waiting_world().await;
+    deny(&world, "CreateMitigationAction", 1);
+    world.aws.iot.faults.set("TagResource", Fault::Slow(Duration::ZERO), 1);
+    world.aws.iot.faults.set("TagResource", Fault::Slow(Duration::from_secs(2)), 1);
+    let delete = delete_of(&create(), NAME);
+    let after = Duration::from_millis(1800);
+    let (forward, deleted) = overlap_after(after, &world, &rename(), &delete).await;
+    deleted.succeeded();
+    forward.failed("AccessDeniedException");
+    assert_eq!(names(&world), [""; 0]);
+}
+
+#[tokio::test]
+async fn an_update_whose_first_lookups_are_denied_waits_for_its_role() {
+    let (world, _) = waiting_world().await;
+    deny(&world, "ListTagsForResource", 2);
+    world.send(&update()).await.succeeded();
+}
+
+#[tokio::test]
+async fn a_rollback_whose_lookup_of_the_orphan_is_denied_waits_for_its_role() {
+    let (world, before) = waiting_world().await;
+    deny(&world, "ListTagsForResource", 1);
+    world.send(&reverse(&rename())).await.succeeded();
+    is_restored(&world, &before);
+}
+
+#[tokio::test]
+async fn an_update_that_cannot_take_its_mark_off_succeeds_and_the_next_one_takes_it_off() {
+    let (world, before) = waiting_world().await;
+    let event = merged(
+        update(),
+        &json!({ "ResourceProperties": { "Tags": create()["ResourceProperties"]["Tags"] } }),
+    );
+    deny(&world, "UpdateMitigationAction", 1);
+    world.aws.iot.faults.set("TagResource", Fault::Slow(Duration::ZERO), 1);
+    deny(&world, "TagResource", 1);
+    world.send(&event).await.succeeded();
+    assert_ne!(request_tag(&world, NAME), before.tags[REQUEST_TAG]);
+    world.send(&reverse(&event)).await.succeeded();
+    assert_eq!(request_tag(&world, NAME), before.tags[REQUEST_TAG]);
+}
