@@ -15,9 +15,9 @@ from test_template import alternatives, transformed
 
 sys.path.insert(0, str(ROOT / "tools"))
 import render_dashboard
-import verify_aws
+from verify_aws.function_checks import FunctionChecks
 
-PLACE = {"partition": "aws", "region": "eu-west-1", "account": "123456789012"}
+LOCATION = {"partition": "aws", "region": "eu-west-1", "account": "123456789012"}
 RESOLVED = {
     "AWS::Partition": "aws",
     "AWS::Region": "eu-west-1",
@@ -79,13 +79,13 @@ class Stack:
     def invoke(self, event):
         return self.emulated(json.dumps(event))
 
-    def answer_url(self):
+    def response_url(self):
         self.requests += 1
         url = f"http://127.0.0.1:{self.port}/response/{self.requests}"
         return url, lambda: get(url)
 
     def play(self, kind, logical_id, properties, **more):
-        url, read = self.answer_url()
+        url, read = self.response_url()
         event = {
             "RequestType": kind,
             "ResponseURL": url,
@@ -513,9 +513,7 @@ class VerifyAws(unittest.TestCase):
     def verification(self):
         stack = Stack(self)
         role = "arn:aws:iam::123456789012:role/mitigation-actions/quarantine-things"
-        return stack, verify_aws.Verification(
-            stack.iot, stack.invoke, stack.answer_url, PLACE, role
-        )
+        return stack, FunctionChecks(stack.iot, stack.invoke, stack.response_url, LOCATION, role)
 
     def test_each_holds_here_and_nothing_is_left(self):
         stack, verification = self.verification()
@@ -525,22 +523,24 @@ class VerifyAws(unittest.TestCase):
         self.assertEqual(failed, [])
         self.assertEqual(len(rows), len(verification.CHECKS))
         measured = dict(rows)
-        self.assertRegex(measured["how far tags lag"], r"^create \d+ ms, tagging \d+ ms at most$")
-        self.assertIn(measured[verification.FILLING[0]], ["the limit", "the name"])
+        lag = r"^after a create \d+ ms, after tagging \d+ ms at most$"
+        self.assertRegex(measured["how long tags take to be listed"], lag)
+        errors = ["LimitExceededException", "ResourceAlreadyExistsException"]
+        self.assertIn(measured[verification.FILLING[0]], errors)
         self.assertEqual(stack.iot.list_mitigation_actions()["actionIdentifiers"], [])
 
     def test_what_does_not_hold_is_said_and_what_was_made_is_removed(self):
         stack, verification = self.verification()
         verification.invoke = lambda event: None  # a function that does nothing
         results = dict(verification.all())
-        adopting = results["Adopt takes what is the same, and Delete leaves it"]
+        adopting = results["Adopt takes an identical action, and Delete keeps it"]
         self.assertTrue(adopting.startswith("does not hold"))
         self.assertEqual(stack.iot.list_mitigation_actions()["actionIdentifiers"], [])
 
     def test_missing_credentials_are_said_in_a_line(self):
         environment = {name: v for name, v in ENVIRONMENT.items() if "KEY" not in name}
         environment |= {"AWS_CONFIG_FILE": "/dev/null", "AWS_SHARED_CREDENTIALS_FILE": "/dev/null"}
-        command = [TOOLS / "aws" / "bin" / "python", ROOT / "tools" / "verify_aws.py"]
+        command = [TOOLS / "aws" / "bin" / "python", ROOT / "tools" / "verify_aws"]
         command += ["--region", "eu-west-1", "--role", "arn:aws:iam::123456789012:role/a"]
         done = subprocess.run(command, env=environment, check=False, capture_output=True, text=True)
         self.assertEqual((done.returncode, done.stdout), (1, ""))

@@ -25,7 +25,9 @@ from ministack import (
 )
 from support import ROOT, TOOLS, local_aws  # tools/ is on the path by it
 
-import verify_aws
+from verify_aws import checks
+from verify_aws.deployment_checks import DeploymentChecks
+from verify_aws.provider import Provider
 
 GUIDE = (ROOT / "docs" / "operating.md").read_text()
 # Commands that are not run, and why.
@@ -266,13 +268,13 @@ class FailedResults(unittest.TestCase):
 class VerifyAws(unittest.TestCase):
     """The checks of `make verify-aws` on a deployment."""
 
-    PLACE = {"partition": "aws", "region": local_aws.REGION, "account": local_aws.ACCOUNT}
+    LOCATION = {"partition": "aws", "region": local_aws.REGION, "account": local_aws.ACCOUNT}
 
     def setUp(self):
-        verify_aws.PAUSE = 0.05
+        checks.PAUSE = 0.05
 
     def test_each_holds_here_and_nothing_is_left(self):
-        verification = verify_aws.Deployment(aws().client, local_aws.STACK, self.PLACE, ROLE)
+        verification = DeploymentChecks(aws().client, local_aws.STACK, ROLE)
         rows = verification.all()
         self.assertEqual([row for row in rows if row[1].startswith("does not hold")], [])
         self.assertEqual(len(rows), len(verification.CHECKS))
@@ -282,7 +284,7 @@ class VerifyAws(unittest.TestCase):
 
     def test_what_the_template_retains_is_removed_too(self):
         session = SimpleNamespace(client=lambda service, config=None: aws().client(service))
-        provider = verify_aws.Provider(session, self.PLACE, ROLE)
+        provider = Provider(session, self.LOCATION, ROLE)
         provider.s3.create_bucket(
             Bucket=provider.bucket,
             CreateBucketConfiguration={"LocationConstraint": local_aws.REGION},
