@@ -3,7 +3,7 @@
 `make serve` and the tests in tests/deploy share this module. MiniStack has no mitigation actions,
 so AWS IoT is the stand-in of this project.
 
-Where MiniStack differs from AWS (tests/deploy/test_ministack.py checks what a test can check):
+Where MiniStack differs from AWS (tests/deploy/test_ministack_differences.py checks what it can):
 
 - It refuses AWS::Logs::QueryDefinition and alarms with metric math, so `template` leaves them out,
   and AWS::IoT::MitigationAction.

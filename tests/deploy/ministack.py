@@ -148,10 +148,28 @@ def described(name):
     return found
 
 
+def arn(name):
+    return f"arn:aws:iot:{local_aws.REGION}:{local_aws.ACCOUNT}:mitigationaction/{name}"
+
+
 def tags(name):
-    arn = f"arn:aws:iot:{local_aws.REGION}:{local_aws.ACCOUNT}:mitigationaction/{name}"
-    pages = aws().client("iot").get_paginator("list_tags_for_resource").paginate(resourceArn=arn)
+    paginator = aws().client("iot").get_paginator("list_tags_for_resource")
+    pages = paginator.paginate(resourceArn=arn(name))
     return {tag["Key"]: tag["Value"] for page in pages for tag in page["tags"]}
+
+
+def log():
+    """Returns the messages in the log of the deployed function."""
+    events = aws().client("logs").get_paginator("filter_log_events")
+    pages = events.paginate(logGroupName=aws().log_group())
+    return [event["message"] for page in pages for event in page["events"]]
+
+
+def plant(test, name, params, role=ROLE):
+    """Makes an action as somebody else does, who does not tag it."""
+    iot = aws().client("iot")
+    iot.create_mitigation_action(actionName=name, roleArn=role, actionParams=params)
+    test.addCleanup(iot.delete_mitigation_action, actionName=name)
 
 
 class Queue:

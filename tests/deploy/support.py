@@ -4,6 +4,7 @@ order that makes sense."""
 import json
 import os
 import pathlib
+import re
 import socket
 import subprocess
 import sys
@@ -81,6 +82,12 @@ def check_story(test, invoke):
     for name, expected in STORY:
         with test.subTest(event=name):
             test.assertEqual(outcome(invoke(name)), expected)
+
+
+def anchors(text):
+    """The anchors of a page's headings, as the public host makes them."""
+    titles = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles}
 
 
 def free_port():

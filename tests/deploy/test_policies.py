@@ -5,8 +5,8 @@ import json
 import re
 import unittest
 
+from sam_template import transformed
 from support import ROOT, TOOLS, run
-from test_template import transformed
 
 POLICIES = {
     path.stem: json.loads(path.read_text())

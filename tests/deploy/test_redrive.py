@@ -6,8 +6,8 @@ import subprocess
 import unittest
 from types import SimpleNamespace
 
+from sam_template import statements, transformed
 from support import ENVIRONMENT, ROOT, TOOLS, moto
-from test_template import statements, transformed
 
 SECRET = "X-Amz-Signature=0123456789abcdef"
 

@@ -7,8 +7,8 @@ the action. It is kept as it is: a version that tags otherwise gets a file of it
 import json
 import unittest
 
+from emulated import ROLE, Logging
 from support import ROOT
-from test_log import ROLE, Logging
 
 OWNER = "mitigation-action-provider:owner"
 PARAMS = {"updateDeviceCertificateParams": {"action": "DEACTIVATE"}}
