@@ -1,23 +1,11 @@
 """The template: valid, linted, and granting exactly what the code calls."""
 
-import functools
 import json
 import re
 import unittest
 
+from sam_template import alternatives, statements, transformed
 from support import ROOT, TOOLS, run
-
-TRANSFORM = """
-import json
-from samtranslator.translator.transform import transform
-from samtranslator.yaml_helper import yaml_parse
-template = yaml_parse(open("template.yaml").read())
-template["Resources"]["Function"]["Properties"]["CodeUri"] = "s3://bucket/key"
-class Policies:
-    def load(self): return {}
-values = {"ActionRoleArns": "arn:aws:iam::123456789012:role/mitigation-actions/quarantine-things"}
-print(json.dumps(transform(template, values, Policies())))
-"""
 
 # What SAM resolves at build time, which is before any parameter of the deployment is known.
 BUILT_FOR = """
@@ -42,26 +30,38 @@ EVERYTHING = {
     "Tracing": "Active",
 }
 
-
-@functools.cache
-def transformed():
-    return json.loads(run([TOOLS / "sam" / "bin" / "python", "-c", TRANSFORM]))
-
-
-def alternatives(value):
-    """`value` with each Fn::If replaced by what it is where its condition holds."""
-    if isinstance(value, list):
-        return [alternatives(item) for item in value]
-    if not isinstance(value, dict):
-        return value
-    if "Fn::If" in value:
-        return alternatives(value["Fn::If"][1])
-    return {key: alternatives(item) for key, item in value.items()}
-
-
-def statements(role):
-    for policy in role["Properties"]["Policies"]:
-        yield from alternatives(policy["PolicyDocument"]["Statement"])
+ROLE = "arn:aws:iam::123456789012:role/"
+TOPIC = "arn:aws:sns:eu-west-1:123456789012:"
+BUS = "arn:aws:events:eu-west-1:123456789012:event-bus/"
+# Values that the pattern of each parameter takes, and values that it refuses.
+PATTERNS = {
+    "ActionRoleArns": (
+        [ROLE + "a", ROLE + "b/*", "arn:aws-cn:iam::123456789012:role/a"],
+        ["", "*", "a", ROLE, TOPIC + "a"],
+    ),
+    "FunctionName": (["", "a" * 64], ["a" * 65, "a b"]),
+    "RequestBus": (["", "default", "fleet.events"], [BUS + "a", "a b"]),
+    "ResultBus": (["", BUS + "results"], ["results", TOPIC + "a"]),
+    "DeadLetterReaderArns": (
+        ["", ROLE + "a", ROLE + "aws-reserved/sso.amazonaws.com/*"],
+        ["a", "arn:aws:sts::123456789012:assumed-role/a/b"],
+    ),
+    "BreakGlassPrincipalArns": (
+        ["", ROLE + "a", "arn:aws:iam::123456789012:root"],
+        ["a", ROLE + "*"],
+    ),
+    "PermissionsBoundary": (
+        ["", "arn:aws:iam::aws:policy/a", "arn:aws:iam::123456789012:policy/a/b"],
+        ["a", ROLE + "a"],
+    ),
+    "RolePath": (["/", "/a/b/"], ["", "a", "/a"]),
+    "KmsKeyArn": (
+        ["", "arn:aws:kms:eu-west-1:123456789012:key/0a-1b"],
+        ["alias/a", "0a-1b"],
+    ),
+    "AlarmTopic": (["", TOPIC + "a"], ["a", ROLE + "a"]),
+    "NoticeTopic": (["", TOPIC + "a"], ["a", ROLE + "a"]),
+}
 
 
 class Template(unittest.TestCase):
@@ -240,41 +240,11 @@ class Template(unittest.TestCase):
         self.assertEqual(function["FunctionName"], named)
 
     def test_parameters_refuse_what_cannot_work(self):
-        role, topic = "arn:aws:iam::123456789012:role/", "arn:aws:sns:eu-west-1:123456789012:"
-        bus = "arn:aws:events:eu-west-1:123456789012:event-bus/"
-        cases = {
-            "ActionRoleArns": (
-                [role + "a", role + "b/*", "arn:aws-cn:iam::123456789012:role/a"],
-                ["", "*", "a", role, topic + "a"],
-            ),
-            "FunctionName": (["", "a" * 64], ["a" * 65, "a b"]),
-            "RequestBus": (["", "default", "fleet.events"], [bus + "a", "a b"]),
-            "ResultBus": (["", bus + "results"], ["results", topic + "a"]),
-            "DeadLetterReaderArns": (
-                ["", role + "a", role + "aws-reserved/sso.amazonaws.com/*"],
-                ["a", "arn:aws:sts::123456789012:assumed-role/a/b"],
-            ),
-            "BreakGlassPrincipalArns": (
-                ["", role + "a", "arn:aws:iam::123456789012:root"],
-                ["a", role + "*"],
-            ),
-            "PermissionsBoundary": (
-                ["", "arn:aws:iam::aws:policy/a", "arn:aws:iam::123456789012:policy/a/b"],
-                ["a", role + "a"],
-            ),
-            "RolePath": (["/", "/a/b/"], ["", "a", "/a"]),
-            "KmsKeyArn": (
-                ["", "arn:aws:kms:eu-west-1:123456789012:key/0a-1b"],
-                ["alias/a", "0a-1b"],
-            ),
-            "AlarmTopic": (["", topic + "a"], ["a", role + "a"]),
-            "NoticeTopic": (["", topic + "a"], ["a", role + "a"]),
-        }
         parameters = transformed()["Parameters"]
         self.assertEqual(
-            cases.keys(), {name for name, p in parameters.items() if "AllowedPattern" in p}
+            PATTERNS.keys(), {name for name, p in parameters.items() if "AllowedPattern" in p}
         )
-        for name, (taken, refused) in cases.items():
+        for name, (taken, refused) in PATTERNS.items():
             pattern = re.compile(parameters[name]["AllowedPattern"])
             for value in taken:
                 self.assertTrue(pattern.fullmatch(value), f"{name}: {value!r}")
