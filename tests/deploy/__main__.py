@@ -45,7 +45,7 @@ class Timed(unittest.TextTestResult):
     def addSkip(self, test, reason):
         super().addSkip(test, reason)
         self.outcome = "-"
-        self.stream.writeln(f"left out: {test.id()}: {reason}")
+        self.stream.writeln(f"skipped: {test.id()}: {reason}")
 
 
 def run_named(names):

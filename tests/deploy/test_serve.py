@@ -111,7 +111,7 @@ class Test(unittest.TestCase):
 case "$2" in
 cdk-test) printf '# pass 3\\n# fail 0\\n# skipped 0\\n' ;;
 deploy-tests)
-    echo 'left out: test_package.Container: no Docker engine runs here'
+    echo 'skipped: test_package.Container: no Docker engine runs here'
     printf 'Ran 5 tests in 1.0s\\n\\nFAILED (failures=1, skipped=2)\\n'
     exit 1
     ;;
@@ -136,14 +136,14 @@ esac
         self.assertEqual(done.returncode, 1)
         self.assertRegex(done.stdout, r"(?m)^== step 1 of \d+: ")
         reason, counts = done.stdout.splitlines()[-2:]
-        self.assertEqual(reason, "left out: test_package.Container: no Docker engine runs here")
+        self.assertEqual(reason, "skipped: test_package.Container: no Docker engine runs here")
         self.assertEqual(counts, "12 passed, 1 failed, 3 skipped")
 
     def test_after_a_build_that_fails_it_runs_no_test(self):
         done = self.play("1")
         self.assertEqual(done.returncode, 1)
         reason, counts = done.stdout.splitlines()[-2:]
-        self.assertRegex(reason, r"^left out: build the tests, .*, because step 2 failed$")
+        self.assertRegex(reason, r"^skipped: build the tests, .*, because step 2 failed$")
         self.assertEqual(counts, "0 passed, 1 failed, 0 skipped")
 
 
