@@ -241,13 +241,37 @@ def binary(text):
     return architecture, pathlib.Path(path)
 
 
-def main():
+def parse_arguments():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--out", type=pathlib.Path, required=True, help="an empty folder, or none")
+    parser.add_argument("--out", type=pathlib.Path, required=True, help="a new or empty folder")
     parser.add_argument("binary", nargs="+", type=binary, metavar="ARCHITECTURE=FILE")
-    arguments = parser.parse_args()
+    return parser.parse_args()
+
+
+def write_package(path, bootstrap, target, rust):
+    """Writes the package of a binary; returns what `linked` returns for its target."""
+    packages, edges, root = linked(target)
+    third_parties = sorted((p for p in packages.values() if p.id != root), key=str)
+    content = with_section(bootstrap, ".dep-v0", dependency_list(packages, edges, root))
+    texts = {file: text_of(ROOT / file) for file in ["LICENSE-APACHE", "LICENSE-MIT"]}
+    texts["THIRD-PARTY-NOTICES"] = notices(third_parties, rust)
+    files = [(file, 0o644, text.encode()) for file, text in texts.items()]
+    write_zip(path, [("bootstrap", 0o755, content), *files])
+    return packages, edges, root
+
+
+def write_checksums(out):
+    sums = [
+        f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.name}\n"
+        for path in sorted(out.iterdir())
+    ]
+    (out / "SHA256SUMS").write_text("".join(sums))
+
+
+def main():
+    arguments = parse_arguments()
     out, binaries = arguments.out.resolve(), dict(arguments.binary)
     out.mkdir(parents=True, exist_ok=True)
     if any(out.iterdir()):
@@ -258,30 +282,20 @@ def main():
     rust = run("rustc", "--version").split()[1]
     packages, edges = {}, {}
     for architecture, path in binaries.items():
-        of_target, of_edges, root = linked(TARGETS[architecture])
-        third_parties = sorted((p for p in of_target.values() if p.id != root), key=str)
-        content = with_section(path, ".dep-v0", dependency_list(of_target, of_edges, root))
-        texts = {file: text_of(ROOT / file) for file in ["LICENSE-APACHE", "LICENSE-MIT"]}
-        texts["THIRD-PARTY-NOTICES"] = notices(third_parties, rust)
-        files = [(file, 0o644, text.encode()) for file, text in texts.items()]
         archive = out / f"{name}-{version}-{architecture}.zip"
-        write_zip(archive, [("bootstrap", 0o755, content), *files])
+        of_target, of_edges, root = write_package(archive, path, TARGETS[architecture], rust)
         packages |= of_target
         for id, ids in of_edges.items():
             edges.setdefault(id, set()).update(ids)
     for architecture in TARGETS.keys() - binaries.keys():
-        print(f"{architecture} is left out: there is no binary for {TARGETS[architecture]}")
+        print(f"{architecture} is skipped: there is no binary for {TARGETS[architecture]}")
 
     bill = json.dumps(sbom(packages, edges, root, rust), indent=2) + "\n"
     (out / "sbom.cdx.json").write_text(bill)
     (out / "template.yaml").write_text(template(name, version, manifest["description"]))
     (out / "CHANGELOG.md").write_text(changes(version))
     run("npm", "pack", "--silent", "--pack-destination", str(out), cwd=ROOT / "cdk")
-    sums = [
-        f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.name}\n"
-        for path in sorted(out.iterdir())
-    ]
-    (out / "SHA256SUMS").write_text("".join(sums))
+    write_checksums(out)
     for path in sorted(out.iterdir()):
         print(f"{path.stat().st_size:>9,}  {path.name}")
 
