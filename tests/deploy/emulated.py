@@ -14,7 +14,7 @@ DEVICE = {"UpdateDeviceCertificateParams": {"Action": "DEACTIVATE"}}
 
 
 class Answering(BaseHTTPRequestHandler):
-    """Answers each request with the server's `status` and `error`, whatever it asks for."""
+    """Responds to every request with the server's `status` and `error`."""
 
     def do_POST(self):
         self.rfile.read(int(self.headers.get("content-length", 0)))
@@ -32,7 +32,7 @@ class Answering(BaseHTTPRequestHandler):
 
 
 def answering(test, status, error):
-    """The address of a service that answers so."""
+    """Starts a service that responds with `status` and `error`; returns its address."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), Answering)
     server.status, server.error = status, error
     threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -42,7 +42,7 @@ def answering(test, status, error):
 
 
 class Logging:
-    """The package under the emulator, with what it prints."""
+    """The package under the emulator, with its log."""
 
     def __init__(self, test, **variables):
         self.port = stand_ins(test)
@@ -68,7 +68,7 @@ class Logging:
         return self.emulated(json.dumps(event))
 
     def stack(self, kind, logical_id, name, url=None, region="eu-west-1", **more):
-        """Plays a request as CloudFormation does."""
+        """Sends a request as CloudFormation does."""
         properties = {"ActionName": name, "RoleArn": ROLE, "ActionParams": DEVICE}
         event = {
             "RequestType": kind,
@@ -85,14 +85,14 @@ class Logging:
         return self.iot.create_mitigation_action(actionName=name, roleArn=ROLE, actionParams=params)
 
     def lines(self):
-        """What it has printed so far, but for the emulator's own lines."""
+        """Returns the log so far, without the emulator's own lines."""
         self.output.seek(0)
         parsed = [json.loads(line) for line in self.output if line.startswith("{")]
         return [line for line in parsed if "level" in line or "_aws" in line]
 
 
 class Stack:
-    """Plays the custom resources of a template against the package under the emulator."""
+    """Sends requests as CloudFormation does to the package under the emulator."""
 
     def __init__(self, test):
         self.port = stand_ins(test)

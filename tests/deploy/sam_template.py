@@ -1,4 +1,4 @@
-"""The template as CloudFormation gets it, after SAM's transform."""
+"""The template as CloudFormation sees it, after the SAM transform."""
 
 import functools
 import json
@@ -24,7 +24,7 @@ def transformed():
 
 
 def alternatives(value):
-    """`value` with each Fn::If replaced by what it is where its condition holds."""
+    """Returns `value` with each Fn::If replaced by its value for a true condition."""
     if isinstance(value, list):
         return [alternatives(item) for item in value]
     if not isinstance(value, dict):

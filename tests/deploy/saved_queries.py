@@ -11,7 +11,7 @@ def query(name):
 
 
 def finds(text, line):
-    """Whether the `filter` of a query takes a line: an `or` of the three forms that there are."""
+    """Returns whether a line matches the `filter` of a query: an `or` of three kinds of terms."""
     for term in re.fullmatch(r"filter (.*?)\n\|.*", text.strip(), re.DOTALL)[1].split(" or "):
         if present := re.fullmatch(r"ispresent\((\w+)\)", term.strip()):
             taken = present[1] in line

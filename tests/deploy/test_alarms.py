@@ -12,21 +12,21 @@ import render_dashboard
 
 
 def counted():
-    """The names of the metrics that the function counts."""
+    """Returns the names of the metrics that the function emits."""
     source = "\n".join(path.read_text() for path in (ROOT / "src").rglob("*.rs"))
     block = re.search(r"enum Metric \{(.*?)\n\s*\}", source, re.DOTALL)[1]
     return set(re.findall(r"^\s+([A-Z]\w+)(?:,| =)", block, re.MULTILINE))
 
 
 def metrics_of(alarm):
-    """Each metric that an alarm looks at, with its dimensions."""
+    """Yields each metric that an alarm watches, with its dimensions."""
     for query in alarm.get("Metrics", [{"MetricStat": {"Metric": alarm}}]):
         if "MetricStat" in query:
             yield query["MetricStat"]["Metric"]
 
 
 class Alarms(unittest.TestCase):
-    # By "AWS services that publish CloudWatch metrics" in the Amazon CloudWatch User Guide.
+    # From "AWS services that publish CloudWatch metrics" in the Amazon CloudWatch User Guide.
     PUBLISHED = {
         "AWS/SQS": {
             "ApproximateNumberOfMessagesVisible",
@@ -59,7 +59,7 @@ class Alarms(unittest.TestCase):
                 dimensions = {item["Name"]: item["Value"] for item in metric["Dimensions"]}
                 namespace = metric["Namespace"]
                 if namespace == "MitigationActionProvider":
-                    # That each is counted when its time comes is in tests/contract/metrics.rs.
+                    # tests/contract/metrics.rs checks when the function emits each.
                     self.assertIn(metric["MetricName"], counted(), name)
                     self.assertLessEqual(dimensions.keys(), {"FunctionName", "Trigger"}, name)
                 else:
@@ -80,7 +80,7 @@ class Alarms(unittest.TestCase):
             self.assertEqual(alarm["TreatMissingData"], "notBreaching", name)
 
     def test_the_metric_of_the_rule_has_the_dimensions_of_its_bus(self):
-        # Metrics of rules of the default bus have no EventBusName, and no bus in their ARNs.
+        # For a rule of the default bus, the metric has no EventBusName, and the ARN has no bus.
         alarm = transformed()["Resources"]["EventsLostAlarm"]["Properties"]
         condition, default, other = alarm["Dimensions"]["Fn::If"]
         self.assertEqual(condition, "UsesDefaultBus")

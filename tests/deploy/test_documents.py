@@ -1,4 +1,4 @@
-"""The documents: what they show is what is printed, links lead somewhere, lines fit."""
+"""The documents: their output is what the programs print, their links work, their lines fit."""
 
 import json
 import re

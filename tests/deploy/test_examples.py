@@ -1,4 +1,4 @@
-"""The examples: valid templates that make what they say, and senders that say what failed."""
+"""The examples: the templates are valid and create what they describe; the sender works."""
 
 import json
 import pathlib
@@ -19,7 +19,7 @@ RESOLVED = {
 
 
 def resolved(value, resources):
-    """As CloudFormation does: intrinsic functions resolved, scalars made strings."""
+    """Resolves intrinsic functions and turns scalars into strings, as CloudFormation does."""
     if isinstance(value, list):
         return [resolved(item, resources) for item in value]
     if isinstance(value, bool):
@@ -45,7 +45,7 @@ def resolved(value, resources):
 
 
 class Examples(unittest.TestCase):
-    # What each kind's role needs, of the facts.
+    # The permissions that each kind of action needs.
     LEAST = {
         "AddThingsToThingGroupParams": {"iot:ListPrincipalThings", "iot:AddThingToThingGroup"},
         "EnableIoTLoggingParams": {"iot:SetV2LoggingOptions", "iam:PassRole"},
@@ -118,7 +118,7 @@ class Examples(unittest.TestCase):
             properties = resolved(custom["Properties"], second)
             answer = stack.play("Create", "FleetQuarantine", properties)
             self.assertEqual(answer["Status"], "SUCCESS", answer)
-            # Then CloudFormation deletes the native resource's action, unless it is retained.
+            # CloudFormation then deletes the native resource's action, unless it is retained.
             self.assertEqual(native["DeletionPolicy"], "Retain")
             if not retains:
                 stack.iot.delete_mitigation_action(actionName=declared["ActionName"])

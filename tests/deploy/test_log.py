@@ -1,4 +1,4 @@
-"""The log: what passes Lambda's filter, and what the saved queries and the guide find in it."""
+"""The log: Lambda's level filter, the saved queries, and the fields that the guide describes."""
 
 import json
 import re
@@ -15,7 +15,7 @@ LEVELS = ["TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL"]
 
 
 def passes(line, minimum):
-    """Whether Lambda's filter lets an application's line through, as its documentation says:
+    """Returns whether a line of the application passes Lambda's log-level filter. See
     https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs-log-level.html"""
     level, timestamp = line.get("level"), line.get("timestamp", "")
     try:
@@ -43,7 +43,7 @@ class Levels(unittest.TestCase):
 
 
 class Platform(unittest.TestCase):
-    # As Lambda's documentation has it.
+    # From the Lambda Developer Guide.
     REPORT = {
         "time": "2026-11-22T10:00:00.000Z",
         "type": "platform.report",
@@ -114,7 +114,7 @@ class Queries(unittest.TestCase):
         fields = {field for line in lines for field in line} | {"xray_trace_id"}
         given = {"LOGICAL-ID-OR-NAME": "Quarantine", "REQUEST-ID": "Create-Quarantine"}
         for name in self.QUERIES:
-            if name == "InvocationsQuery":  # reads Lambda's own lines
+            if name == "InvocationsQuery":  # it reads Lambda's own lines
                 continue
             text = query(name)
             for placeholder, value in given.items():
@@ -153,7 +153,7 @@ class Lines(unittest.TestCase):
     def test_every_line_about_a_request_has_its_id(self):
         for lines in test_symptoms.Symptoms.lines_of_each(self):
             for line in lines:
-                # Lines of libraries do not know it, nor does one before the first request.
+                # Lines of libraries do not have the id, nor does a line before the first request.
                 if line.get("target", "").startswith("mitigation_action_provider"):
                     self.assertTrue(line.get("id"), line)
 

@@ -1,4 +1,4 @@
-"""Where MiniStack differs from AWS, as tools/local_aws.py lists it."""
+"""The differences between MiniStack and AWS that tools/local_aws.py lists."""
 
 import unittest
 
@@ -29,13 +29,13 @@ class Template(unittest.TestCase):
 
 
 class DifferencesFromAws(unittest.TestCase):
-    """Differences that tools/local_aws.py lists. Take one off the list when its test fails."""
+    """When one of these tests fails, remove the difference from the list."""
 
     def refused(self, name, resource):
         stack = Stack(self, name)
         try:
             return stack.create(stack_of(Refused=resource)) != "CREATE_COMPLETE"
-        except ClientError:  # before anything is made
+        except ClientError:  # before anything is created
             return True
 
     def test_a_saved_query_is_refused(self):

@@ -1,4 +1,5 @@
-"""Requests without a stack on MiniStack: events, messages, calls, dead letters and alarms."""
+"""The other triggers on MiniStack: events, messages and direct calls, their dead letters, and the
+alarms."""
 
 import json
 import unittest
@@ -66,7 +67,7 @@ class Events(unittest.TestCase):
         self.assertEqual((error["code"], error["retryable"]), ("InvalidRequestException", False))
 
     def test_what_the_provider_itself_sends_is_not_taken_by_the_rule(self):
-        # A rule sends in the order of the events: the second result comes without the first.
+        # A rule keeps the order of the events, so the second result would come after the first.
         self.delete_later("event-second")
         own = self.send(self.request("event-own"), source="mitigation-action-provider")
         self.result(self.send(self.request("event-second")))
@@ -110,7 +111,7 @@ class Events(unittest.TestCase):
         def response():
             try:
                 return get(url)
-            except OSError:  # not there yet
+            except OSError:  # not received yet
                 return None
 
         self.assertEqual(wait_until(response, "the response")["Status"], "SUCCESS")
@@ -145,12 +146,12 @@ class Calls(unittest.TestCase):
 
 
 class DeadLetters(unittest.TestCase):
-    """Each of these has a provider of its own, whose queues no other test uses."""
+    """Each test has a provider of its own, so that no other test uses its queues."""
 
     def test_a_message_that_is_no_request_reaches_the_dead_letters_of_the_queue(self):
         found = provider_stack(self, "provider-of-dead-requests").outputs()
         sqs = aws().client("sqs")
-        # The template's time between two deliveries is six minutes.
+        # The template's visibility timeout is six minutes.
         attributes = {"VisibilityTimeout": "0"}
         sqs.set_queue_attributes(QueueUrl=found["RequestQueueUrl"], Attributes=attributes)
         sqs.send_message(QueueUrl=found["RequestQueueUrl"], MessageBody="not a request")
@@ -213,7 +214,7 @@ class Alarms(unittest.TestCase):
         listed = aws().client("cloudwatch").list_metrics(Namespace="AWS/Lambda")["Metrics"]
         known = [(metric["MetricName"], self.dimensions(metric)) for metric in listed]
         function = {"FunctionName": aws().outputs()["FunctionName"]}
-        # MiniStack does not count what becomes of asynchronous invocations.
+        # MiniStack does not emit the metrics of asynchronous invocations.
         known += [("AsyncEventsDropped", function), ("DestinationDeliveryFailures", function)]
         alarms = self.alarms("AWS/Lambda")
         self.assertGreaterEqual(len(alarms), 3)

@@ -1,4 +1,4 @@
-"""Stacks that use the provider, on MiniStack: a CloudFormation not written by this project."""
+"""Stacks that use the provider, on MiniStack, whose CloudFormation is not of this project."""
 
 import json
 import pathlib
@@ -40,7 +40,7 @@ class Stacks(unittest.TestCase):
         made = {value.split("/")[1] for value in stack.outputs().values()}
         self.assertEqual(len({described(name)["actionType"] for name in made}), 6)
         roles = {described(name)["roleArn"] for name in made}
-        self.assertEqual(len(roles), 6, "each has the role of its own")
+        self.assertEqual(len(roles), 6, "each action has its own role")
         self.assertEqual(stack.delete(), "DELETE_COMPLETE")
         self.assertEqual([name for name in made if described(name)], [])
 
@@ -167,7 +167,7 @@ class Stacks(unittest.TestCase):
         self.assertIsNone(described("overwritten"))
 
     def test_an_action_moves_over_from_the_native_resource(self):
-        # What the first template has made: MiniStack has no AWS::IoT::MitigationAction.
+        # Stands in for the first template: MiniStack has no AWS::IoT::MitigationAction.
         native = local_aws.load("examples/move-over-1.yaml")["Resources"]["Quarantine"]
         declared = native["Properties"]
         self.assertEqual(native["DeletionPolicy"], "Retain")

@@ -1,4 +1,4 @@
-"""The package that `sam build` makes, under Lambda's own emulator and in a container."""
+"""The package that `sam build` builds, under the Lambda emulator and in a container."""
 
 import json
 import os
@@ -60,7 +60,7 @@ class Emulator(unittest.TestCase):
                 self.assertEqual(
                     get(f"http://127.0.0.1:{port}/response/{name}"),
                     result,
-                    "what CloudFormation got",
+                    "the response to CloudFormation",
                 )
             events = get(f"http://127.0.0.1:{port}/local/events")
             expected = (
@@ -73,7 +73,7 @@ class Emulator(unittest.TestCase):
 
 
 class Presigned(unittest.TestCase):
-    """A response PUT is taken by a server that verifies its presigned signature."""
+    """A server that verifies presigned signatures accepts the response."""
 
     PROGRAM = """
 const S3rver = require("s3rver");
@@ -104,7 +104,7 @@ print(client.generate_presigned_url("put_object", Params=params, ExpiresIn=7200)
         python = TOOLS / "aws" / "bin" / "python"
         url = run([python, "-c", self.SIGN, f"http://127.0.0.1:{bucket}", "s3"]).strip()
 
-        # The server is strict: with a Content-Type the signature is another.
+        # The server is strict: a Content-Type changes the signature.
         typed = urllib.request.Request(
             url, b"{}", {"Content-Type": "application/json"}, method="PUT"
         )
@@ -141,7 +141,7 @@ INVALID = [
 
 
 class CommandLine(unittest.TestCase):
-    """The stand-ins answer the AWS CLI's own commands as the service model says."""
+    """The stand-ins respond to the AWS CLI as the service model says."""
 
     def setUp(self):
         self.port = stand_ins(self)
@@ -191,7 +191,7 @@ def docker_runs():
 
 @unittest.skipUnless(
     docker_runs() or os.environ.get("CI"),
-    "no Docker engine runs here",
+    "no Docker engine is running",
 )
 class Container(unittest.TestCase):
     """The package in a container of `sam local`, reaching the stand-ins on the host."""

@@ -1,4 +1,4 @@
-"""The guide's table of symptoms: each is in the log, and the saved query finds it."""
+"""The guide's table of symptoms: each appears in the log, and the saved query finds it."""
 
 import json
 import re
@@ -10,7 +10,7 @@ from support import ROOT
 
 
 class Symptoms(unittest.TestCase):
-    """Each row of the guide's table of symptoms: what causes it, and the lines that come of it."""
+    """Each method before `CAUSES` causes the symptom of one row of the table, in its order."""
 
     def taken(self):
         function = Logging(self)

@@ -1,4 +1,4 @@
-"""The template: valid, linted, and granting exactly what the code calls."""
+"""The template: it is valid, passes the linters, and grants exactly what the code calls."""
 
 import json
 import re
@@ -7,7 +7,7 @@ import unittest
 from sam_template import alternatives, statements, transformed
 from support import ROOT, TOOLS, run
 
-# What SAM resolves at build time, which is before any parameter of the deployment is known.
+# Resolves the architecture as `sam build` does, before any parameter of a deployment is known.
 BUILT_FOR = """
 import sys
 from samcli.lib.providers.sam_function_provider import SamFunctionProvider
@@ -17,7 +17,7 @@ stacks, _ = SamLocalStackProvider.get_stacks("template.yaml", parameter_override
 print(SamFunctionProvider(stacks).get("Function").architectures)
 """
 
-# Values of the parameters with which every condition of the template is true.
+# Parameters that make every condition of the template true.
 EVERYTHING = {
     "FunctionName": "provider",
     "CreateTopic": "true",
@@ -33,7 +33,7 @@ EVERYTHING = {
 ROLE = "arn:aws:iam::123456789012:role/"
 TOPIC = "arn:aws:sns:eu-west-1:123456789012:"
 BUS = "arn:aws:events:eu-west-1:123456789012:event-bus/"
-# Values that the pattern of each parameter takes, and values that it refuses.
+# Values that match the pattern of each parameter, and values that do not.
 PATTERNS = {
     "ActionRoleArns": (
         [ROLE + "a", ROLE + "b/*", "arn:aws-cn:iam::123456789012:role/a"],
@@ -90,7 +90,7 @@ class Template(unittest.TestCase):
 
     def test_everything_is_what_makes_every_condition_true(self):
         names = {name for name, _ in self.conditions()}
-        # What is true by default, or where a name is given instead of an ARN.
+        # Those that are true by default, or for a name instead of an ARN.
         names -= {"CreatesRequestBus", "CreatesResultBus", "ResultBusIsHere", "UsesDefaultBus"}
         for name, condition in self.conditions():
             used = set(re.findall(r'"Ref": "(\w+)"', json.dumps(condition)))
@@ -122,7 +122,7 @@ class Template(unittest.TestCase):
             for method in re.findall(pattern, source)
         }
         self.assertEqual(len(called), 8)
-        called |= {"iam:PassRole"}  # of Create and Update
+        called |= {"iam:PassRole"}  # needed by create and update
         lambdas = {
             "logs:CreateLogStream",
             "logs:PutLogEvents",
@@ -131,7 +131,7 @@ class Template(unittest.TestCase):
             "sqs:GetQueueAttributes",
         }
         lambdas |= {"sqs:SendMessage", "xray:PutTraceSegments", "xray:PutTelemetryRecords"}
-        lambdas |= {"kms:Decrypt", "kms:GenerateDataKey"}  # of the queues, where they have a key
+        lambdas |= {"kms:Decrypt", "kms:GenerateDataKey"}  # for queues with a key
         role = transformed()["Resources"]["Role"]
         granted = set()
         for statement in statements(role):

@@ -12,7 +12,7 @@ LOCATION = {"partition": "aws", "region": "eu-west-1", "account": "123456789012"
 
 
 class VerifyAws(unittest.TestCase):
-    """The checks of `make verify-aws`, made against the stand-ins."""
+    """The checks of `make verify-aws` that need no deployment, and its errors."""
 
     def verification(self):
         stack = Stack(self)
@@ -35,7 +35,7 @@ class VerifyAws(unittest.TestCase):
 
     def test_what_does_not_hold_is_said_and_what_was_made_is_removed(self):
         stack, verification = self.verification()
-        verification.invoke = lambda event: None  # a function that does nothing
+        verification.invoke = lambda event: None  # the function does nothing
         results = dict(verification.all())
         adopting = results["Adopt takes an identical action, and Delete keeps it"]
         self.assertTrue(adopting.startswith("does not hold"))
