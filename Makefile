@@ -193,9 +193,9 @@ bench-tools: bench/node/node_modules/.installed .tools/bench/.installed
 bench/node/node_modules/.installed: bench/node/package-lock.json
 	cd bench/node && npm ci --no-audit --no-fund --loglevel=error && touch node_modules/.installed
 
-verify-aws: package .tools/aws/.installed ## prove the assumptions in an account (REGION, ROLE)
+verify-aws: package .tools/aws/.installed ## verify the assumptions in an account (REGION, ROLE)
 	@test -n "$(REGION)" && test -n "$(ROLE)" || \
 		{ echo 'usage: make verify-aws REGION=eu-west-1 ROLE=arn:aws:iam::...'; exit 1; }
-	@PATH="$$PWD/.tools/sam/bin:$$PATH" .tools/aws/bin/python tools/verify_aws.py \
+	@PATH="$$PWD/.tools/sam/bin:$$PATH" .tools/aws/bin/python tools/verify_aws \
 		--region $(REGION) --role $(ROLE) \
 		$(if $(FILL_QUOTA),--fill-quota)

@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
-"""Checks the dependencies against known vulnerabilities. Run by `make advisories`.
+"""Checks the dependencies for known vulnerabilities. Run by `make advisories`.
 
-Says which it left out, as their database cannot be reached or their tool is not installed; that is
-no failure. A vulnerability is.
+It skips dependencies whose database cannot be reached or whose tool is not installed, and says so;
+that is not a failure. A vulnerability is.
 """
 
+import argparse
 import json
 import shutil
 import subprocess
@@ -19,7 +20,7 @@ def run(*command, folder=ROOT):
 
 
 def crates():
-    """What is wrong with the crates; None where that cannot be found out."""
+    """Returns the vulnerabilities of the crates, or None if they cannot be checked."""
     if run("cargo", "deny", "fetch", "db").returncode != 0:
         return None
     done = run("cargo", "deny", "--offline", "check", "advisories")
@@ -35,7 +36,7 @@ def packages_of_node(folder):
 
 
 def packages_of_python(requirements):
-    """With pip-audit, which asks the package registry about each package."""
+    """Uses pip-audit, which asks the package registry about each package."""
     if not shutil.which("pip-audit"):
         return None
     done = run("pip-audit", "--disable-pip", "--require-hashes", "--requirement", requirements)
@@ -45,21 +46,22 @@ def packages_of_python(requirements):
 
 
 def main():
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.parse_args()
     checks = {"Rust crates": crates}
-    for lock in sorted(ROOT.glob("*/package-lock.json")) + sorted(
-        ROOT.glob("*/*/package-lock.json")
-    ):
-        folder = lock.parent
-        checks[f"{folder.relative_to(ROOT)} (Node)"] = lambda folder=folder: packages_of_node(
-            folder
-        )
+    locks = [*sorted(ROOT.glob("*/package-lock.json")), *sorted(ROOT.glob("*/*/package-lock.json"))]
+    for folder in [lock.parent for lock in locks]:
+        what = f"{folder.relative_to(ROOT)} (Node)"
+        checks[what] = lambda folder=folder: packages_of_node(folder)
     for file in sorted(ROOT.glob("tools/*.txt")):
         checks[f"{file.relative_to(ROOT)} (Python)"] = lambda file=file: packages_of_python(file)
     failed = False
     for what, check in checks.items():
         found = check()
         failed |= bool(found)
-        print(f"{what}: {'left out' if found is None else found or 'no known vulnerability'}")
+        print(f"{what}: {'skipped' if found is None else found or 'no known vulnerability'}")
     return 1 if failed else 0
 
 

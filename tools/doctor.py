@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Checks that this machine has what the targets of the Makefile need; each problem is one line
-with its remedy. Without names it makes every check. Needs Python alone."""
+"""Checks that this machine has what the Makefile targets need. Prints one line for each problem,
+with its remedy. Without names, it runs every check. It needs only Python."""
 
 import argparse
 import importlib.util
@@ -39,7 +39,7 @@ def python(_):
     if sys.version_info < (3, 11):
         return f"Python is {sys.version.split()[0]}: install 3.11 or later, and give PYTHON=..."
     if not importlib.util.find_spec("ensurepip"):
-        return "Python makes no virtual environments: apt-get install python3-venv"
+        return "Python cannot create virtual environments: apt-get install python3-venv"
 
 
 def node(_):
@@ -51,7 +51,7 @@ def docker(_):
     if not has("docker"):
         return "no Docker: apt-get install docker.io"
     if subprocess.run(["docker", "info"], capture_output=True).returncode != 0:
-        return "the Docker engine does not answer: systemctl start docker (or: dockerd &)"
+        return "the Docker engine does not respond: systemctl start docker (or: dockerd &)"
 
 
 def busybox(_):
@@ -61,7 +61,7 @@ def busybox(_):
 
 def in_use(port):
     if listens(port):
-        return f"port {port} is in use: end the other `make serve` (ss -ltnp shows who it is)"
+        return f"port {port} is in use: end the other `make serve` (ss -ltnp shows the process)"
 
 
 def ports(_):
@@ -70,16 +70,16 @@ def ports(_):
 
 def stand_ins(_):
     if not listens(STAND_INS):
-        return "the stand-ins are not up: run `make serve` in another terminal"
+        return "the stand-ins are not running: run `make serve` in another terminal"
     if not listens(STAND_INS, BRIDGE):
         return (
-            f"containers do not reach the stand-ins at {BRIDGE}:{STAND_INS}: "
+            f"containers cannot reach the stand-ins at {BRIDGE}:{STAND_INS}: "
             "run `make serve` again now that Docker is up"
         )
 
 
 def serve(argument):
-    """Either `make serve` is up, or its ports are free."""
+    """Checks that `make serve` is running or that its ports are free."""
     if listens(MINISTACK) and listens(STAND_INS):
         return None
     return ports(argument)
@@ -97,8 +97,8 @@ CHECKS = {
     "compiler": (compiler, "every target"),
     "python": (python, "make serve, make local, make test"),
     "node": (node, "make test"),
-    "docker": (docker, "make local, and make test for its tests in a container"),
-    "busybox": (busybox, "make local where Amazon's image cannot be had"),
+    "docker": (docker, "make local, and the container tests of make test"),
+    "busybox": (busybox, "make local where Amazon's image is not available"),
     "serve": (serve, "make serve, make local"),
     "ports": (ports, "make serve"),
     "stand-ins": (stand_ins, "make local"),

@@ -1,25 +1,26 @@
 """AWS on this machine: MiniStack, with the provider deployed to it by the SAM CLI.
 
 `make serve` and the tests in tests/deploy share this module. MiniStack has no mitigation actions,
-so AWS IoT is the stand-in of this project.
+so this project's stand-in takes the place of AWS IoT.
 
-Where MiniStack differs from AWS (tests/deploy/test_ministack.py checks what a test can check):
+Where MiniStack differs from AWS (tests/deploy/test_ministack_differences.py checks some of these):
 
-- It refuses AWS::Logs::QueryDefinition and alarms with metric math, so `template` leaves them out,
-  and AWS::IoT::MitigationAction.
-- It knows neither Fn::Sub nor Fn::Split in Conditions, so a bus in `ResultBus` is none of its own.
+- It rejects AWS::Logs::QueryDefinition and alarms with metric math, so `template` removes them. It
+  rejects AWS::IoT::MitigationAction, too.
+- It resolves neither Fn::Sub nor Fn::Split in Conditions, so it does not recognize a bus in
+  `ResultBus` as one of the same account.
 - It invokes a custom resource synchronously and once, where CloudFormation invokes it
   asynchronously and Lambda retries.
 - It sends no Delete after a failed Create. After a rename that is rolled back because a later
   resource failed, it sends the Delete of the new id and no reverse Update.
 - It creates the resources of a stack one after another.
-- A ResponseURL is plain http, without signature or expiry.
-- It refuses a topic as service token.
-- It has no dead-letter queue of an EventBridge target.
-- It writes the log as text, and makes no metrics of the embedded metric format.
+- Its ResponseURL is plain HTTP, without a signature or an expiry.
+- It rejects a topic as a service token.
+- It does not support the dead-letter queue of an EventBridge target.
+- It writes the log as text, and extracts no metrics from the embedded metric format.
 - It retries an asynchronous invocation after seconds, not minutes (here a tenth of a second).
-- It enforces no IAM policy. With AUTH=true it denies events:PutEvents, because it does not know
-  the condition key events:source.
+- It enforces no IAM policies. With AUTH=true it denies events:PutEvents, because it does not
+  support the condition key events:source.
 """
 
 import json
@@ -42,16 +43,16 @@ STAND_INS = [ROOT / "target" / "debug" / "stand-ins", "listen"]
 ACCOUNT = "123456789012"
 REGION = "eu-west-1"
 STACK = "mitigation-action-provider"
-RESULTS = "results"  # the name of a queue that gets every result event, and of its rule
+RESULTS = "results"  # the name of a queue that receives every result event, and of its rule
 
 
 def load(path):
-    """Returns a template of the project as JSON, its short functions written out."""
+    """Returns a template of the project as JSON, with the full form of intrinsic functions."""
     return json.loads(json.dumps(cfn_yaml.load(str(ROOT / path))))
 
 
 def template(iot_endpoint, eventbridge_endpoint):
-    """Returns the project's template with what MiniStack needs changed, and nothing else."""
+    """Returns the project's template with only the changes that MiniStack needs."""
     changed = load("template.yaml")
     resources = changed["Resources"]
     function = resources["Function"]
@@ -67,13 +68,13 @@ def template(iot_endpoint, eventbridge_endpoint):
 
 
 def is_refused(resource):
-    """Whether MiniStack refuses a resource: a saved query, or an alarm with metric math."""
+    """Returns whether MiniStack rejects a resource: a saved query, or an alarm with metric math."""
     saved_query = resource["Type"] == "AWS::Logs::QueryDefinition"
     return saved_query or "Metrics" in resource.get("Properties", {})
 
 
 def start(arguments, **options):
-    """Starts a process that no Ctrl-C reaches: whoever started it ends it."""
+    """Starts a process that does not receive Ctrl-C; the caller has to stop it."""
     quiet = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.STDOUT}
     return subprocess.Popen(arguments, start_new_session=True, **{**quiet, **options})
 
@@ -88,20 +89,20 @@ def stop(process):
 
 
 def wait_for_port(port, process, host="127.0.0.1"):
-    """Returns once something listens; raises if the process that should listen has ended."""
+    """Waits until something listens on the port; raises an error if the process has exited."""
     for _ in range(600):
         if process.poll() is not None:
-            raise RuntimeError(f"{process.args} ended with exit code {process.returncode}")
+            raise RuntimeError(f"{process.args} exited with code {process.returncode}")
         try:
             socket.create_connection((host, port), timeout=1).close()
             return
         except OSError:
             time.sleep(0.05)
-    raise RuntimeError(f"{process.args} does not listen at {host}:{port}")
+    raise RuntimeError(f"{process.args} does not listen on {host}:{port}")
 
 
 class LocalAws:
-    """MiniStack and the stand-ins, from construction until `stop`. Nothing is kept."""
+    """MiniStack and the stand-ins, running from construction until `stop`. Nothing is kept."""
 
     def __init__(self, port, stand_ins_port, stand_ins_hosts=("127.0.0.1",)):
         self.url = f"http://127.0.0.1:{port}"
@@ -138,11 +139,11 @@ class LocalAws:
         }
 
     def wait(self):
-        """Waits for a process to end of itself, which is an error."""
+        """Waits until a process exits by itself, which is an error."""
         while True:
             for process in self.processes:
                 if process.poll() is not None:
-                    raise RuntimeError(f"{process.args[0]} ended with {process.returncode}")
+                    raise RuntimeError(f"{process.args[0]} exited with {process.returncode}")
             time.sleep(0.5)
 
     def stop(self):
@@ -151,7 +152,7 @@ class LocalAws:
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def environment(self):
-        """Returns what the tools need to find this AWS; settings of the machine play no part."""
+        """Returns an environment in which tools use this AWS and no settings of the machine."""
         return {
             "PATH": os.pathsep.join([f"{TOOLS}/sam/bin", f"{TOOLS}/aws/bin", os.environ["PATH"]]),
             "HOME": os.environ.get("HOME", "/root"),
@@ -177,7 +178,7 @@ class LocalAws:
         )
 
     def deploy_provider(self):
-        """Deploys the provider with `sam deploy`; its result events go to the queue `RESULTS`."""
+        """Deploys the provider with `sam deploy`; the queue `RESULTS` gets its result events."""
         path = self.folder / "template.json"
         path.write_text(json.dumps(template(self.iot_url, self.url)))
         parameters = [

@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""Writes what is published of a version: the packages, a template that deploys them, the CDK
-construct, an SBOM (CycloneDX), the changes and checksums. Each package's binary lists its
-dependencies, so that a scanner of vulnerabilities sees them.
+"""Writes the files of a release: the packages, a template that deploys them, the CDK construct, an
+SBOM (CycloneDX), the changes and the checksums. The binary in each package lists its dependencies
+for vulnerability scanners.
 
     tools/release.py --out dist x86_64=.aws-sam/build/Function/bootstrap
 
-Equal binaries give equal files, whatever the folder, the time and the user.
+The same binaries give the same files, whatever the folder, the time and the user.
 """
 
 import argparse
@@ -22,9 +22,9 @@ import zlib
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 TARGETS = {"x86_64": "x86_64-unknown-linux-gnu", "arm64": "aarch64-unknown-linux-gnu"}
-# A package offered under several licences is used under the first of these that is among them.
+# If a package offers several licences, the first of these that it offers applies.
 PREFERRED = ["Apache-2.0", "MIT"]
-# Packages without the text of their licence, and the author's package that has the same text.
+# Packages without the text of their licence, and a package of the same author that has it.
 SAME_TEXT = {"base64-simd": "outref", "vsimd": "outref"}
 LICENSE_FILE = re.compile(r"(licen[cs]e|copying|notice)([-._].*)?", re.IGNORECASE)
 
@@ -53,8 +53,8 @@ class Package:
         return next((name for name in PREFERRED if name in offered), self.license)
 
     def license_texts(self, others):
-        """Returns the texts that have to accompany a copy. A copy of Apache-2.0 does for all, but
-        each NOTICE counts."""
+        """Returns the texts that have to accompany the package. The release has one copy of
+        Apache-2.0 for all packages, but needs each NOTICE."""
         if self.name in SAME_TEXT:
             return others[SAME_TEXT[self.name]].license_texts(others)
         files = sorted(path for path in self.folder.iterdir() if LICENSE_FILE.fullmatch(path.name))
@@ -74,8 +74,8 @@ def text_of(path):
 
 
 def linked(target):
-    """Returns the crates that are linked into the binary for a target, by name and version, and
-    the ids that each depends on. Macros and build scripts are not linked."""
+    """Returns the crates that are linked into the binary for a target, by id; the ids that each
+    depends on; and the id of the root. Macros and build scripts are not linked."""
     tree = ["--edges", "normal,no-proc-macro", "--prefix", "none", "--format", "{p}"]
     lines = run("cargo", "tree", "--locked", "--target", target, *tree).splitlines()
     names = {tuple(line.split()[:2]) for line in lines if line}
@@ -97,7 +97,7 @@ def linked(target):
 
 
 def notices(packages, rust):
-    """Returns the notices of third parties, each text once."""
+    """Returns the third-party notices, each text once."""
     by_name = {package.name: package for package in packages}
     apache, texts = [f"Rust standard library {rust}"], {}
     for package in packages:
@@ -112,7 +112,7 @@ def notices(packages, rust):
 
 
 def sbom(packages, edges, root, rust):
-    """Returns the software bill of materials of the function, without time or serial number."""
+    """Returns the software bill of materials of the function, without a time or serial number."""
 
     def component(package):
         described = {
@@ -145,8 +145,8 @@ def sbom(packages, edges, root, rust):
 
 
 def dependency_list(packages, edges, root):
-    """Returns the crates in the format of `cargo auditable`, by which scanners of vulnerabilities
-    read a binary: https://github.com/rust-secure-code/cargo-auditable/blob/master/PARSING.md"""
+    """Returns the crates in the format of `cargo auditable`, which vulnerability scanners read from
+    a binary: https://github.com/rust-secure-code/cargo-auditable/blob/master/PARSING.md"""
     listed = sorted(packages.values(), key=lambda package: (package.name, package.version))
     indexes = {package.id: index for index, package in enumerate(listed)}
 
@@ -162,7 +162,7 @@ def dependency_list(packages, edges, root):
 
 
 def with_section(path, name, content):
-    """Returns a binary with one more section, which the loader does not read."""
+    """Returns a binary with an additional section, which the loader does not read."""
     libraries = pathlib.Path(run("rustc", "--print", "sysroot").strip()) / "lib"
     [objcopy] = libraries.glob("rustlib/*/bin/rust-objcopy")
     with tempfile.TemporaryDirectory() as folder:
@@ -174,7 +174,7 @@ def with_section(path, name, content):
 
 
 def write_zip(path, files):
-    """Writes an archive of names, modes and contents, without anything of this machine."""
+    """Writes an archive of names, modes and contents, without any trace of this machine."""
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
         for name, mode, content in files:
             info = zipfile.ZipInfo(name)  # dated 1980
@@ -190,7 +190,7 @@ def replace_once(text, old, new):
 
 
 def template(name, version, description):
-    """Returns the project's template with code that is in a bucket."""
+    """Returns the project's template, changed to take its code from a bucket."""
     metadata = f"""Metadata:
   AWS::ServerlessRepo::Application: # it has not been published there
     Name: {name}
@@ -208,7 +208,7 @@ def template(name, version, description):
   PackagePrefix:
     Type: String
     Default: ""
-    Description: What the package's key begins with, such as a folder and a slash
+    Description: The prefix of the package's key, such as a folder and a slash
 """
     code = f"""      CodeUri:
         Bucket: !Ref PackageBucket
@@ -221,19 +221,19 @@ def template(name, version, description):
 
 
 def changes(version):
-    """Returns what CHANGELOG.md says of a version."""
+    """Returns the section of a version in CHANGELOG.md, or that of unreleased changes."""
     sections = re.split(r"^## ", text_of(ROOT / "CHANGELOG.md"), flags=re.MULTILINE)[1:]
     for wanted in [version, "Unreleased"]:
         for section in sections:
             if section.startswith((wanted, f"[{wanted}]")):
                 if wanted != version:
-                    print(f"CHANGELOG.md has no section of {version}: {wanted} is taken")
+                    print(f"CHANGELOG.md has no section for {version}: using {wanted}")
                 return f"# {section.strip()}\n"
-    raise SystemExit(f"CHANGELOG.md: missing: expected a section of {version}")
+    raise SystemExit(f"CHANGELOG.md: missing: expected a section for {version}")
 
 
 def binary(text):
-    """Reads `ARCHITECTURE=FILE`."""
+    """Parses `ARCHITECTURE=FILE`."""
     architecture, _, path = text.partition("=")
     if architecture not in TARGETS or not path:
         expected = "expected ARCHITECTURE=FILE, with x86_64 or arm64"
@@ -241,13 +241,37 @@ def binary(text):
     return architecture, pathlib.Path(path)
 
 
-def main():
+def parse_arguments():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--out", type=pathlib.Path, required=True, help="an empty folder, or none")
+    parser.add_argument("--out", type=pathlib.Path, required=True, help="a new or empty folder")
     parser.add_argument("binary", nargs="+", type=binary, metavar="ARCHITECTURE=FILE")
-    arguments = parser.parse_args()
+    return parser.parse_args()
+
+
+def write_package(path, bootstrap, target, rust):
+    """Writes the package of a binary; returns what `linked` returns for its target."""
+    packages, edges, root = linked(target)
+    third_parties = sorted((p for p in packages.values() if p.id != root), key=str)
+    content = with_section(bootstrap, ".dep-v0", dependency_list(packages, edges, root))
+    texts = {file: text_of(ROOT / file) for file in ["LICENSE-APACHE", "LICENSE-MIT"]}
+    texts["THIRD-PARTY-NOTICES"] = notices(third_parties, rust)
+    files = [(file, 0o644, text.encode()) for file, text in texts.items()]
+    write_zip(path, [("bootstrap", 0o755, content), *files])
+    return packages, edges, root
+
+
+def write_checksums(out):
+    sums = [
+        f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.name}\n"
+        for path in sorted(out.iterdir())
+    ]
+    (out / "SHA256SUMS").write_text("".join(sums))
+
+
+def main():
+    arguments = parse_arguments()
     out, binaries = arguments.out.resolve(), dict(arguments.binary)
     out.mkdir(parents=True, exist_ok=True)
     if any(out.iterdir()):
@@ -258,30 +282,20 @@ def main():
     rust = run("rustc", "--version").split()[1]
     packages, edges = {}, {}
     for architecture, path in binaries.items():
-        of_target, of_edges, root = linked(TARGETS[architecture])
-        third_parties = sorted((p for p in of_target.values() if p.id != root), key=str)
-        content = with_section(path, ".dep-v0", dependency_list(of_target, of_edges, root))
-        texts = {file: text_of(ROOT / file) for file in ["LICENSE-APACHE", "LICENSE-MIT"]}
-        texts["THIRD-PARTY-NOTICES"] = notices(third_parties, rust)
-        files = [(file, 0o644, text.encode()) for file, text in texts.items()]
         archive = out / f"{name}-{version}-{architecture}.zip"
-        write_zip(archive, [("bootstrap", 0o755, content), *files])
+        of_target, of_edges, root = write_package(archive, path, TARGETS[architecture], rust)
         packages |= of_target
         for id, ids in of_edges.items():
             edges.setdefault(id, set()).update(ids)
     for architecture in TARGETS.keys() - binaries.keys():
-        print(f"{architecture} is left out: there is no binary for {TARGETS[architecture]}")
+        print(f"{architecture} is skipped: there is no binary for {TARGETS[architecture]}")
 
     bill = json.dumps(sbom(packages, edges, root, rust), indent=2) + "\n"
     (out / "sbom.cdx.json").write_text(bill)
     (out / "template.yaml").write_text(template(name, version, manifest["description"]))
     (out / "CHANGELOG.md").write_text(changes(version))
     run("npm", "pack", "--silent", "--pack-destination", str(out), cwd=ROOT / "cdk")
-    sums = [
-        f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.name}\n"
-        for path in sorted(out.iterdir())
-    ]
-    (out / "SHA256SUMS").write_text("".join(sums))
+    write_checksums(out)
     for path in sorted(out.iterdir()):
         print(f"{path.stat().st_size:>9,}  {path.name}")
 

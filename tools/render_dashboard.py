@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
-"""Draws the layout of the template's dashboard as docs/dashboard.svg: what stands where."""
+"""Draws the template's dashboard as docs/dashboard.svg: where each widget is and what it shows."""
 
+import argparse
 import html
 import json
 import pathlib
@@ -11,7 +12,7 @@ UNIT = 44
 
 
 def body():
-    """The dashboard's JSON, with the queries that the template substitutes."""
+    """Returns the dashboard's JSON, with the queries that the template substitutes."""
     text = (ROOT / "template.yaml").read_text()
     block = re.search(r"DashboardBody: !Sub\n {8}- \|\n((?: {10}.*\n)+)((?: {8}.*\n)+)", text)
     body = block[1]
@@ -21,7 +22,7 @@ def body():
 
 
 def metrics(widget):
-    """Each metric of a widget, its shorthands written out, and its label."""
+    """Yields each metric of a widget, without CloudWatch's shorthand, and its label."""
     last = []
     for metric in widget["properties"].get("metrics", []):
         names = [part for part in metric if isinstance(part, str)]
@@ -70,4 +71,5 @@ def picture():
 
 
 if __name__ == "__main__":
+    argparse.ArgumentParser(description=__doc__).parse_args()
     (ROOT / "docs" / "dashboard.svg").write_text(picture())

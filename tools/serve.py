@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Leaves an AWS up on this machine until Ctrl-C: MiniStack, with the provider deployed to it by
-`sam deploy`, and the stand-ins for AWS IoT behind it. `make serve` builds what it takes."""
+"""Runs MiniStack, an emulator of AWS, on this machine until Ctrl-C. The provider is deployed to it
+by `sam deploy`, and a stand-in takes the place of AWS IoT. `make serve` builds what it needs."""
 
 import argparse
 import signal
@@ -13,11 +13,11 @@ import doctor
 from local_aws import ACCOUNT, PACKAGE, REGION, RESULTS, STACK, STAND_INS, TOOLS, LocalAws
 
 NEXT = """
-MiniStack is up at {url}, and a stand-in for AWS IoT at {iot_url}.
+MiniStack runs at {url}, and a stand-in for AWS IoT at {iot_url}.
 The provider is deployed as the stack {stack}. Its result events go to the
-queue {results_name}. Nothing is kept: Ctrl-C ends all of it. In another terminal, in this folder:
+queue {results_name}. Ctrl-C stops everything; nothing is kept. In another terminal, in this folder:
 
-# First, where the tools are and which AWS they use
+# First, set the path of the tools and the endpoints that they use
 export PATH="$PATH:$PWD/.tools/sam/bin:$PWD/.tools/aws/bin" SAM_CLI_TELEMETRY=0
 export AWS_ENDPOINT_URL={url} AWS_ENDPOINT_URL_IOT={iot_url}
 export AWS_ACCESS_KEY_ID=local AWS_SECRET_ACCESS_KEY=local AWS_DEFAULT_REGION={region}
@@ -26,11 +26,11 @@ export AWS_ACCESS_KEY_ID=local AWS_SECRET_ACCESS_KEY=local AWS_DEFAULT_REGION={r
 sam deploy --template-file examples/minimal.yaml --stack-name fleet --region {region} \\
   --no-confirm-changeset --capabilities CAPABILITY_IAM
 
-# See the values of !GetAtt, and the action that was made
+# Show the values of !GetAtt, and the action that was created
 aws cloudformation describe-stacks --stack-name fleet --query 'Stacks[0].Outputs'
 aws iot describe-mitigation-action --action-name fleet-quarantine
 
-# Put an event, and read its result
+# Put a request event on the bus, and read its result event
 examples/send-event.sh {bus}
 aws sqs receive-message --endpoint-url {url} \\
   --queue-url {results} --wait-time-seconds 10 \\
@@ -52,13 +52,13 @@ aws cloudformation delete-stack --stack-name fleet
 def tools_are_there():
     for program in [PACKAGE / "bootstrap", STAND_INS[0], TOOLS / "ministack" / "bin" / "ministack"]:
         if not program.is_file():
-            print(f"{program.name} is missing: run `make serve`, which builds and installs it")
+            print(f"{program.name} is missing: run `make serve` to build and install it")
             return False
     return True
 
 
 def bridge():
-    """Returns the address at which containers reach this machine, where Docker has made one."""
+    """Returns the address at which containers reach this machine, if Docker has a bridge."""
     try:
         socket.create_server((doctor.BRIDGE, 0)).close()
         return [doctor.BRIDGE]
@@ -90,7 +90,7 @@ def interrupt(*_):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--port", type=int, default=doctor.MINISTACK, help="of MiniStack")
+    parser.add_argument("--port", type=int, default=doctor.MINISTACK, help="the port of MiniStack")
     parser.add_argument("--stand-ins-port", type=int, default=doctor.STAND_INS)
     options = parser.parse_args()
     if not tools_are_there():
@@ -112,7 +112,7 @@ def main():
             print("`make local EVENT=...` in another terminal uses the same stand-ins.", flush=True)
         aws.wait()
     except KeyboardInterrupt:
-        print("\nended; nothing is kept")
+        print("\nStopped; nothing is kept")
         return 0
     except (RuntimeError, BotoCoreError, ClientError) as error:
         print(error)

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Runs all tests, step by step (`make test`). Says what each step is, how long it took, and at the
-end how many tests passed, failed and were left out, and why."""
+"""Runs all tests, step by step (`make test`). Prints each step and how long it took, and at the end
+how many tests passed, failed and were skipped, and why."""
 
 import argparse
 import os
@@ -11,7 +11,7 @@ import time
 
 CARGO = os.environ.get("CARGO", "cargo")
 MAKE = ["make", "--no-print-directory"]
-# Each step: what it is, its command, and whether the next one can do without it.
+# Each step: what it does, its command, and whether the next step can run if it fails.
 STEPS = [
     ("install the tools", [*MAKE, "tools"], False),
     ("build the package", [*MAKE, "package"], False),
@@ -28,16 +28,16 @@ RUST = re.compile(r"test result: \w+\. (\d+) passed; (\d+) failed; (\d+) ignored
 NODE = re.compile(r"# (pass|fail|skipped) (\d+)")
 RAN = re.compile(r"Ran (\d+) tests? in")
 UNITTEST = re.compile(r"(?:FAILED|OK) \((.+)\)")
-LEFT_OUT = re.compile(r"left out: .+")
+SKIPPED = re.compile(r"skipped: .+")
 
 
 class Counts:
     def __init__(self):
-        self.passed = self.failed = self.left_out = 0
+        self.passed = self.failed = self.skipped = 0
         self.reasons = []
 
     def read(self, line):
-        """Takes what cargo, node and unittest say at their end."""
+        """Adds the totals that cargo, node and unittest print at their end."""
         if found := RUST.match(line):
             passed, failed, ignored = map(int, found.groups())
             self.add(passed, failed, ignored)
@@ -48,15 +48,15 @@ class Counts:
         elif found := UNITTEST.match(line):
             numbers = dict(part.split("=") for part in found[1].split(", "))
             failed = int(numbers.get("failures", 0)) + int(numbers.get("errors", 0))
-            left_out = int(numbers.get("skipped", 0))
-            self.add(-failed - left_out, failed, left_out)
-        elif LEFT_OUT.match(line):
+            skipped = int(numbers.get("skipped", 0))
+            self.add(-failed - skipped, failed, skipped)
+        elif SKIPPED.match(line):
             self.reasons.append(line)
 
-    def add(self, passed, failed, left_out):
+    def add(self, passed, failed, skipped):
         self.passed += passed
         self.failed += failed
-        self.left_out += left_out
+        self.skipped += skipped
 
 
 def duration(seconds):
@@ -64,7 +64,7 @@ def duration(seconds):
 
 
 def play(command, counts):
-    """Runs a command, passes on what it prints, and counts; returns whether it succeeded."""
+    """Runs a command, prints its output and counts its tests; returns whether it succeeded."""
     environment = {**os.environ, "RUST_BACKTRACE": "0"}
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
     with subprocess.Popen(command, env=environment, **pipes) as process:
@@ -86,16 +86,16 @@ def main():
         if not succeeded:
             failed.append(what)
             if not dispensable:
-                left = ", ".join(what for what, _, _ in STEPS[number:])
-                counts.reasons.append(f"left out: {left}, because step {number} failed")
+                rest = ", ".join(what for what, _, _ in STEPS[number:])
+                counts.reasons.append(f"skipped: {rest}, because step {number} failed")
                 break
     print(f"\n== {'FAILED: ' + ', '.join(failed) if failed else 'all steps done'}", end=" ")
     print(f"in {duration(time.monotonic() - begun)}")
     for reason in counts.reasons:
         print(reason)
-    # A step that fails without a failed test counts as one.
+    # A step that fails without a failed test counts as one failed test.
     total = max(counts.failed, len(failed))
-    print(f"{counts.passed} passed, {total} failed, {counts.left_out} skipped")
+    print(f"{counts.passed} passed, {total} failed, {counts.skipped} skipped")
     return 1 if failed else 0
 
 

@@ -1,5 +1,5 @@
-"""Runs the tests of this folder, one process a file and two at a time, or those named
-(`python tests/deploy test_serve.Doctor`), and says how long each took."""
+"""Runs the tests of this folder, a process for each file and two at a time, or only those named
+(`python tests/deploy test_serve.Doctor`), and prints how long each takes."""
 
 import argparse
 import concurrent.futures
@@ -13,7 +13,7 @@ FOLDER = pathlib.Path(__file__).parent
 
 
 class Timed(unittest.TextTestResult):
-    """One line a test, with its time."""
+    """Prints one line for each test, with its duration."""
 
     def __init__(self, *arguments, **options):
         super().__init__(*arguments, **options)
@@ -45,7 +45,7 @@ class Timed(unittest.TextTestResult):
     def addSkip(self, test, reason):
         super().addSkip(test, reason)
         self.outcome = "-"
-        self.stream.writeln(f"left out: {test.id()}: {reason}")
+        self.stream.writeln(f"skipped: {test.id()}: {reason}")
 
 
 def run_named(names):
@@ -53,10 +53,18 @@ def run_named(names):
     return unittest.TextTestRunner(resultclass=Timed).run(suite).wasSuccessful()
 
 
-def run_file(path):
-    command = [sys.executable, FOLDER, path.stem]
+def processes():
+    """Returns the modules that each process runs: one, but all of `test_ministack_*` together, so
+    that they start MiniStack and deploy to it once."""
+    modules = sorted(path.stem for path in FOLDER.glob("test_*.py"))
+    shared = [module for module in modules if module.startswith("test_ministack_")]
+    return [shared, *([module] for module in modules if module not in shared)]
+
+
+def run_process(modules):
+    command = [sys.executable, FOLDER, *modules]
     done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    print(f"\n{path.name}\n{done.stdout}", end="", flush=True)
+    print(f"\n{', '.join(modules)}\n{done.stdout}", end="", flush=True)
     return done.returncode == 0
 
 
@@ -67,7 +75,7 @@ def main():
     if names:
         return 0 if run_named(names) else 1
     with concurrent.futures.ThreadPoolExecutor(2) as both:
-        succeeded = list(both.map(run_file, sorted(FOLDER.glob("test_*.py"))))
+        succeeded = list(both.map(run_process, processes()))
     return 0 if all(succeeded) else 1
 
 

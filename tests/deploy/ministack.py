@@ -1,4 +1,4 @@
-"""The provider on MiniStack, deployed once for all tests, and what the tests do with it."""
+"""The provider on MiniStack, deployed once for each process, and helpers for the tests."""
 
 import atexit
 import functools
@@ -16,7 +16,7 @@ DEACTIVATE = {"UpdateDeviceCertificateParams": {"Action": "DEACTIVATE"}}
 
 @functools.cache
 def aws():
-    """Returns the one MiniStack of this run, to which `sam deploy` has deployed the provider."""
+    """Starts MiniStack and deploys the provider with `sam deploy`, once for each process."""
     local = local_aws.LocalAws(free_port(), free_port())
     atexit.register(local.stop)
     local.deploy_provider()
@@ -24,7 +24,7 @@ def aws():
 
 
 def wait_until(read, what):
-    """Returns the first value of `read()` that is true."""
+    """Polls `read()` and returns its first true value."""
     end = time.monotonic() + 60
     while time.monotonic() < end:
         value = read()
@@ -43,7 +43,7 @@ class Stack:
         test.addCleanup(self.delete)
 
     def create(self, template, **parameters):
-        """Creates the stack; returns the status that it ends in."""
+        """Creates the stack; returns its final status."""
         self.id = self.cloudformation.create_stack(**self._options(template, parameters))["StackId"]
         return self._end()
 
@@ -90,7 +90,7 @@ class Stack:
         return resource["StackResourceDetail"]["PhysicalResourceId"]
 
     def reasons(self, logical_id):
-        """Returns why the resource failed, each time that it did, the latest first."""
+        """Returns the reason of each failure of the resource, the latest first."""
         events = self.cloudformation.describe_stack_events(StackName=self.id)["StackEvents"]
         return [
             event.get("ResourceStatusReason", "")
@@ -101,7 +101,7 @@ class Stack:
 
 
 def provider_stack(test, name, iot_endpoint=None):
-    """Creates another stack of the deployed provider, for a test that changes or breaks it."""
+    """Deploys another provider from the same template, for a test that changes or breaks it."""
     cloudformation = aws().client("cloudformation")
     template = cloudformation.get_template(StackName=local_aws.STACK, TemplateStage="Processed")
     template = template["TemplateBody"]
@@ -116,7 +116,7 @@ def provider_stack(test, name, iot_endpoint=None):
 
 
 def action(name=None, params=DEACTIVATE, provider=local_aws.STACK, **properties):
-    """Returns a resource that makes an action; `after` names a resource that it depends on."""
+    """Returns a resource that declares an action; `after` names a resource it depends on."""
     after = properties.pop("after", None)
     declared = {
         "ServiceToken": {"Fn::ImportValue": f"{provider}-ServiceToken"},
@@ -138,7 +138,7 @@ def stack_of(outputs=None, **resources):
 
 
 def described(name):
-    """Returns the action, or None where there is none."""
+    """Returns the action, or None if it does not exist."""
     iot = aws().client("iot")
     try:
         found = iot.describe_mitigation_action(actionName=name)
@@ -148,21 +148,39 @@ def described(name):
     return found
 
 
+def arn(name):
+    return f"arn:aws:iot:{local_aws.REGION}:{local_aws.ACCOUNT}:mitigationaction/{name}"
+
+
 def tags(name):
-    arn = f"arn:aws:iot:{local_aws.REGION}:{local_aws.ACCOUNT}:mitigationaction/{name}"
-    pages = aws().client("iot").get_paginator("list_tags_for_resource").paginate(resourceArn=arn)
+    paginator = aws().client("iot").get_paginator("list_tags_for_resource")
+    pages = paginator.paginate(resourceArn=arn(name))
     return {tag["Key"]: tag["Value"] for page in pages for tag in page["tags"]}
 
 
+def log():
+    """Returns the messages in the log of the deployed function."""
+    events = aws().client("logs").get_paginator("filter_log_events")
+    pages = events.paginate(logGroupName=aws().log_group())
+    return [event["message"] for page in pages for event in page["events"]]
+
+
+def plant(test, name, params, role=ROLE):
+    """Creates an action as somebody else does: without tags."""
+    iot = aws().client("iot")
+    iot.create_mitigation_action(actionName=name, roleArn=role, actionParams=params)
+    test.addCleanup(iot.delete_mitigation_action, actionName=name)
+
+
 class Queue:
-    """A queue by its ARN."""
+    """A queue, given by its ARN."""
 
     def __init__(self, arn):
         self.sqs = aws().client("sqs")
         self.url = self.sqs.get_queue_url(QueueName=arn.split(":")[-1])["QueueUrl"]
 
     def receive(self, expected=lambda body: True):
-        """Returns the first message as expected; the others go back to the queue."""
+        """Returns the first message that is as expected; the others go back to the queue."""
         end, found, others = time.monotonic() + 60, None, []
         options = {"QueueUrl": self.url, "MaxNumberOfMessages": 10, "VisibilityTimeout": 90}
         while found is None and time.monotonic() < end:
@@ -177,5 +195,5 @@ class Queue:
         for handle in others:
             self.sqs.change_message_visibility(VisibilityTimeout=0, **handle)
         if found is None:
-            raise AssertionError(f"no such message has come to {self.url} within 60 seconds")
+            raise AssertionError(f"no such message has reached {self.url} within 60 seconds")
         return found

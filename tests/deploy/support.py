@@ -1,9 +1,10 @@
-"""What the tests of the deployment share: where things are, the stand-ins, and every sample in an
-order that makes sense."""
+"""Helpers that the deploy tests share: paths, processes, the stand-ins, and every example event in
+a meaningful order."""
 
 import json
 import os
 import pathlib
+import re
 import socket
 import subprocess
 import sys
@@ -14,7 +15,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "tools"))
 import local_aws
 from local_aws import PACKAGE, ROOT, TOOLS, wait_for_port
 
-# Nothing of this machine's own configuration, and no network: the tools are told what they need.
+# Nothing of this machine's own configuration: the tools get only what they need.
 ENVIRONMENT = {
     "PATH": f"{TOOLS}/sam/bin:{os.environ['PATH']}",
     "HOME": os.environ.get("HOME", "/root"),
@@ -26,7 +27,7 @@ ENVIRONMENT = {
     "SAM_CLI_TELEMETRY": "0",
 }
 
-# Each sample with its outcome: CloudFormation's Status, what the function returns, or its error.
+# Each example event with its outcome: the Status for CloudFormation, the result, or the error.
 STORY = [
     ("create-add-things-to-thing-group", "SUCCESS"),
     ("update", "SUCCESS"),
@@ -58,12 +59,12 @@ STORY = [
 
 
 def sample(name, address="127.0.0.1:9010"):
-    """The text of a sample, whose response goes to the stand-ins at `address`."""
+    """Returns the text of an example event whose response goes to the stand-ins at `address`."""
     return (ROOT / "events" / f"{name}.json").read_text().replace("127.0.0.1:9010", address)
 
 
 def outcome(result):
-    """What a returned document says, in a word."""
+    """Returns the outcome that a result of the function states."""
     if "batchItemFailures" in result:
         return [failure["itemIdentifier"] for failure in result["batchItemFailures"]]
     return (
@@ -75,12 +76,18 @@ def outcome(result):
 
 
 def check_story(test, invoke):
-    """Plays every sample through `invoke`, which takes a name and returns the function's result."""
+    """Checks the outcome of every example event; `invoke` takes a name and returns the result."""
     names = {path.stem for path in (ROOT / "events").glob("*.json")}
-    test.assertEqual(names, {name for name, _ in STORY}, "every sample is played")
+    test.assertEqual(names, {name for name, _ in STORY}, "every example event is sent")
     for name, expected in STORY:
         with test.subTest(event=name):
             test.assertEqual(outcome(invoke(name)), expected)
+
+
+def anchors(text):
+    """Returns the anchors of a page's headings, as GitHub derives them."""
+    titles = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles}
 
 
 def free_port():
@@ -117,7 +124,7 @@ def stand_ins(test, hosts=("127.0.0.1",)):
 
 
 def moto(test):
-    """Starts moto's server; returns its address and a function that makes a client of a service."""
+    """Starts the moto server; returns its address and a function that creates a client."""
     import boto3
 
     port = free_port()
@@ -131,7 +138,7 @@ def moto(test):
 
 
 def run(arguments, environment=None, **options):
-    """Runs a tool and returns what it printed; if it fails, that is in the error."""
+    """Runs a tool and returns its output. If the tool fails, the error contains the output."""
     environment = {**ENVIRONMENT, **(environment or {})}
     options = {"cwd": ROOT, "capture_output": True, "text": True, **options}
     done = subprocess.run(arguments, env=environment, **options)
@@ -143,7 +150,8 @@ def run(arguments, environment=None, **options):
 
 
 def emulator(test, variables, stdout=subprocess.DEVNULL):
-    """Starts the package under Lambda's own emulator; returns a function that invokes it."""
+    """Starts the package under the Lambda runtime interface emulator; returns a function that
+    invokes it."""
     port, runtime = free_port(), free_port()
     rapid = next(
         (TOOLS / "sam").glob("lib/python3*/site-packages/samcli/local/rapid/aws-lambda-rie-x86_64")

@@ -1,6 +1,6 @@
-"""examples/apply-to-findings on MiniStack, which has no audits: what Device Defender answers is
-mocked as in Step Functions Local. MiniStack does not poll a queue for a pipe either, so the tests
-start each execution with the message that the pipe would take from the queue."""
+"""examples/apply-to-findings on MiniStack. MiniStack has no audits, so the tests mock the responses
+of Device Defender as in Step Functions Local. MiniStack does not poll a queue for a pipe either, so
+the tests start each execution with the message that the pipe would receive from the queue."""
 
 import atexit
 import functools
@@ -28,7 +28,7 @@ def throws(error):
     return {"Throw": {"Error": f"Iot.{error}", "Cause": "mocked"}}
 
 
-# What Device Defender answers in each case to the calls that start and describe a task.
+# The responses of Device Defender to the calls that start and describe a task, in each case.
 CASES = {
     "Completed": ([STARTED], [RUNNING, RUNNING, COMPLETED]),
     "Canceled": ([STARTED], [CANCELED]),
@@ -38,7 +38,7 @@ CASES = {
 
 
 def mocks():
-    """Returns the cases as Step Functions Local is configured."""
+    """Returns the cases in the configuration format of Step Functions Local."""
     cases, responses = {}, {}
     for case, answers in CASES.items():
         states = {"StartTask": f"{case}Start", "DescribeTask": f"{case}Describe"}
@@ -57,7 +57,7 @@ class MockedAws(local_aws.LocalAws):
 
 @functools.cache
 def aws():
-    """Returns a MiniStack to which `sam deploy` has deployed the provider and the example."""
+    """Starts MiniStack and deploys the provider and the example with `sam deploy`, once."""
     local = MockedAws(free_port(), free_port())
     atexit.register(local.stop)
     local.deploy_provider()
@@ -82,7 +82,7 @@ def definition():
 
 @functools.cache
 def mocked():
-    """Returns a copy of the state machine under the name that has mocks."""
+    """Copies the state machine to the name that has mocks."""
     copied = {key: definition()[key] for key in ("definition", "roleArn")}
     return aws().client("stepfunctions").create_state_machine(name="Mocked", **copied)
 
@@ -93,7 +93,7 @@ def resource(logical_id):
 
 
 class Execution:
-    """An execution for an audit, until its end."""
+    """A finished execution for an audit."""
 
     def __init__(self, case, audit=AUDIT):
         client = aws().client("stepfunctions")
@@ -136,7 +136,7 @@ class Files(unittest.TestCase):
         for name in applied:
             self.assertEqual(substituted[name], {"Ref": name})
 
-    # MiniStack cannot mock a call that succeeds when it is retried.
+    # MiniStack cannot mock a call that fails and succeeds on retry.
     def test_transient_errors_of_each_call_to_aws_iot_are_retried(self):
         states = json.loads((FOLDER / "state-machine.asl.json").read_text())["States"]
         calls = [state for state in states.values() if ":iot:" in state.get("Resource", "")]
@@ -165,7 +165,7 @@ class Deployed(unittest.TestCase):
         cls.sqs, cls.sns = aws().client("sqs"), aws().client("sns")
 
     def queue(self, topic):
-        """Returns the URL of a queue of its own that takes what a topic publishes."""
+        """Subscribes a new queue to a topic; returns the URL of the queue."""
         name = self.id().split(".")[-1][-60:].strip("_")
         url = self.sqs.create_queue(QueueName=name)["QueueUrl"]
         attributes = self.sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])
@@ -182,7 +182,7 @@ class Deployed(unittest.TestCase):
         return received["Messages"][0]["Body"]
 
     def plan(self, **changed):
-        """Returns the request that starts a task for an audit, or None where there is none."""
+        """Returns the request that starts a task for an audit, or None if there is none."""
         output = Execution("Completed", AUDIT | changed).outputs.get("PlanTask")
         return output and json.loads(output)
 

@@ -1,23 +1,17 @@
-"""The documents: what they show is what is printed, links lead somewhere, lines fit."""
+"""The documents: their output is what the programs print, their links work, their lines fit."""
 
 import json
 import re
 import subprocess
 import unittest
 
-from support import ENVIRONMENT, PACKAGE, ROOT
+from support import ENVIRONMENT, PACKAGE, ROOT, anchors
 
 DOCUMENTS = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("cdk/*.md")]
 
 
 def blocks(text, language):
     return re.findall(rf"^```{language}\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
-
-
-def anchors(text):
-    """The anchors of a page's headings, as the public host makes them."""
-    titles = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
-    return {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles}
 
 
 class Documents(unittest.TestCase):
@@ -65,6 +59,40 @@ class Documents(unittest.TestCase):
         self.assertGreater(len(codes), 6)
         for name in {*settings, *errors, *codes} - {"AWS_LAMBDA_RUNTIME_API"}:
             self.assertIn(f"`{name}`", reference)
+
+    def test_every_answer_to_a_threat_is_held_by_what_is_named(self):
+        table = (ROOT / "SECURITY.md").read_text().split("| Where it is held to that |")[1]
+        tests = " ".join(path.read_text() for path in (ROOT / "tests").rglob("*.[rp][sy]"))
+        template = (ROOT / "template.yaml").read_text()
+        rows = [row.split("|")[3] for row in table.splitlines() if row.startswith("| ")]
+        self.assertGreaterEqual(len(rows), 10)
+        for row in rows:
+            names = re.findall(r"`([^`]+)`", row)
+            self.assertTrue(names, row)
+            for name in names:
+                held = (
+                    re.search(rf"(fn|def) {name}\b", tests)
+                    or f"\n  {name}:" in template
+                    or (ROOT / name).is_file()
+                )
+                self.assertTrue(held, name)
+
+    def test_every_file_and_section_that_a_document_links_to_is_there(self):
+        for document in DOCUMENTS:
+            for target, anchor in re.findall(
+                r"\]\(((?!http)[^)#]*)(?:#([^)]*))?\)", document.read_text()
+            ):
+                path = document.parent / target if target else document
+                self.assertTrue(path.exists(), f"{document.name} links to {target}")
+                if anchor:
+                    message = f"{document.name} links to {target}#{anchor}"
+                    self.assertIn(anchor, anchors(path.read_text()), message)
+
+    def test_every_target_that_a_document_names_is_in_the_makefile(self):
+        makefile = (ROOT / "Makefile").read_text()
+        for document in DOCUMENTS:
+            for target in re.findall(r"`make ([a-z-]+)", document.read_text()):
+                self.assertRegex(makefile, rf"(?m)^{target}:", document.name)
 
 
 if __name__ == "__main__":

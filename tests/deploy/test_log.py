@@ -1,103 +1,21 @@
-"""The log: what passes Lambda's filter, and what the saved queries and the guide find in it."""
+"""The log: Lambda's level filter, the saved queries, and the fields that the guide describes."""
 
 import json
 import re
-import tempfile
-import threading
 import unittest
 from datetime import datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-import boto3
-
-from support import ROOT, emulator, stand_ins
-from test_template import transformed
+import test_symptoms
+from emulated import ROLE, Logging
+from sam_template import transformed
+from saved_queries import finds, query
+from support import ROOT
 
 LEVELS = ["TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL"]
-ROLE = "arn:aws:iam::123456789012:role/mitigation-actions/quarantine-things"
-DEVICE = {"UpdateDeviceCertificateParams": {"Action": "DEACTIVATE"}}
-
-
-class Answering(BaseHTTPRequestHandler):
-    """Answers each request with the server's `status` and `error`, whatever it asks for."""
-
-    def do_POST(self):
-        self.rfile.read(int(self.headers.get("content-length", 0)))
-        self.send_response(self.server.status)
-        body = json.dumps({"__type": self.server.error, "message": "no"}).encode()
-        self.send_header("x-amzn-errortype", self.server.error)
-        self.send_header("content-length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    do_GET = do_PUT = do_DELETE = do_PATCH = do_POST
-
-    def log_message(self, *_):
-        pass
-
-
-def answering(test, status, error):
-    """The address of a service that answers so."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Answering)
-    server.status, server.error = status, error
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    test.addCleanup(server.server_close)
-    test.addCleanup(server.shutdown)
-    return f"http://127.0.0.1:{server.server_port}"
-
-
-class Logging:
-    """The package under the emulator, with what it prints."""
-
-    def __init__(self, test, **variables):
-        self.port = stand_ins(test)
-        self.aws = f"http://127.0.0.1:{self.port}"
-        self.output = tempfile.NamedTemporaryFile("r", suffix=".log")
-        test.addCleanup(self.output.close)
-        settings = {
-            "AWS_ENDPOINT_URL": self.aws,
-            "RESPONSE_URL_ALLOWED_HOSTS": "127.0.0.1",
-            "ROLE_PROPAGATION_SECONDS": "0",
-            "AWS_LAMBDA_LOG_FORMAT": "JSON",
-        }
-        with open(self.output.name, "w") as output:
-            self.emulated = emulator(test, settings | variables, stdout=output)
-        options = {
-            "region_name": "eu-west-1",
-            "aws_access_key_id": "x",
-            "aws_secret_access_key": "x",
-        }
-        self.iot = boto3.client("iot", endpoint_url=self.aws, **options)
-
-    def invoke(self, event):
-        return self.emulated(json.dumps(event))
-
-    def stack(self, kind, logical_id, name, url=None, region="eu-west-1", **more):
-        """Plays a request as CloudFormation does."""
-        properties = {"ActionName": name, "RoleArn": ROLE, "ActionParams": DEVICE}
-        event = {
-            "RequestType": kind,
-            "ResponseURL": url or f"{self.aws}/response/{kind}",
-            "StackId": f"arn:aws:cloudformation:{region}:123456789012:stack/fleet/0a1b",
-            "RequestId": f"{kind}-{logical_id}",
-            "LogicalResourceId": logical_id,
-            "ResourceProperties": properties | more.pop("properties", {}),
-        }
-        return self.invoke(event | more)
-
-    def plant(self, name, action="DEACTIVATE"):
-        params = {"updateDeviceCertificateParams": {"action": action}}
-        return self.iot.create_mitigation_action(actionName=name, roleArn=ROLE, actionParams=params)
-
-    def lines(self):
-        """What it has printed so far, but for the emulator's own lines."""
-        self.output.seek(0)
-        parsed = [json.loads(line) for line in self.output if line.startswith("{")]
-        return [line for line in parsed if "level" in line or "_aws" in line]
 
 
 def passes(line, minimum):
-    """Whether Lambda's filter lets an application's line through, as its documentation says:
+    """Returns whether a line of the application passes Lambda's log-level filter. See
     https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs-log-level.html"""
     level, timestamp = line.get("level"), line.get("timestamp", "")
     try:
@@ -107,25 +25,6 @@ def passes(line, minimum):
     if level not in LEVELS:
         level = "INFO"
     return LEVELS.index(level) >= LEVELS.index(minimum)
-
-
-def query(name):
-    return transformed()["Resources"][name]["Properties"]["QueryString"]
-
-
-def finds(text, line):
-    """Whether the `filter` of a query takes a line: an `or` of the three forms that there are."""
-    for term in re.fullmatch(r"filter (.*?)\n\|.*", text.strip(), re.DOTALL)[1].split(" or "):
-        if present := re.fullmatch(r"ispresent\((\w+)\)", term.strip()):
-            taken = present[1] in line
-        elif equal := re.fullmatch(r'(\w+) = "(.*)"', term.strip()):
-            taken = line.get(equal[1]) == equal[2]
-        else:
-            field, values = re.fullmatch(r"(\w+) in (\[.*\])", term.strip()).groups()
-            taken = line.get(field) in json.loads(values)
-        if taken:
-            return True
-    return False
 
 
 class Levels(unittest.TestCase):
@@ -144,7 +43,7 @@ class Levels(unittest.TestCase):
 
 
 class Platform(unittest.TestCase):
-    # As Lambda's documentation has it.
+    # From the Lambda Developer Guide.
     REPORT = {
         "time": "2026-11-22T10:00:00.000Z",
         "type": "platform.report",
@@ -215,7 +114,7 @@ class Queries(unittest.TestCase):
         fields = {field for line in lines for field in line} | {"xray_trace_id"}
         given = {"LOGICAL-ID-OR-NAME": "Quarantine", "REQUEST-ID": "Create-Quarantine"}
         for name in self.QUERIES:
-            if name == "InvocationsQuery":  # reads Lambda's own lines
+            if name == "InvocationsQuery":  # it reads Lambda's own lines
                 continue
             text = query(name)
             for placeholder, value in given.items():
@@ -252,153 +151,11 @@ class Lines(unittest.TestCase):
         self.assertIn("ResourceAlreadyExistsException", failed["reason"])
 
     def test_every_line_about_a_request_has_its_id(self):
-        for lines in Symptoms.lines_of_each(self):
+        for lines in test_symptoms.Symptoms.lines_of_each(self):
             for line in lines:
-                # Lines of libraries do not know it, nor does one before the first request.
+                # Lines of libraries do not have the id, nor does a line before the first request.
                 if line.get("target", "").startswith("mitigation_action_provider"):
                     self.assertTrue(line.get("id"), line)
-
-
-class Symptoms(unittest.TestCase):
-    """Each row of the guide's table of symptoms: what causes it, and the lines that come of it."""
-
-    def taken(self):
-        function = Logging(self)
-        function.stack("Create", "First", "taken")
-        function.stack("Create", "Second", "taken")
-        return function
-
-    def taken_by_nobodys(self):
-        function = Logging(self)
-        function.plant("taken")
-        function.stack("Create", "Second", "taken")
-        return function
-
-    def adopting_what_differs(self):
-        function = Logging(self)
-        function.plant("taken")
-        params = {"UpdateCACertificateParams": {"Action": "DEACTIVATE"}}
-        properties = {"OnConflict": "Adopt", "ActionParams": params}
-        function.stack("Create", "Second", "taken", properties=properties)
-        return function
-
-    def updating_anothers(self):
-        function = Logging(self)
-        function.stack("Create", "First", "taken")
-        function.stack("Update", "Second", "taken", PhysicalResourceId="taken")
-        return function
-
-    def role_that_is_not_there(self):
-        service = answering(self, 403, "AccessDeniedException")
-        function = Logging(self, AWS_ENDPOINT_URL_IOT=service, ROLE_PROPAGATION_SECONDS="1")
-        function.stack("Create", "Role", "role")
-        return function
-
-    def service_that_is_down(self):
-        function = Logging(
-            self, AWS_ENDPOINT_URL_IOT=answering(self, 500, "InternalFailureException")
-        )
-        function.stack("Create", "Down", "down", properties={"ServiceTimeout": "2"})
-        return function
-
-    def stack_elsewhere(self):
-        function = Logging(self)
-        function.stack("Create", "Elsewhere", "elsewhere", region="us-east-1")
-        return function
-
-    def misspelt_property(self):
-        function = Logging(self)
-        function.stack("Create", "Misspelt", "misspelt", properties={"OnConflicts": "Adopt"})
-        return function
-
-    def owner_tag_taken_off(self):
-        function = Logging(self)
-        arn = function.stack("Create", "Tag", "tag")["Data"]["ActionArn"]
-        function.iot.untag_resource(resourceArn=arn, tagKeys=["mitigation-action-provider:owner"])
-        function.stack("Update", "Tag", "tag", PhysicalResourceId="tag")
-        return function
-
-    def action_deleted_by_hand(self):
-        function = Logging(self)
-        function.stack("Create", "Gone", "gone")
-        function.iot.delete_mitigation_action(actionName="gone")
-        function.stack("Update", "Gone", "gone", PhysicalResourceId="gone")
-        return function
-
-    def made_up_request(self):
-        function = Logging(self)
-        function.stack("Create", "Made", "made", url="https://example.com/")
-        return function
-
-    def request_hours_late(self):
-        function = Logging(self)
-        url = f"{function.aws}/response/late?X-Amz-Date=20200101T000000Z&X-Amz-Expires=7200"
-        function.stack("Create", "Late", "late", url=url)
-        return function
-
-    def response_refused(self):
-        function = Logging(self)
-        function.stack("Create", "Refused", "refused", url=answering(self, 403, "AccessDenied"))
-        return function
-
-    def result_bus_gone(self):
-        bus = answering(self, 400, "ResourceNotFoundException")
-        function = Logging(self, AWS_ENDPOINT_URL_EVENTBRIDGE=bus, RESULT_EVENT_BUS="results")
-        function.invoke(json.loads((ROOT / "events" / "event-create.json").read_text()))
-        return function
-
-    def message_that_is_no_request(self):
-        function = Logging(self)
-        record = {"messageId": "a-message", "body": "hello", "eventSource": "aws:sqs"}
-        function.invoke({"Records": [record]})
-        return function
-
-    def bad_setting(self):
-        function = Logging(self, ROLE_PROPAGATION_SECONDS="soon")
-        function.stack("Create", "Setting", "setting")
-        return function
-
-    CAUSES = [
-        taken,
-        taken_by_nobodys,
-        adopting_what_differs,
-        updating_anothers,
-        role_that_is_not_there,
-        service_that_is_down,
-        stack_elsewhere,
-        misspelt_property,
-        owner_tag_taken_off,
-        action_deleted_by_hand,
-        made_up_request,
-        request_hours_late,
-        response_refused,
-        result_bus_gone,
-        message_that_is_no_request,
-        bad_setting,
-    ]
-
-    @classmethod
-    def lines_of_each(cls, test):
-        return [cause(test).lines() for cause in cls.CAUSES]
-
-    def test_each_is_in_the_guide_and_the_saved_query_finds_it(self):
-        guide = (ROOT / "docs" / "operating.md").read_text()
-        table = guide.split("## Symptoms")[1].split("\n## ")[0]
-        symptoms = re.findall(r"^\| `([^`]+)`", table, re.MULTILINE)
-        self.assertEqual(len(symptoms), len(self.CAUSES))
-        for symptom, lines in zip(symptoms, self.lines_of_each(self), strict=True):
-            with self.subTest(symptom=symptom):
-                pattern = ".*".join(re.escape(part.strip()) for part in symptom.split("…"))
-                found = [json.dumps(line) for line in lines if finds(query("FailuresQuery"), line)]
-                found = "\n".join(found).replace('\\"', '"')
-                self.assertRegex(found, re.compile(pattern, re.DOTALL))
-
-    def test_a_request_without_trouble_is_not_found(self):
-        function = Logging(self)
-        function.stack("Create", "Quarantine", "fleet-quarantine")
-        self.assertEqual(
-            [line for line in function.lines() if finds(query("FailuresQuery"), line)], []
-        )
 
 
 if __name__ == "__main__":

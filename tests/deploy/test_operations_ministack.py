@@ -1,4 +1,4 @@
-"""The operating guide on MiniStack: its commands, run as they are written, and what they do."""
+"""The operating guide on MiniStack: the tests run its commands as they are written."""
 
 import json
 import os
@@ -25,17 +25,19 @@ from ministack import (
 )
 from support import ROOT, TOOLS, local_aws  # tools/ is on the path by it
 
-import verify_aws
+from verify_aws import checks
+from verify_aws.deployment_checks import DeploymentChecks
+from verify_aws.provider import Provider
 
 GUIDE = (ROOT / "docs" / "operating.md").read_text()
 # Commands that are not run, and why.
 NOT_RUN = {
     "git checkout v0.1.0": "there is no release yet",
-    "sam build": "the tests have the package built",
-    "sam deploy": "the deployment that all these tests use is made by it",
+    "sam build": "the tests use the package that is already built",
+    "sam deploy": "it makes the deployment that all these tests use",
     "change-set-create-complete": "it waits for changes, and MiniStack finds no drift",
     "execute-change-set": "the change set before it is empty",
-    "cancel-update-stack": "an update of MiniStack's is over before it could be cancelled",
+    "cancel-update-stack": "MiniStack ends an update before it can be canceled",
 }
 
 
@@ -44,7 +46,7 @@ def setUpModule():
 
 
 def commands():
-    """Each command in the guide's code blocks and in the table of ways out."""
+    """Returns each command in the guide's code blocks and in its table of ways out."""
     blocks = re.findall(r"^ {4,}[^ \n|].*(?:\n {4,}.*)*", GUIDE, re.MULTILINE)
     lines = "\n".join(blocks).replace("\\\n", " ").splitlines()
     inline = re.findall(r"^ *\|.*\| `(aws [^`]+)` \|$", GUIDE, re.MULTILINE)
@@ -52,7 +54,7 @@ def commands():
 
 
 def environment(test):
-    """As in a shell: version 1 of the AWS CLI needs to be told where SQS is."""
+    """Returns a shell's environment; version 1 of the AWS CLI gets the endpoint of SQS."""
     folder = tempfile.TemporaryDirectory()
     test.addCleanup(folder.cleanup)
     wrapper = pathlib.Path(folder.name) / "aws"
@@ -67,7 +69,7 @@ def environment(test):
 
 
 def guide(test, *fragments):
-    """Runs the commands of the guide that hold the fragments, in one shell; returns the output."""
+    """Runs the guide's commands that contain the fragments in one shell; returns the output."""
     known, script = commands(), []
     for fragment in fragments:
         found = [command for command in known if fragment in command]
@@ -170,7 +172,7 @@ class Stuck(unittest.TestCase):
 
     @staticmethod
     def by_arn(provider, **properties):
-        # By its ARN, which holds no provider, and not by an import, which does.
+        # By its ARN: an import would keep CloudFormation from deleting the provider.
         arn = f"arn:aws:lambda:{local_aws.REGION}:{local_aws.ACCOUNT}:function:{provider.name}"
         return action("fleet-quarantine", ServiceToken=arn, **properties)
 
@@ -264,15 +266,15 @@ class FailedResults(unittest.TestCase):
 
 
 class VerifyAws(unittest.TestCase):
-    """The checks of `make verify-aws` on a deployment."""
+    """The checks of `make verify-aws` that need a deployment."""
 
-    PLACE = {"partition": "aws", "region": local_aws.REGION, "account": local_aws.ACCOUNT}
+    LOCATION = {"partition": "aws", "region": local_aws.REGION, "account": local_aws.ACCOUNT}
 
     def setUp(self):
-        verify_aws.PAUSE = 0.05
+        checks.PAUSE = 0.05
 
     def test_each_holds_here_and_nothing_is_left(self):
-        verification = verify_aws.Deployment(aws().client, local_aws.STACK, self.PLACE, ROLE)
+        verification = DeploymentChecks(aws().client, local_aws.STACK, ROLE)
         rows = verification.all()
         self.assertEqual([row for row in rows if row[1].startswith("does not hold")], [])
         self.assertEqual(len(rows), len(verification.CHECKS))
@@ -282,7 +284,7 @@ class VerifyAws(unittest.TestCase):
 
     def test_what_the_template_retains_is_removed_too(self):
         session = SimpleNamespace(client=lambda service, config=None: aws().client(service))
-        provider = verify_aws.Provider(session, self.PLACE, ROLE)
+        provider = Provider(session, self.LOCATION, ROLE)
         provider.s3.create_bucket(
             Bucket=provider.bucket,
             CreateBucketConfiguration={"LocationConstraint": local_aws.REGION},
@@ -300,7 +302,7 @@ class VerifyAws(unittest.TestCase):
             Bucket=provider.bucket,
             CreateBucketConfiguration={"LocationConstraint": local_aws.REGION},
         )
-        provider.remove()  # as where the deployment failed before there was a stack
+        provider.remove()  # as after a deployment that failed before it created a stack
 
 
 class StateMachine(unittest.TestCase):

