@@ -116,18 +116,10 @@ impl Session<'_> {
         Ok(())
     }
 
-    /// Makes `call` without retries.
-    ///
-    /// # Errors
-    /// Those of `call`, transient ones too.
-    pub async fn once<T>(
-        &self,
-        call: impl Future<Output = Result<T, Failure>>,
-    ) -> Result<T, Failure> {
-        self.max_attempts.set(1);
-        let result = call.await;
-        self.max_attempts.set(u32::MAX);
-        result
+    /// Limits the attempts at each call from now on. The last transient failure of a call that has
+    /// one attempt is its own.
+    pub fn set_max_attempts(&self, max_attempts: u32) {
+        self.max_attempts.set(max_attempts);
     }
 
     /// The next wait for a role that may be new; `None` where it has been waited for long enough.

@@ -157,11 +157,12 @@ impl Lifecycle<'_> {
         let mut attempts = 0;
         loop {
             self.check_mark().await?;
-            if self.waiter.mark.get() == Mark::None {
-                return call().await;
-            }
-            match self.iot.once(call()).await {
-                Err(failure) if failure.code.is_transient() => {}
+            let is_marked = self.waiter.mark.get() == Mark::Held;
+            self.iot.set_max_attempts(if is_marked { 1 } else { u32::MAX });
+            let result = call().await;
+            self.iot.set_max_attempts(u32::MAX);
+            match result {
+                Err(failure) if is_marked && failure.code.is_transient() => {}
                 result => return result,
             }
             attempts += 1;
