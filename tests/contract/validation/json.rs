@@ -29,7 +29,7 @@ fn a_boolean_in_any_casing_is_the_same_definition() {
     assert_ne!(definition(json!("true")), definition(json!("false")));
 }
 
-/// JSON in strings, `levels` deep. Each string is in the object that marks raw JSON for `serde_json`.
+/// JSON in strings, `levels` deep, each in the object that marks raw JSON for `serde_json`.
 fn raw_json(levels: usize) -> String {
     (0..levels).fold("\"made-by-hand\"".to_owned(), |inner, _| {
         let text = inner.replace('\\', "\\u005c").replace('"', "\\u0022");
