@@ -1,5 +1,5 @@
-//! What input costs grows with its size: events of up to a megabyte, made of one piece many times, in
-//! every place where a list, an object or a text may stand.
+//! The cost of an event is linear in its size: events of up to a megabyte, which repeat one value
+//! wherever a list, an object or a string can be.
 
 #![no_main]
 
@@ -30,12 +30,16 @@ enum Shape {
     Nested,
 }
 
-/// Where junk may stand: `@` is replaced by it.
+/// Events in which `@` stands for the repeated value.
 const PLACES: [&str; 12] = [
-    r#"{"ResponseURL":"https://x","StackId":"S","LogicalResourceId":"L","RequestType":"Create","ResourceProperties":@}"#,
-    r#"{"ResponseURL":"https://x","RequestType":"Update","OldResourceProperties":{"Tags":@},"ResourceProperties":{}}"#,
-    r#"{"ResponseURL":"https://x","RequestType":"Create","ResourceProperties":{"Tags":@,"CheckNames":@}}"#,
-    r#"{"ResponseURL":"https://x","RequestType":"Create","ResourceProperties":{"ActionParams":{"AddThingsToThingGroupParams":{"ThingGroupNames":@}}}}"#,
+    r#"{"ResponseURL":"https://x","StackId":"S","LogicalResourceId":"L","RequestType":"Create",
+        "ResourceProperties":@}"#,
+    r#"{"ResponseURL":"https://x","RequestType":"Update","OldResourceProperties":{"Tags":@},
+        "ResourceProperties":{}}"#,
+    r#"{"ResponseURL":"https://x","RequestType":"Create",
+        "ResourceProperties":{"Tags":@,"CheckNames":@}}"#,
+    r#"{"ResponseURL":"https://x","RequestType":"Create","ResourceProperties":
+        {"ActionParams":{"AddThingsToThingGroupParams":{"ThingGroupNames":@}}}}"#,
     r#"{"ResponseURL":"https://x","RequestType":@,"StackId":@,"PhysicalResourceId":@}"#,
     r#"{"actionName":"a","actionParams":@,"tags":@}"#,
     r#"{"actionName":@,"operation":@}"#,
@@ -57,10 +61,10 @@ fuzz_target!(|input: Input<'_>| -> Corpus {
     let began = Instant::now();
     let ((), peak) = peak_of(|| read(&payload));
     let took = began.elapsed();
-    let most = 64 * 1024 + 6 * event.len();
-    assert!(peak <= most, "{peak} bytes in use for an event of {} bytes", event.len());
-    let most = Duration::from_millis(300) + Duration::from_micros(3) * event.len() as u32;
-    assert!(took <= most, "{took:?} for an event of {} bytes", event.len());
+    let limit = 64 * 1024 + 6 * event.len();
+    assert!(peak <= limit, "{peak} bytes in use for an event of {} bytes", event.len());
+    let limit = Duration::from_millis(300) + Duration::from_micros(3) * event.len() as u32;
+    assert!(took <= limit, "{took:?} for an event of {} bytes", event.len());
     Corpus::Keep
 });
 
@@ -79,7 +83,7 @@ impl Shape {
     }
 }
 
-/// Reads an event as far as it goes without a call.
+/// Reads an event up to the first call to AWS.
 fn read(payload: &Payload) {
     match Trigger::recognise(payload) {
         Ok(Trigger::CloudFormation(request)) => plan(&request),

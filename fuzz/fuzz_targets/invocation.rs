@@ -1,5 +1,5 @@
-//! The whole parse of an invocation: any bytes, by whichever trigger they are recognised, as far as it
-//! goes without a call.
+//! The parse of an invocation: any bytes, through the trigger that recognises them, up to the first
+//! call to AWS.
 
 #![no_main]
 
@@ -16,7 +16,7 @@ use mitigation_action_provider::{
         Content, FunctionLocation, Payload, Plan, Trigger, Unrecognized,
         api::{self, ApiRequest},
         cloudformation::{self, CustomResourceRequest, RequestType, ResponseUrl},
-        eventbridge::{Event, EventRequest, REQUESTED, SOURCE},
+        eventbridge::{Event, EventRequest, SOURCE},
         sqs::{Batch, batch_item_failures},
     },
 };
@@ -24,6 +24,7 @@ use rules::{
     bound::peak_of,
     host,
     response::{self, Given},
+    trigger,
 };
 use serde::Deserialize as _;
 use serde_json::{Value, value::RawValue};
@@ -33,37 +34,40 @@ const REGION: &str = "eu-west-1";
 static ALLOWED: LazyLock<Vec<String>> =
     LazyLock::new(|| ["127.0.0.1", "localhost"].map(str::to_owned).into());
 
-/// Where the stack of `events/` is, and an emulator.
+/// The function's location in the account of `events/`, and in an emulator.
 static LOCATIONS: LazyLock<[FunctionLocation; 2]> = LazyLock::new(|| {
     let arn = "arn:aws:lambda:eu-west-1:123456789012:function:mitigation-action-provider";
     [FunctionLocation::new(arn, REGION), FunctionLocation::new("", REGION)]
 });
 
 fuzz_target!(|data: &[u8]| -> Corpus {
-    // As the runtime does it: what is behind the first value is not looked at.
+    // The runtime ignores what follows the first value, too.
     let Ok(payload) = Payload::deserialize(&mut serde_json::Deserializer::from_slice(data)) else {
         return Corpus::Reject;
     };
     let read = serde_json::Deserializer::from_slice(data).into_iter::<&RawValue>().next();
     let read = read.and_then(Result::ok).map(RawValue::get);
-    // An object with this member, however it is escaped, is another value to `serde_json`.
+    // `serde_json` reads an object with its marker of raw JSON, however escaped, as another value.
     let is_plain = |text: &&str| !text.contains("RawValue") && !text.contains("\\u");
     let value = read.filter(is_plain).and_then(|text| serde_json::from_str::<Value>(text).ok());
     let (recognised, peak) = peak_of(|| Trigger::recognise(&payload));
     assert!(peak <= 32 * 1024 + 16 * data.len(), "{peak} bytes for {} bytes", data.len());
     if let Some(value) = &value {
         let name = recognised.as_ref().map(|trigger| trigger.name().as_str()).ok();
-        assert_eq!(name, trigger(value), "another trigger");
+        assert_eq!(name, trigger::name(value), "another trigger");
     }
     match recognised {
         Ok(Trigger::CloudFormation(request)) => {
-            custom_resource(&request, read.expect("it is JSON"));
+            custom_resource(&request, read.expect("the payload is JSON"));
         }
         Ok(Trigger::Sns(contents)) => contents.iter().for_each(content),
         Ok(Trigger::EventBridge(event)) => {
             let is_own = value.as_ref().map(|value| value["source"] == SOURCE);
             let is_ignored = matches!(event, Event::OwnResult);
-            assert!(is_own.is_none_or(|is_own| is_own == is_ignored), "a result is a request");
+            assert!(
+                is_own.is_none_or(|is_own| is_own == is_ignored),
+                "a result event is taken for a request, or a request for a result event"
+            );
             if let Event::Request(request) = event {
                 event_request(&request);
             }
@@ -75,52 +79,21 @@ fuzz_target!(|data: &[u8]| -> Corpus {
     Corpus::Keep
 });
 
-/// The trigger, by the table of the contract.
-fn trigger(value: &Value) -> Option<&'static str> {
-    let of_records = |records: &Value| {
-        let any = |name: &str, source: &str| {
-            records
-                .as_array()
-                .is_some_and(|records| records.iter().any(|record| record[name] == source))
-        };
-        if any("eventSource", "aws:sqs") {
-            Some("sqs")
-        } else {
-            any("EventSource", "aws:sns").then_some("sns")
-        }
-    };
-    if value.is_array() {
-        return of_records(value);
-    }
-    let members = value.as_object()?;
-    let is_given = |name: &str| members.get(name).is_some_and(|value| !value.is_null());
-    if is_given("ResponseURL") {
-        return Some("cloudformation");
-    }
-    if is_given("Records") {
-        return of_records(&members["Records"]);
-    }
-    if ["detail-type", "source", "detail"].iter().all(|name| members.contains_key(*name)) {
-        let is_known = members["source"] == SOURCE || members["detail-type"] == REQUESTED;
-        return is_known.then_some("eventbridge");
-    }
-    (members.contains_key("actionName") || members.contains_key("operation")).then_some("direct")
-}
-
 fn unrecognized(unrecognized: Unrecognized) {
     let error = FunctionError::from(unrecognized);
     assert_eq!(error.error_type, "UnrecognizedEvent");
     assert!(!error.message.is_empty() && error.message.len() < 4096);
 }
 
-/// A request whose own text is at hand: besides the rules of any, what is echoed.
+/// The rules of a custom resource request, and of what its response echoes of the event `text`.
 fn custom_resource(request: &CustomResourceRequest, text: &str) {
-    let members: BTreeMap<String, &RawValue> = serde_json::from_str(text).expect("it is an object");
+    let members: BTreeMap<String, &RawValue> =
+        serde_json::from_str(text).expect("the payload is an object");
     let scalar = |name: &str| {
         let raw = members.get(name).filter(|raw| !raw.get().starts_with(['{', '[', 'n']))?.get();
         if raw.starts_with('"') { serde_json::from_str(raw).ok() } else { Some(raw.to_owned()) }
     };
-    let [kind, stack, id, logical, physical, url] = [
+    let [request_type, stack, id, logical, physical, url] = [
         "RequestType",
         "StackId",
         "RequestId",
@@ -136,8 +109,13 @@ fn custom_resource(request: &CustomResourceRequest, text: &str) {
         return resource(request);
     }
     assert_eq!((&request.request_id, &request.logical_id), (&id, &logical));
-    let given =
-        Given { kind: &kind, stack: &stack, request: &id, logical: &logical, physical: &physical };
+    let given = Given {
+        request_type: &request_type,
+        stack: &stack,
+        request: &id,
+        logical: &logical,
+        physical: &physical,
+    };
     for result in results(request) {
         response::check(request, &response_url(), &given, &result);
     }
@@ -145,10 +123,10 @@ fn custom_resource(request: &CustomResourceRequest, text: &str) {
 }
 
 fn response_url() -> ResponseUrl {
-    ResponseUrl::parse("https://localhost/key", REGION, &ALLOWED).expect("it is allowed")
+    ResponseUrl::parse("https://localhost/key", REGION, &ALLOWED).expect("the host is allowed")
 }
 
-/// What may come of a request: what is clear without a call, a success, and failures.
+/// Results that a request may have: the one that needs no call, a success, and failures.
 fn results(request: &CustomResourceRequest) -> Vec<Result<Success, Failure>> {
     let mut results = vec![
         Err(Failure::service(ErrorCode::InternalFailure, "é".repeat(4096))),
@@ -164,7 +142,7 @@ fn results(request: &CustomResourceRequest) -> Vec<Result<Success, Failure>> {
     results
 }
 
-/// The rules of any request of a custom resource.
+/// The rules of a custom resource request whose event is not at hand.
 fn resource(request: &CustomResourceRequest) {
     let seconds = request.service_timeout().as_secs();
     assert!((1..=3600).contains(&seconds));
@@ -178,7 +156,7 @@ fn resource(request: &CustomResourceRequest) {
                 assert_eq!((&success.outcome, &success.action), (&Outcome::Absent, &None));
             }
             (Ok(RequestType::Delete), Plan::Respond(Err(failure))) => {
-                panic!("a delete of what cannot be anybody's fails: {failure}")
+                panic!("a Delete that does no work fails: {failure}")
             }
             (_, Plan::Respond(Err(failure))) => invalid(&failure),
             (request_type, _) => panic!("{request_type:?} is executed"),
@@ -191,7 +169,7 @@ fn resource(request: &CustomResourceRequest) {
 
 fn stack_request(request_type: RequestType, planned: &Request, location: &FunctionLocation) {
     let is_here = location.location().is_none_or(|here| planned.location.as_ref() == Some(here));
-    assert!(is_here, "work elsewhere");
+    assert!(is_here, "a request for another location is executed");
     assert!(planned.owner.tag().starts_with("stack/") && planned.owner.adopted_tag().is_some());
     assert!(planned.digest.is_some());
     let is_update = request_type == RequestType::Update;
@@ -200,12 +178,12 @@ fn stack_request(request_type: RequestType, planned: &Request, location: &Functi
         Task::Create(_) => assert_ne!(request_type, RequestType::Delete),
         Task::Update(_) => assert!(is_update),
         Task::Delete(_) => assert_eq!(request_type, RequestType::Delete),
-        Task::Describe(_) => panic!("no stack asks for that"),
+        Task::Describe(_) => panic!("a stack describes an action"),
     }
     task(&planned.task);
 }
 
-/// The rules of what is to be done.
+/// The rules of a task.
 fn task(task: &Task) {
     match task {
         Task::Create(create) => {
@@ -219,7 +197,7 @@ fn task(task: &Task) {
             name(update.name.as_str());
             let is_reserved =
                 |key: &String| key.trim().to_ascii_lowercase().starts_with("mitigation-action-p");
-            assert!(!update.previous_keys.iter().any(is_reserved), "a tag of ours is removed");
+            assert!(!update.previous_keys.iter().any(is_reserved), "a reserved tag is removed");
             if let Change::Parts { .. } = &update.change {
                 assert!(update.previous_keys.is_empty());
             }
@@ -235,7 +213,7 @@ fn task(task: &Task) {
 }
 
 fn tags(tags: &Tags) {
-    assert!(tags.len() <= 48, "more tags than a user may set");
+    assert!(tags.len() <= 48, "more tags than a user can set");
     assert!(!tags.contains(OWNER_TAG) && !tags.contains(REQUEST_TAG));
     for (key, value) in tags.iter() {
         assert!((1..=128).contains(&key.chars().count()) && value.chars().count() <= 256);
@@ -249,7 +227,7 @@ fn name(name: &str) {
     assert!((1..=128).contains(&name.len()) && name.chars().all(is_legal), "{name:?}");
 }
 
-/// A request that breaks rules is told its problems.
+/// The rules of the failure of an invalid request.
 fn invalid(failure: &Failure) {
     assert_eq!(failure.code, ErrorCode::InvalidRequest);
     let Detail::Problems(problems) = &failure.detail else { panic!("{failure}") };
@@ -259,7 +237,7 @@ fn invalid(failure: &Failure) {
     assert!(FunctionError::from(failure).message.len() <= 4096);
 }
 
-/// The rules of a request in the API's JSON: its task, and the results that it may have.
+/// The rules of a request in the API's JSON, and of its results.
 fn api_request(request: &ApiRequest) {
     match request.task() {
         Ok(given) => {
@@ -271,7 +249,7 @@ fn api_request(request: &ApiRequest) {
     assert!(request.request_id().is_none_or(|id| (1..=128).contains(&id.len())));
     for result in api_results(request) {
         let document = serde_json::to_value(request.result(&result)).expect("a result is JSON");
-        documented(&document, request, &result);
+        check_result(&document, request, &result);
     }
 }
 
@@ -284,7 +262,7 @@ fn api_results(request: &ApiRequest) -> [Result<Success, Failure>; 3] {
     ]
 }
 
-fn documented(document: &Value, request: &ApiRequest, result: &Result<Success, Failure>) {
+fn check_result(document: &Value, request: &ApiRequest, result: &Result<Success, Failure>) {
     assert_eq!(document["status"], if result.is_ok() { "SUCCEEDED" } else { "FAILED" });
     assert_eq!(document["operation"], request.operation_text());
     assert_eq!(document["actionName"].as_str(), request.action_name());
@@ -297,7 +275,7 @@ fn documented(document: &Value, request: &ApiRequest, result: &Result<Success, F
             let error = &document["error"];
             assert_eq!(error["code"], failure.code.as_str());
             assert_eq!(error["retryable"], failure.code.is_transient());
-            assert!(error["message"].to_string().len() <= 4096 + 2, "a message of over 4 KB");
+            assert!(error["message"].to_string().len() <= 4096 + 2, "a message of more than 4 KB");
             assert_eq!(error["message"], api::message(failure));
         }
     }
@@ -307,7 +285,7 @@ fn documented(document: &Value, request: &ApiRequest, result: &Result<Success, F
 fn event_request(request: &EventRequest) {
     api_request(&request.request);
     let is_recognisable = !request.id().is_empty() || request.request.task().is_err();
-    assert!(is_recognisable, "nothing would distinguish a second delivery");
+    assert!(is_recognisable, "a redelivery would not be recognized");
     assert!(request.owner.tag().len() <= 256 && request.owner.adopted_tag().is_none());
     for result in api_results(&request.request) {
         let event = request.result_event(&result);
@@ -315,9 +293,9 @@ fn event_request(request: &EventRequest) {
         assert_eq!(event.detail_type, format!("Mitigation Action Request {end}"));
         assert!(event.detail.len() < 16 * 1024, "{} bytes of detail", event.detail.len());
         let detail: Value = serde_json::from_str(&event.detail).expect("a detail is JSON");
-        let id = detail["requestId"].as_str().expect("it has a request id");
+        let id = detail["requestId"].as_str().expect("a detail has a request id");
         assert!(request.id().starts_with(id) && id.chars().count() <= 256);
-        documented(&detail, &request.request, &result);
+        check_result(&detail, &request.request, &result);
     }
 }
 
@@ -330,7 +308,8 @@ fn content(content: &Content) {
     }
 }
 
-/// The rules of a batch: messages that share a key are in one chain, and only their ids are reported.
+/// The rules of a batch: messages that share a key are in one chain, and the response lists their
+/// ids.
 fn messages(batch: Batch) {
     let chains = batch.chains();
     let mut chain_of = BTreeMap::new();
@@ -347,7 +326,7 @@ fn messages(batch: Batch) {
     }
     let failures = batch_item_failures(ids.iter().cloned()).expect("failures are JSON");
     let failures: Value = serde_json::from_str(failures.get()).expect("failures are JSON");
-    let list = failures["batchItemFailures"].as_array().expect("there is a list");
+    let list = failures["batchItemFailures"].as_array().expect("the response has a list");
     assert!(
         list.iter()
             .map(|item| item["itemIdentifier"].as_str())

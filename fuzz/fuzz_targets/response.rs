@@ -1,4 +1,4 @@
-//! The response under its size limit: any request of a custom resource, and any outcome.
+//! The response and its size limit: any custom resource request, with any result.
 
 #![no_main]
 
@@ -18,16 +18,16 @@ use serde_json::Value;
 
 #[derive(Arbitrary, Debug)]
 struct Input<'a> {
-    kind: Kind<'a>,
+    request_type: RequestType<'a>,
     stack: Stack<'a>,
-    request: Words<'a>,
-    logical: Words<'a>,
-    physical: Words<'a>,
-    result: End<'a>,
+    request: Text<'a>,
+    logical: Text<'a>,
+    physical: Text<'a>,
+    ending: Ending<'a>,
 }
 
 #[derive(Arbitrary, Debug)]
-enum Kind<'a> {
+enum RequestType<'a> {
     Create,
     Update,
     Delete,
@@ -36,58 +36,58 @@ enum Kind<'a> {
 
 #[derive(Arbitrary, Debug)]
 enum Stack<'a> {
-    Legal(Words<'a>),
-    Other(Words<'a>),
+    Legal(Text<'a>),
+    Other(Text<'a>),
 }
 
-/// A text of any length from an input of a few bytes.
+/// A text of any length, from a few bytes of input.
 #[derive(Arbitrary, Debug)]
-struct Words<'a> {
+struct Text<'a> {
     begins: &'a str,
     repeated: &'a str,
     times: u8,
 }
 
 #[derive(Arbitrary, Debug)]
-enum End<'a> {
-    Done {
+enum Ending<'a> {
+    WithAction {
         outcome: u8,
         name: &'a str,
         partition: u8,
-        id: Option<Words<'a>>,
+        id: Option<Text<'a>>,
         kind: Option<&'a str>,
-        notice: Option<Words<'a>>,
+        notice: Option<Text<'a>>,
     },
-    Nothing {
+    WithoutAction {
         outcome: u8,
-        notice: Option<Words<'a>>,
+        notice: Option<Text<'a>>,
     },
-    Said {
+    ServiceError {
         code: u8,
-        text: Words<'a>,
-        more: Option<Words<'a>>,
+        text: Text<'a>,
+        more: Option<Text<'a>>,
     },
     Problems {
-        problems: Vec<Fault<'a>>,
+        problems: Vec<InvalidValue<'a>>,
         times: u8,
     },
 }
 
 #[derive(Arbitrary, Debug)]
-struct Fault<'a> {
-    path: Words<'a>,
-    value: Option<Words<'a>>,
+struct InvalidValue<'a> {
+    path: Text<'a>,
+    value: Option<Text<'a>>,
 }
 
 const URL: &str = "https://localhost/key?X-Amz-Date=20261124T000000Z&X-Amz-Expires=7200";
 
 fuzz_target!(|input: Input<'_>| -> Corpus {
-    let Some(result) = input.result.result() else { return Corpus::Reject };
-    let kind = match input.kind {
-        Kind::Create => "Create",
-        Kind::Update => "Update",
-        Kind::Delete => "Delete",
-        Kind::Other(kind) => kind,
+    let Some(result) = input.ending.result() else { return Corpus::Reject };
+    let request_type = match input.request_type {
+        RequestType::Create => "Create",
+        RequestType::Update => "Update",
+        RequestType::Delete => "Delete",
+        RequestType::Other(text) => text,
     };
     let stack = match &input.stack {
         Stack::Legal(name) => {
@@ -96,24 +96,29 @@ fuzz_target!(|input: Input<'_>| -> Corpus {
         Stack::Other(text) => text.text(),
     };
     let [request, logical, physical] =
-        [&input.request, &input.logical, &input.physical].map(Words::text);
-    let given =
-        Given { kind, stack: &stack, request: &request, logical: &logical, physical: &physical };
+        [&input.request, &input.logical, &input.physical].map(Text::text);
+    let given = Given {
+        request_type,
+        stack: &stack,
+        request: &request,
+        logical: &logical,
+        physical: &physical,
+    };
     let members = [
         ("ResponseURL", URL),
-        ("RequestType", given.kind),
+        ("RequestType", given.request_type),
         ("StackId", given.stack),
         ("RequestId", given.request),
         ("LogicalResourceId", given.logical),
         ("PhysicalResourceId", given.physical),
     ];
     let event = Value::from_iter(BTreeMap::from(members)).to_string();
-    let payload: Payload = serde_json::from_str(&event).expect("any payload is taken");
+    let payload: Payload = serde_json::from_str(&event).expect("any JSON is a payload");
     let Ok(Trigger::CloudFormation(request)) = Trigger::recognise(&payload) else {
-        panic!("a request with a ResponseURL is not recognised")
+        panic!("a request with a ResponseURL is not recognized")
     };
-    let url =
-        ResponseUrl::parse(URL, "eu-west-1", &["localhost".to_owned()]).expect("it is allowed");
+    let url = ResponseUrl::parse(URL, "eu-west-1", &["localhost".to_owned()])
+        .expect("the host is allowed");
     response::check(&request, &url, &given, &result);
     if let Err(failure) = &result {
         let message = serde_json::to_string(&api::message(failure)).expect("a message is a string");
@@ -122,61 +127,41 @@ fuzz_target!(|input: Input<'_>| -> Corpus {
     Corpus::Keep
 });
 
-impl Words<'_> {
+impl Text<'_> {
     fn text(&self) -> String {
         let unit = if self.repeated.is_empty() { "\u{1}é\"😀" } else { self.repeated };
         self.begins.chars().chain(unit.chars().cycle().take(usize::from(self.times) * 24)).collect()
     }
 }
 
-impl End<'_> {
-    fn result(&self) -> Option<Result<Success, Failure>> {
-        const OUTCOMES: [Outcome; 7] = [
-            Outcome::Created,
-            Outcome::Adopted,
-            Outcome::Updated,
-            Outcome::Deleted,
-            Outcome::Absent,
-            Outcome::Released,
-            Outcome::Skipped,
-        ];
-        const PLACES: [(&str, &str); 3] = [
-            ("aws", "eu-west-1"),
-            ("aws-us-gov", "us-gov-west-1"),
-            ("aws-iso-e", "eu-isoe-west-1"),
-        ];
+const OUTCOMES: [Outcome; 7] = [
+    Outcome::Created,
+    Outcome::Adopted,
+    Outcome::Updated,
+    Outcome::Deleted,
+    Outcome::Absent,
+    Outcome::Released,
+    Outcome::Skipped,
+];
 
+const LOCATIONS: [(&str, &str); 3] =
+    [("aws", "eu-west-1"), ("aws-us-gov", "us-gov-west-1"), ("aws-iso-e", "eu-isoe-west-1")];
+
+impl Ending<'_> {
+    fn result(&self) -> Option<Result<Success, Failure>> {
         let outcome_of = |by: u8| OUTCOMES[usize::from(by) % OUTCOMES.len()].clone();
         Some(match self {
-            Self::Done { outcome, name, partition, id, kind, notice } => {
-                let name = ActionName::parse(name)?;
-                let (partition, region) = PLACES[usize::from(*partition) % PLACES.len()];
-                let location = Location {
-                    partition: partition.to_owned(),
-                    region: region.to_owned(),
-                    account: "123456789012".to_owned(),
-                };
-                // The service's id has 36 characters, its type at most 30. It may send twice that one day.
-                let service =
-                    |text: String| text.chars().take(72).filter(char::is_ascii_graphic).collect();
-                let action = Action {
-                    arn: location.action_arn(&name),
-                    name,
-                    id: id.as_ref().map(|id| service(id.text())),
-                    action_type: kind.map(|kind| service(kind.to_owned())),
-                };
-                Ok(Success {
-                    outcome: outcome_of(*outcome),
-                    action: Some(action),
-                    notice: notice.as_ref().map(Words::text),
-                })
-            }
-            Self::Nothing { outcome, notice } => Ok(Success {
+            Self::WithAction { outcome, name, partition, id, kind, notice } => Ok(Success {
+                outcome: outcome_of(*outcome),
+                action: Some(action(name, *partition, id.as_ref(), *kind)?),
+                notice: notice.as_ref().map(Text::text),
+            }),
+            Self::WithoutAction { outcome, notice } => Ok(Success {
                 outcome: outcome_of(*outcome),
                 action: None,
-                notice: notice.as_ref().map(Words::text),
+                notice: notice.as_ref().map(Text::text),
             }),
-            Self::Said { code, text, more } => {
+            Self::ServiceError { code, text, more } => {
                 let code = ErrorCode::ALL[usize::from(*code) % ErrorCode::ALL.len()];
                 let failure = Failure::service(code, text.text());
                 Err(match more {
@@ -185,23 +170,48 @@ impl End<'_> {
                 })
             }
             Self::Problems { problems, times } => {
-                let problem = |fault: &Fault<'_>| match &fault.value {
-                    Some(value) => {
-                        Problem::invalid(&fault.path.text(), &value.text(), "another value")
-                    }
-                    None => Problem::missing(&fault.path.text(), "a value"),
-                };
-                let problems: Vec<Problem> = problems.iter().map(problem).collect();
-                let count = problems.len() * usize::from(*times).clamp(1, 40);
-                if problems.is_empty() || count > 60 {
-                    return None;
-                }
-                let mut all = Problems::default();
-                for problem in problems.into_iter().cycle().take(count) {
-                    all.add(|| problem);
-                }
-                Err(Failure::invalid(all))
+                Err(Failure::invalid(repeated(problems, usize::from(*times))?))
             }
         })
     }
+}
+
+fn action(
+    name: &str,
+    partition: u8,
+    id: Option<&Text<'_>>,
+    action_type: Option<&str>,
+) -> Option<Action> {
+    let name = ActionName::parse(name)?;
+    let (partition, region) = LOCATIONS[usize::from(partition) % LOCATIONS.len()];
+    let location = Location {
+        partition: partition.to_owned(),
+        region: region.to_owned(),
+        account: "123456789012".to_owned(),
+    };
+    // AWS IoT's ids have 36 characters, its types at most 30: twice that must fit, too.
+    let cut = |text: String| text.chars().take(72).filter(char::is_ascii_graphic).collect();
+    Some(Action {
+        arn: location.action_arn(&name),
+        name,
+        id: id.map(|id| cut(id.text())),
+        action_type: action_type.map(|text| cut(text.to_owned())),
+    })
+}
+
+/// The problems of the values, up to forty times over, but no more than sixty.
+fn repeated(values: &[InvalidValue<'_>], times: usize) -> Option<Problems> {
+    let count = values.len() * times.clamp(1, 40);
+    if values.is_empty() || count > 60 {
+        return None;
+    }
+    let problem = |invalid: &InvalidValue<'_>| match &invalid.value {
+        Some(value) => Problem::invalid(&invalid.path.text(), &value.text(), "another value"),
+        None => Problem::missing(&invalid.path.text(), "a value"),
+    };
+    let mut problems = Problems::default();
+    for invalid in values.iter().cycle().take(count) {
+        problems.add(|| problem(invalid));
+    }
+    Some(problems)
 }

@@ -1,6 +1,7 @@
 //! The host rule: a `ResponseURL`, as text or built near the boundary of what is legal.
 //!
-//! Input that begins with a letter is a URL as it stands, so that seeds can be read; any other builds one.
+//! Input that begins with a letter is a URL, so that people can read the seeds. Any other input
+//! builds one.
 
 #![no_main]
 
@@ -10,12 +11,12 @@ use arbitrary::{Arbitrary, Unstructured};
 use libfuzzer_sys::{Corpus, fuzz_target};
 use rules::host::{self, REGIONS};
 
-/// Lower case and in the form that both parsers give a host.
+/// In lower case, and in the form in which both parsers return a host.
 static ALLOWED: LazyLock<Vec<String>> = LazyLock::new(|| {
     ["127.0.0.1", "::1", "localhost", "my_host", "s3.local"].map(str::to_owned).into()
 });
 
-/// A legal URL, part by part, and what is done to it.
+/// The parts of a URL, most of them legal, and changes to it.
 #[derive(Arbitrary)]
 struct Address<'a> {
     host: Host,
@@ -99,9 +100,8 @@ impl Host {
                 let service = pick(&SERVICES, service);
                 let region = if service == "s3" { "" } else { pick(&REGIONS, region) };
                 let (label, suffix) = (pick(&LABELS, label), pick(&SUFFIXES, suffix));
-                format!(
-                    "https://cloudformation-custom-resource-response-{label}.{service}{region}.{suffix}"
-                )
+                let bucket = format!("cloudformation-custom-resource-response-{label}");
+                format!("https://{bucket}.{service}{region}.{suffix}")
             }
             &Self::Allowed { host, is_http } => {
                 let host = pick(&["127.0.0.1", "[::1]", "localhost", "my_host", "s3.local"], host);
@@ -111,51 +111,52 @@ impl Host {
     }
 }
 
+/// What a change inserts: delimiters, hosts, spaces, and characters that parsers may normalize.
+const PIECES: [&str; 40] = [
+    "@",
+    "user@",
+    "user:pass@",
+    ":",
+    ":443",
+    ":443@",
+    "/",
+    "//",
+    "\\",
+    "?",
+    "#",
+    "%",
+    "%2e",
+    "%00",
+    "%40",
+    "[",
+    "]",
+    ".",
+    "..",
+    "-",
+    "s3.",
+    "s3",
+    "evil.example",
+    ".evil.example",
+    "localhost",
+    "127.0.0.1",
+    "amazonaws.com",
+    ".com",
+    "\t",
+    "\n",
+    "\r",
+    " ",
+    "\0",
+    "。",
+    "ａ",
+    "\u{ad}",
+    "xn--",
+    "_",
+    "é",
+    "K",
+];
+
 impl Change<'_> {
     fn make(&self, text: &mut String) {
-        const PIECES: [&str; 40] = [
-            "@",
-            "user@",
-            "user:pass@",
-            ":",
-            ":443",
-            ":443@",
-            "/",
-            "//",
-            "\\",
-            "?",
-            "#",
-            "%",
-            "%2e",
-            "%00",
-            "%40",
-            "[",
-            "]",
-            ".",
-            "..",
-            "-",
-            "s3.",
-            "s3",
-            "evil.example",
-            ".evil.example",
-            "localhost",
-            "127.0.0.1",
-            "amazonaws.com",
-            ".com",
-            "\t",
-            "\n",
-            "\r",
-            " ",
-            "\0",
-            "。",
-            "ａ",
-            "\u{ad}",
-            "xn--",
-            "_",
-            "é",
-            "K",
-        ];
-
         let place = |text: &str, at: u8| {
             let at = usize::from(at) % (text.len() + 1);
             (at..=text.len()).find(|at| text.is_char_boundary(*at)).unwrap_or(text.len())

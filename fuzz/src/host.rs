@@ -1,10 +1,11 @@
-//! Invariant 7, own host only, by the WHATWG's parser of URLs: what the function takes has to name the
-//! same host there, or the address that was checked may not be the one that the response goes to.
+//! Invariant 7, own host only, by a second parser of URLs, the WHATWG's. A URL that the function
+//! accepts must name the same host for both parsers: otherwise the response could go to a host that
+//! was not checked.
 
 use mitigation_action_provider::trigger::cloudformation::ResponseUrl;
 use url::Url;
 
-/// Checks what the code makes of `text` in `region`; returns whether a response may be sent there.
+/// Checks the decision about `text` in `region`. Returns whether the URL is accepted.
 pub fn check(text: &str, region: &str, allowed: &[String]) -> bool {
     match ResponseUrl::parse(text, region, allowed) {
         Ok(url) => {
@@ -14,14 +15,14 @@ pub fn check(text: &str, region: &str, allowed: &[String]) -> bool {
         Err(_) => {
             assert!(
                 !is_plainly_legal(text, region, allowed),
-                "refused although it is legal: {text:?}"
+                "rejected although it is legal: {text:?}"
             );
             let marked = format!("{text}?X-Amz-Signature=5ec4e7");
             assert!(
                 ResponseUrl::parse(&marked, region, allowed)
                     .err()
                     .is_none_or(|forbidden| !forbidden.to_string().contains("5ec4e7")),
-                "the URL is told"
+                "the error repeats the URL"
             );
             false
         }
@@ -30,11 +31,11 @@ pub fn check(text: &str, region: &str, allowed: &[String]) -> bool {
 
 fn accepted(text: &str, url: &ResponseUrl, region: &str, allowed: &[String]) {
     let uri = url.expose();
-    let other = Url::parse(text).expect("what is taken for a URL is one");
+    let other = Url::parse(text).expect("an accepted URL is a URL");
     let bare = |host: &str| host.trim_matches(['[', ']']).to_ascii_lowercase();
-    let host = bare(other.host_str().expect("it names a host"));
+    let host = bare(other.host_str().expect("it has a host"));
     assert_eq!(uri.host().map(bare).as_ref(), Some(&host), "the request goes to another host");
-    assert_eq!(uri.scheme_str(), Some(other.scheme()), "the request is made by another scheme");
+    assert_eq!(uri.scheme_str(), Some(other.scheme()), "the request has another scheme");
     let default = if other.scheme() == "https" { 443 } else { 80 };
     let port = other.port_or_known_default().expect("it has a port");
     assert_eq!(uri.port_u16().unwrap_or(default), port, "the request goes to another port");
@@ -47,14 +48,20 @@ fn accepted(text: &str, url: &ResponseUrl, region: &str, allowed: &[String]) {
         assert!(matches!(other.scheme(), "http" | "https"), "neither http nor https");
     } else {
         assert_eq!((other.scheme(), port), ("https", 443), "not https on port 443");
-        assert!(is_cloudformations(&host, region), "none of CloudFormation's hosts: {host}");
+        assert!(is_cloudformation_host(&host, region), "not a host of CloudFormation: {host}");
     }
     let query = uri.query().unwrap_or_default();
-    assert!(url.signed_at().is_none() || query.contains("X-Amz-Date="), "a date from nowhere");
-    assert!(url.expires_at().is_none() || query.contains("Expires="), "an end from nowhere");
+    assert!(
+        url.signed_at().is_none() || query.contains("X-Amz-Date="),
+        "a signing date without a parameter"
+    );
+    assert!(
+        url.expires_at().is_none() || query.contains("Expires="),
+        "an expiry without a parameter"
+    );
 }
 
-/// Whether `text` is legal beyond doubt: no letter in it on which two readers could differ.
+/// Whether `text` is legal beyond doubt: every parser reads each of its characters the same way.
 fn is_plainly_legal(text: &str, region: &str, allowed: &[String]) -> bool {
     let Some((scheme, rest)) = text.split_once("://") else { return false };
     let (authority, path) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
@@ -65,7 +72,7 @@ fn is_plainly_legal(text: &str, region: &str, allowed: &[String]) -> bool {
     let is_own = || {
         scheme == "https"
             && port.is_none_or(|port| port == "443")
-            && is_cloudformations(host, region)
+            && is_cloudformation_host(host, region)
     };
     let is_allowed = || {
         matches!(scheme, "http" | "https")
@@ -79,7 +86,7 @@ fn is_plainly_legal(text: &str, region: &str, allowed: &[String]) -> bool {
 }
 
 /// The host rule, label by label from the right.
-fn is_cloudformations(host: &str, region: &str) -> bool {
+fn is_cloudformation_host(host: &str, region: &str) -> bool {
     const SUFFIXES: [&[&str]; 7] = [
         &["amazonaws", "com"],
         &["amazonaws", "com", "cn"],
@@ -105,7 +112,7 @@ fn is_cloudformations(host: &str, region: &str) -> bool {
     })
 }
 
-/// Some of each partition.
+/// At least one region of each partition.
 pub const REGIONS: [&str; 12] = [
     "us-east-1",
     "eu-west-1",

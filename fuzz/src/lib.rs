@@ -1,5 +1,6 @@
-//! What holds for any input, worded by other means than those of the code.
+//! The rules that hold for any input, implemented without the code that they check.
 
 pub mod bound;
 pub mod host;
 pub mod response;
+pub mod trigger;

@@ -1,17 +1,17 @@
-//! Invariants 1 and 5: the response to a custom resource's request, derived from the request by other
-//! means than the code's.
+//! Invariants 1 and 5: the response to a custom resource request, derived from the request without
+//! the code that responds.
 
 use mitigation_action_provider::{
-    mitigation::{ActionName, Detail, ErrorCode, Failure, Parse as _, Success},
+    mitigation::{Action, ActionName, Detail, ErrorCode, Failure, Parse as _, Problems, Success},
     trigger::cloudformation::{self, CustomResourceRequest, ResponseUrl},
 };
 use serde_json::{Map, Value};
 
-/// What the request says that a response depends on.
+/// The members of a request that its response depends on.
 #[derive(Clone, Copy)]
 pub struct Given<'a> {
     /// `RequestType`.
-    pub kind: &'a str,
+    pub request_type: &'a str,
     /// `StackId`.
     pub stack: &'a str,
     /// `RequestId`.
@@ -22,18 +22,20 @@ pub struct Given<'a> {
     pub physical: &'a str,
 }
 
-/// What CloudFormation takes, in bytes.
-const MOST: usize = 4096;
+type Document = Map<String, Value>;
 
-/// What is left for all that is echoed, in bytes of JSON strings: the rest of a response needs the
-/// names of its members, and the least of a reason. CloudFormation's own ids are at most
-/// 1024 + 36 + 255 + 1024 characters; what is longer cannot be echoed whole in any response.
-const ECHOED: usize = MOST - 300;
+/// The bytes that CloudFormation accepts.
+const MAX_BYTES: usize = 4096;
 
-/// Checks the response to `result`; returns it.
+/// The bytes that all echoed strings can have together, as JSON. The rest is for the names of the
+/// members and the shortest reason. CloudFormation's own ids have at most 1024 + 36 + 255 + 1024
+/// characters. Longer ones do not fit into any response.
+const MAX_ECHOED: usize = MAX_BYTES - 300;
+
+/// Checks the response to `result`, and returns it.
 ///
 /// # Panics
-/// Where it breaks a rule.
+/// If the response breaks a rule.
 pub fn check(
     request: &CustomResourceRequest,
     url: &ResponseUrl,
@@ -42,12 +44,30 @@ pub fn check(
 ) -> String {
     let response = cloudformation::respond(request, url, result);
     assert_eq!(response, cloudformation::respond(request, url, result), "another response");
-    assert!(response.len() <= MOST, "{} bytes", response.len());
-    let document: Map<String, Value> =
-        serde_json::from_str(&response).expect("a response is a JSON object");
-    let text = |name: &str| {
-        document.get(name).and_then(Value::as_str).unwrap_or_else(|| panic!("{name} is no string"))
-    };
+    assert!(response.len() <= MAX_BYTES, "{} bytes", response.len());
+    let document: Document = serde_json::from_str(&response).expect("a response is a JSON object");
+    check_members(&document, result);
+    let action = result
+        .as_ref()
+        .ok()
+        .and_then(|success| success.action.as_ref())
+        .filter(|_| given.request_type != "Delete");
+    check_echoes(&document, given, action);
+    match result {
+        Ok(_) => check_data(&document, action),
+        Err(failure) => {
+            assert!(!document.contains_key("Data"), "a failure has data");
+            check_reason(text(&document, "Reason"), failure, response.len());
+        }
+    }
+    response
+}
+
+fn text<'d>(document: &'d Document, name: &str) -> &'d str {
+    document.get(name).and_then(Value::as_str).unwrap_or_else(|| panic!("{name} is no string"))
+}
+
+fn check_members(document: &Document, result: &Result<Success, Failure>) {
     let known = [
         "Status",
         "Reason",
@@ -58,82 +78,120 @@ pub fn check(
         "Data",
     ];
     assert!(document.keys().all(|name| known.contains(&name.as_str())), "an unknown member");
-    assert_eq!(text("Status"), if result.is_ok() { "SUCCESS" } else { "FAILED" });
+    assert_eq!(text(document, "Status"), if result.is_ok() { "SUCCESS" } else { "FAILED" });
+}
 
-    let action = result
-        .as_ref()
-        .ok()
-        .and_then(|success| success.action.as_ref())
-        .filter(|_| given.kind != "Delete");
-    let physical = text("PhysicalResourceId");
-    assert!(
-        !physical.is_empty() && physical.chars().count() <= 1024,
-        "a physical id of {} characters",
-        physical.chars().count()
-    );
-    let kept = match action {
-        Some(action) => Some(action.name.as_str()),
-        None => Some(given.physical).filter(|id| {
-            let is_own = given.kind == "Update" && id.starts_with("not-created:");
-            given.kind != "Create" && !is_own && !id.is_empty()
-        }),
-    };
-    if kept.is_none() {
-        assert_eq!(ActionName::parse(physical), None, "what was not made has the id of an action");
-        assert!(
-            physical.chars().any(|c| !c.is_ascii_alphanumeric() && c != '-' && c != '_'),
-            "what was not made has a legal name"
-        );
-    }
-
+/// The ids are those of the request, whole if they fit. The physical id is the action's name, or
+/// that of the request, or one that no action can have.
+fn check_echoes(document: &Document, given: &Given<'_>, action: Option<&Action>) {
+    let physical = text(document, "PhysicalResourceId");
+    let expected = physical_id(given, action);
+    check_physical_id(physical, expected);
     let data = document.get("Data").map(Value::to_string).unwrap_or_default();
     let echoes = [
         ("StackId", given.stack),
         ("RequestId", given.request),
         ("LogicalResourceId", given.logical),
     ];
-    let echoes = echoes.into_iter().chain(kept.map(|id| ("PhysicalResourceId", id)));
+    let echoes = echoes.into_iter().chain(expected.map(|id| ("PhysicalResourceId", id)));
     let length = echoes.clone().map(|(_, given)| json_len(given)).sum::<usize>()
-        + kept.map_or(physical.len(), |_| 0)
+        + expected.map_or(physical.len(), |_| 0)
         + data.len();
-    let is_whole = length <= ECHOED;
+    let is_whole = length <= MAX_ECHOED;
     for (name, given) in echoes {
-        let echo = text(name);
+        let echo = text(document, name);
         assert!(
             echo == given || !is_whole && is_beginning(echo, given),
-            "{name} is {echo:?} in place of {given:?}"
+            "{name} is {echo:?} instead of {given:?}"
         );
     }
-
-    match result {
-        Ok(_) => {
-            assert!(!document.contains_key("Reason"));
-            assert_eq!(document.contains_key("Data"), action.is_some());
-            if let Some(action) = action {
-                let data = |name: &str| document["Data"][name].as_str();
-                for (name, expected) in [
-                    ("ActionArn", action.arn.as_str()),
-                    ("MitigationActionArn", &action.arn),
-                    ("ActionName", action.name.as_str()),
-                    ("ActionId", action.id.as_deref().unwrap_or_default()),
-                    ("MitigationActionId", action.id.as_deref().unwrap_or_default()),
-                    ("ActionType", action.action_type.as_deref().unwrap_or_default()),
-                ] {
-                    assert_eq!(data(name), Some(expected), "{name}");
-                }
-            }
-        }
-        Err(failure) => {
-            assert!(!document.contains_key("Data"), "a failure has data");
-            reason(text("Reason"), failure, response.len());
-        }
-    }
-    response
 }
 
-/// A reason begins with its code and says as much as there is room for.
-fn reason(reason: &str, failure: &Failure, length: usize) {
-    let code = match failure.code {
+/// The physical id that the response must have; `None` for one of a failed Create.
+fn physical_id<'g>(given: &Given<'g>, action: Option<&'g Action>) -> Option<&'g str> {
+    if let Some(action) = action {
+        return Some(action.name.as_str());
+    }
+    let is_failed_create =
+        given.request_type == "Update" && given.physical.starts_with("not-created:");
+    let is_kept = given.request_type != "Create" && !is_failed_create && !given.physical.is_empty();
+    is_kept.then_some(given.physical)
+}
+
+fn check_physical_id(physical: &str, expected: Option<&str>) {
+    let length = physical.chars().count();
+    assert!((1..=1024).contains(&length), "a physical id of {length} characters");
+    if expected.is_none() {
+        assert_eq!(ActionName::parse(physical), None, "a failed Create has the id of an action");
+        assert!(
+            physical.chars().any(|c| !c.is_ascii_alphanumeric() && c != '-' && c != '_'),
+            "a failed Create has a legal name"
+        );
+    }
+}
+
+fn check_data(document: &Document, action: Option<&Action>) {
+    assert!(!document.contains_key("Reason"));
+    assert_eq!(document.contains_key("Data"), action.is_some());
+    let Some(action) = action else { return };
+    for (name, expected) in [
+        ("ActionArn", action.arn.as_str()),
+        ("MitigationActionArn", &action.arn),
+        ("ActionName", action.name.as_str()),
+        ("ActionId", action.id.as_deref().unwrap_or_default()),
+        ("MitigationActionId", action.id.as_deref().unwrap_or_default()),
+        ("ActionType", action.action_type.as_deref().unwrap_or_default()),
+    ] {
+        assert_eq!(document["Data"][name].as_str(), Some(expected), "{name}");
+    }
+}
+
+/// A reason begins with its code, and is cut only if it does not fit. `length` is the response's.
+fn check_reason(reason: &str, failure: &Failure, length: usize) {
+    let message = reason
+        .strip_prefix(code(failure.code))
+        .and_then(|rest| rest.strip_prefix(": "))
+        .expect("a reason begins with its code");
+    let whole: String = match &failure.detail {
+        Detail::Service(text) | Detail::Refusal(text) => text.clone(),
+        Detail::NameConflict(conflict) => conflict.to_string(),
+        Detail::Problems(problems) if problems.len() == 1 => {
+            problems.kept().iter().map(|only| only.as_str()).collect()
+        }
+        Detail::Problems(problems) => return check_problems(message, problems),
+    };
+    let is_fitting = length - json_len(message) + json_len(&whole) <= MAX_BYTES;
+    if is_fitting {
+        assert_eq!(message, whole, "cut although it fits");
+    } else {
+        assert!(
+            message.ends_with('…') && is_beginning(message, &whole),
+            "not cut between characters: {message:?}"
+        );
+        // One more character, escaped, would not have fitted.
+        assert!(length > MAX_BYTES - 6, "cut to {length} bytes, although more would fit");
+    }
+}
+
+/// A message lists the first problems and counts the others.
+fn check_problems(message: &str, problems: &Problems) {
+    let count = problems.len();
+    let list_of = |listed: usize| {
+        let list: Vec<&str> =
+            problems.kept().iter().take(listed).map(|problem| problem.as_str()).collect();
+        let separator = if listed == 0 { "" } else { "; " };
+        let more = (listed < count).then(|| format!("{separator}and {} more", count - listed));
+        format!("{count} problems: {}{}", list.join("; "), more.unwrap_or_default())
+    };
+    let is_list = (0..=problems.kept().len()).rev().map(list_of).any(|list| list == message);
+    assert!(
+        is_list || is_beginning(message, &list_of(0)),
+        "{message:?} does not list {count} problems"
+    );
+}
+
+fn code(code: ErrorCode) -> &'static str {
+    match code {
         ErrorCode::InvalidRequest => "InvalidRequestException",
         ErrorCode::ResourceAlreadyExists => "ResourceAlreadyExistsException",
         ErrorCode::ResourceNotFound => "ResourceNotFoundException",
@@ -142,51 +200,15 @@ fn reason(reason: &str, failure: &Failure, length: usize) {
         ErrorCode::Throttling => "ThrottlingException",
         ErrorCode::InternalFailure => "InternalFailureException",
         ErrorCode::InvalidSetting => "InvalidSetting",
-    };
-    let said = reason
-        .strip_prefix(code)
-        .and_then(|rest| rest.strip_prefix(": "))
-        .expect("a reason begins with its code");
-    // What one more character may take, or the "; and N more" that one more problem calls for.
-    let has_room_for = |more: &str| length - json_len(said) + json_len(more) <= MOST;
-    let whole: String = match &failure.detail {
-        Detail::Service(text) | Detail::Refusal(text) => text.clone(),
-        Detail::NameConflict(conflict) => conflict.to_string(),
-        Detail::Problems(problems) if problems.len() == 1 => {
-            problems.kept().iter().map(|only| only.as_str()).collect()
-        }
-        Detail::Problems(problems) => {
-            let count = problems.len();
-            let told = |told: usize| {
-                let list: Vec<&str> =
-                    problems.kept().iter().take(told).map(|problem| problem.as_str()).collect();
-                let more = (told < count).then(|| {
-                    format!("{}and {} more", if told == 0 { "" } else { "; " }, count - told)
-                });
-                format!("{count} problems: {}{}", list.join("; "), more.unwrap_or_default())
-            };
-            let is_told = (0..=problems.kept().len()).rev().map(told).any(|list| list == said);
-            assert!(is_told || is_beginning(said, &told(0)), "{said:?} tells of {count} problems");
-            return;
-        }
-    };
-    if has_room_for(&whole) {
-        assert_eq!(said, whole, "cut although there is room");
-    } else {
-        assert!(
-            said.ends_with('…') && is_beginning(said, &whole),
-            "not cut between characters: {said:?}"
-        );
-        assert!(length > MOST - 6, "cut to {length} bytes, where there was room for more");
     }
 }
 
-/// Whether `cut` is what `whole` begins with, and an ellipsis.
+/// Whether `cut` is the beginning of `whole` and an ellipsis.
 fn is_beginning(cut: &str, whole: &str) -> bool {
     cut.strip_suffix('…').is_some_and(|cut| whole.starts_with(cut))
 }
 
-/// The bytes that `text` takes inside a JSON string.
+/// The bytes of `text` inside a JSON string.
 fn json_len(text: &str) -> usize {
     serde_json::to_string(text).map_or(usize::MAX, |text| text.len() - 2)
 }

@@ -2,7 +2,8 @@
 //! redelivered, nothing that shares a name or a group with it and comes later is worked.
 //!
 //! A message may fail because its create or update is refused or gets no response, or because its
-//! result is not published. Redriven messages have new ids, and are recognised by their `requestId`.
+//! result is not published. Redriven messages have new ids, and are recognised by their
+//! `requestId`.
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
@@ -18,7 +19,7 @@ use stand_ins::{
     stack::{World, merged},
 };
 
-use super::{Disturbance, Kind, Model, Params, TestCaseResult, ensure, role_arn};
+use super::{FaultKind, InjectedFault, Model, Params, TestCaseResult, ensure, role_arn};
 use crate::world_with;
 
 const TIMEOUT: Duration = Duration::from_secs(3);
@@ -28,7 +29,7 @@ pub(super) struct Step {
     queue: Queue,
     has_bus: bool,
     messages: Vec<Message>,
-    faults: Vec<Disturbance>,
+    faults: Vec<InjectedFault>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -65,7 +66,7 @@ pub(super) struct Order {
     with_bus: World,
     without_bus: World,
     posted: usize,
-    told: Vec<String>,
+    transcript: Vec<String>,
 }
 
 impl Model for Order {
@@ -86,16 +87,16 @@ impl Model for Order {
             |(name, group, asks)| Message { name: name.to_owned(), group: group.to_owned(), asks },
         );
         let calls = vec![
-            ("CreateMitigationAction", Kind::Denied),
-            ("CreateMitigationAction", Kind::Hung),
-            ("UpdateMitigationAction", Kind::Denied),
-            ("DeleteMitigationAction", Kind::Denied),
-            ("entry", Kind::FailedBefore),
-            ("PutEvents", Kind::Denied),
+            ("CreateMitigationAction", FaultKind::Denied),
+            ("CreateMitigationAction", FaultKind::Hung),
+            ("UpdateMitigationAction", FaultKind::Denied),
+            ("DeleteMitigationAction", FaultKind::Denied),
+            ("entry", FaultKind::FailedBefore),
+            ("PutEvents", FaultKind::Denied),
         ];
-        let fault = (select(calls), 1..=2_usize).prop_map(|((call, fault), times)| Disturbance {
+        let fault = (select(calls), 1..=2_usize).prop_map(|((call, kind), times)| InjectedFault {
             call: call.to_owned(),
-            fault,
+            kind,
             times,
         });
         (
@@ -118,15 +119,15 @@ impl Model for Order {
             with_bus: world_with(&[("RESULT_EVENT_BUS", "results")]).await.with_timeout(TIMEOUT),
             without_bus: world_with(&[]).await.with_timeout(TIMEOUT),
             posted: 0,
-            told: Vec::new(),
+            transcript: Vec::new(),
         }
     }
 
     async fn play(&mut self, history: &[Step]) -> TestCaseResult {
         self.posted = 0;
-        self.told.clear();
+        self.transcript.clear();
         for step in history {
-            self.told.push(format!("{step:?}"));
+            self.transcript.push(format!("{step:?}"));
             let world = if step.has_bus { &self.with_bus } else { &self.without_bus };
             world.aws.reset();
             world.aws.iot.take_calls();
@@ -140,8 +141,8 @@ impl Model for Order {
         Ok(())
     }
 
-    fn told(&self) -> String {
-        self.told.join("\n")
+    fn transcript(&self) -> String {
+        self.transcript.join("\n")
     }
 }
 
@@ -150,16 +151,17 @@ impl Message {
         let params = |params: Params, operation: &str| {
             json!({
                 "operation": operation, "actionName": self.name, "roleArn": role_arn("role"),
-                "actionParams": params.of_api(), "requestId": request_id,
+                "actionParams": params.to_api(), "requestId": request_id,
             })
         };
         match self.asks {
             Asks::Create(given) => params(given, "CreateMitigationAction").to_string(),
             Asks::Update(given) => params(given, "UpdateMitigationAction").to_string(),
-            Asks::Delete => {
-                json!({ "operation": "DeleteMitigationAction", "actionName": self.name, "requestId": request_id })
-                    .to_string()
-            }
+            Asks::Delete => json!({
+                "operation": "DeleteMitigationAction", "actionName": self.name,
+                "requestId": request_id,
+            })
+            .to_string(),
             Asks::Noise => "no request".to_owned(),
         }
     }
@@ -212,8 +214,8 @@ impl Order {
         ensure(failures.is_some(), || format!("the function returned {returned:?}"))?;
         let id = |failure: &Value| failure["itemIdentifier"].as_str().unwrap().to_owned();
         let redelivered: BTreeSet<String> = failures.into_iter().flatten().map(id).collect();
-        self.told.push(format!("redelivered: {redelivered:?}"));
-        self.told.extend(
+        self.transcript.push(format!("redelivered: {redelivered:?}"));
+        self.transcript.extend(
             calls
                 .iter()
                 .map(|call| format!("  {} {} {}", call.operation, call.name(), call.status)),

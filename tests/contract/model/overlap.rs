@@ -1,17 +1,18 @@
-//! One resource of a stack, whose requests overlap at several instances: a request waits for its new role,
-//! and meanwhile CloudFormation cancels it and sends what follows, or delivers it once more. Failed
-//! creates are retried before they are cleaned up, and tags lag behind.
+//! One resource of a stack, whose requests overlap at several instances. While a request waits for
+//! its new role, CloudFormation cancels it and sends the rollback, or redelivers it. Failed creates
+//! are retried before they are cleaned up, and tags lag behind.
 //!
-//! Excluded is what section 7 of the contract does not promise: a delivery that arrives after a later
-//! request (no cancelled request is repeated after its cancellation), a call that is already sent when
-//! a later request responds ([`Overlap::is_sent_before`]), and a create that is repeated after a lost
-//! answer (no answer is lost here). And the Delete of a cancelled Create responds once it has deleted
-//! what the Create made (invariant 4), so a Create that is delivered twice is not cancelled.
+//! Excluded is what section 7 of the contract does not promise: a delivery that arrives after a
+//! later request (no cancelled request is redelivered after its cancellation), a call that is being
+//! sent when a later request responds ([`Overlap::is_race`]), and a create that is repeated after a
+//! lost response (none is lost here). The Delete of a cancelled Create responds once it has deleted
+//! what the Create made (invariant 4), so a Create that is redelivered is not cancelled.
+
+mod request;
 
 use std::time::Duration;
 
-use proptest::{prelude::*, sample::select, test_runner::TestCaseError};
-use serde::{Deserialize, Serialize};
+use proptest::{prelude::*, test_runner::TestCaseError};
 use serde_json::{Value, json};
 use stand_ins::{
     Function, OWNER_TAG,
@@ -20,49 +21,13 @@ use stand_ins::{
 };
 use tokio::time::sleep;
 
-use super::{Model, Params, TestCaseResult, ensure, role_arn};
+use super::{Model, TestCaseResult, ensure};
 use crate::{function, world_with};
+use request::{Declaration, Properties, Resource, Step};
 
 const SETTINGS: [(&str, &str); 1] = [("ROLE_PROPAGATION_SECONDS", "3")];
 const TIMEOUT: Duration = Duration::from_secs(8);
-const STACK: &str = "arn:aws:cloudformation:eu-west-1:123456789012:stack/stack/00000000-0000-4000-8000-0000000000aa";
 const OWNER: &str = "stack/stack/00000000-0000-4000-8000-0000000000aa/One";
-
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub(super) enum Step {
-    /// The template declares the resource: it is created, or updated.
-    Declare {
-        wish: Properties,
-        /// When the role becomes known, after the request: milliseconds.
-        role_after: u16,
-        /// When the request is cancelled, if it is.
-        cancel_after: Option<u16>,
-        /// When it is delivered once more, if it is.
-        repeat_after: Option<u16>,
-        /// Whether a failed create is retried before its clean-up.
-        retry: bool,
-        tag_lag: u16,
-    },
-    /// The template has the resource no more.
-    Remove,
-}
-
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(super) struct Properties {
-    /// Empty for a generated one.
-    name: String,
-    params: Params,
-    /// The number of the step that makes the role, set as it is played.
-    #[serde(default)]
-    role: usize,
-}
-
-/// The resource as the stack has it.
-#[derive(Clone, Debug)]
-struct Resource {
-    id: String,
-    properties: Properties,
-}
 
 pub(super) struct Overlap {
     world: World,
@@ -71,7 +36,14 @@ pub(super) struct Overlap {
     requests: usize,
     /// The calls of the step.
     calls: Vec<Call>,
-    told: Vec<String>,
+    transcript: Vec<String>,
+}
+
+/// The deliveries of one request, and its rollback if it was cancelled.
+struct Deliveries {
+    first: Exchange,
+    second: Option<Exchange>,
+    rollback: Option<Exchange>,
 }
 
 impl Model for Overlap {
@@ -82,26 +54,7 @@ impl Model for Overlap {
     const LANES: usize = 32;
 
     fn step() -> BoxedStrategy<Step> {
-        let params = Params::any();
-        let wish = (select(vec!["a", "b", ""]), params).prop_map(|(name, params)| Properties {
-            name: name.to_owned(),
-            params,
-            role: 0,
-        });
-        let role_after = prop_oneof![2 => Just(0_u16), 5 => 0..2900_u16, 1 => Just(60_000)];
-        let sometime = || 0..3500_u16;
-        let declare = (
-            wish,
-            role_after,
-            prop::option::weighted(0.5, sometime()),
-            prop::option::weighted(0.3, sometime()),
-            any::<bool>(),
-            prop_oneof![3 => Just(0_u16), 1 => 0..1500_u16],
-        )
-            .prop_map(|(wish, role_after, cancel_after, repeat_after, retry, tag_lag)| {
-                Step::Declare { wish, role_after, cancel_after, repeat_after, retry, tag_lag }
-            });
-        prop_oneof![8 => declare, 1 => Just(Step::Remove)].boxed()
+        Step::any()
     }
 
     async fn start() -> Self {
@@ -113,227 +66,156 @@ impl Model for Overlap {
             resource: None,
             requests: 0,
             calls: Vec::new(),
-            told: Vec::new(),
+            transcript: Vec::new(),
         }
     }
 
     async fn play(&mut self, history: &[Step]) -> TestCaseResult {
         self.world.aws.reset();
         (self.resource, self.requests) = (None, 0);
-        self.told.clear();
+        self.transcript.clear();
         for step in history {
-            self.told.push(format!("{step:?}"));
+            self.transcript.push(format!("{step:?}"));
             self.calls.clear();
-            self.step(step).await?;
+            match step {
+                Step::Declare(declaration) => self.declare(declaration).await?,
+                Step::Remove => {
+                    if let Some(old) = self.resource.take() {
+                        self.delete(&old.id, &old.properties).await?;
+                    }
+                }
+            }
             self.check()?;
         }
         Ok(())
     }
 
-    fn told(&self) -> String {
-        self.told.join("\n")
-    }
-}
-
-impl Properties {
-    fn role_arn(&self) -> String {
-        role_arn(&format!("role-{}", self.role))
-    }
-
-    fn to_json(&self) -> Value {
-        let params = match self.params {
-            Params::Device => {
-                json!({ "UpdateDeviceCertificateParams": { "Action": "DEACTIVATE" } })
-            }
-            Params::Ca => json!({ "UpdateCACertificateParams": { "Action": "DEACTIVATE" } }),
-            Params::Groups => {
-                json!({ "AddThingsToThingGroupParams": { "ThingGroupNames": ["g"], "OverrideDynamicGroups": "true" } })
-            }
-        };
-        json!({ "ActionName": self.name, "RoleArn": self.role_arn(), "ActionParams": params })
-    }
-
-    fn is_of(&self, action: &Action) -> bool {
-        action.role_arn == self.role_arn() && action.params == self.params.of_api()
+    fn transcript(&self) -> String {
+        self.transcript.join("\n")
     }
 }
 
 impl Overlap {
-    async fn step(&mut self, step: &Step) -> TestCaseResult {
-        let Step::Declare { wish, role_after, cancel_after, repeat_after, retry, tag_lag } = step
-        else {
-            return match self.resource.take() {
-                Some(old) => self.delete(&old.id, &old.properties).await,
-                None => Ok(()),
-            };
-        };
-        let wish = Properties { role: self.requests, ..wish.clone() };
-        let known = Duration::from_millis((*role_after).into());
-        self.world.aws.iot.set_new_role(&wish.role_arn(), known);
-        self.world.aws.iot.set_tag_lag(Duration::from_millis((*tag_lag).into()));
-        let forward = self.forward(&wish);
-        let follow_up = self.cancellation(&wish);
-        let deliver = async |event: &Value, after: Option<u16>| match after {
-            None => None,
-            Some(after) => {
-                sleep(Duration::from_millis(after.into())).await;
-                Some(self.world.send(event).await)
-            }
-        };
-        let changes = self.world.aws.iot.changes();
-        // What is cancelled has begun: a delivery that arrives later is excluded.
-        let cancel = async || {
-            let after = (*cancel_after)?;
-            sleep(Duration::from_millis(after.into())).await;
-            while self.world.aws.iot.changes() == changes {
-                sleep(Duration::from_millis(5)).await;
-            }
-            Some(self.world.send(&follow_up).await)
-        };
-        // See what is excluded.
-        let is_create = self.resource.is_none();
-        let is_repeated = |repeat: &u16| match cancel_after {
-            None => true,
-            Some(cancel) => !is_create && repeat < cancel,
-        };
-        let repeat_after = repeat_after.filter(is_repeated);
-        let (first, repeated, cancelled) =
-            tokio::join!(deliver(&forward, Some(0)), deliver(&forward, repeat_after), cancel(),);
-        let first = first.unwrap();
-        for (what, played) in [("", Some(&first)), ("again", repeated.as_ref())] {
-            self.tell(what, &forward, played);
+    async fn declare(&mut self, declaration: &Declaration) -> TestCaseResult {
+        let Declaration { desired, role_after, repeat_after, retry, tag_lag, .. } = declaration;
+        let desired = Properties { role: self.requests, ..desired.clone() };
+        let iot = &self.world.aws.iot;
+        iot.set_new_role(&desired.role_arn(), milliseconds(*role_after));
+        iot.set_tag_lag(milliseconds(*tag_lag));
+        let request = self.request(&desired);
+        let rollback = self.rollback(&desired);
+        let Deliveries { first, second, rollback: rolled_back } =
+            self.deliver(declaration, &request, &rollback).await;
+        self.record("", &request, &first);
+        if let Some(second) = &second {
+            self.record("redelivered", &request, second);
         }
-        if let Some(cancelled) = &cancelled {
-            self.tell("cancelled", &follow_up, Some(cancelled));
-            let is_success = cancelled.response()["Status"] == "SUCCESS";
-            return ensure(is_success, || format!("a rollback came to {}", cancelled.response()));
+        if let Some(exchange) = rolled_back {
+            self.record("cancelled", &rollback, &exchange);
+            return check_rollback(&exchange);
         }
-        self.world.aws.iot.set_new_role(&wish.role_arn(), Duration::ZERO);
-        let accepted = match repeated {
-            Some(repeated) if finished(&repeated, repeat_after) < finished(&first, Some(0)) => {
-                repeated
-            }
+        self.world.aws.iot.set_new_role(&desired.role_arn(), Duration::ZERO);
+        let accepted = match second {
+            Some(second) if finished(&second, *repeat_after) < finished(&first, Some(0)) => second,
             _ => first,
         };
-        self.settle(wish, &forward, &accepted, *retry).await
+        self.settle(desired, &request, &accepted, *retry).await
     }
 
-    /// What CloudFormation does once it has the response to a request that it did not cancel.
+    /// Sends a request, its second delivery and its rollback at their times, to one instance each.
+    async fn deliver(
+        &self,
+        declaration: &Declaration,
+        request: &Value,
+        rollback: &Value,
+    ) -> Deliveries {
+        let iot = &self.world.aws.iot;
+        let changes = iot.changes();
+        let repeat = async || {
+            let after = declaration.redelivered_after(self.resource.is_none())?;
+            sleep(milliseconds(after)).await;
+            Some(self.world.send(request).await)
+        };
+        // The request has begun when it is cancelled: one that arrives later is excluded.
+        let cancel = async || {
+            sleep(milliseconds(declaration.cancel_after?)).await;
+            while iot.changes() == changes {
+                sleep(Duration::from_millis(5)).await;
+            }
+            Some(self.world.send(rollback).await)
+        };
+        let (first, second, rollback) = tokio::join!(self.world.send(request), repeat(), cancel());
+        Deliveries { first, second, rollback }
+    }
+
+    /// Does what CloudFormation does after the response to a request that it did not cancel.
     async fn settle(
         &mut self,
-        wish: Properties,
-        forward: &Value,
+        desired: Properties,
+        request: &Value,
         accepted: &Exchange,
-        retry: bool,
+        is_retried: bool,
     ) -> TestCaseResult {
         let id = accepted.physical_id().to_owned();
-        let is_success = accepted.response()["Status"] == "SUCCESS";
-        match (self.resource.take(), is_success) {
-            (None, true) => self.resource = Some(Resource { id, properties: wish }),
+        match (self.resource.take(), is_success(accepted)) {
+            (None, true) => self.resource = Some(Resource { id, properties: desired }),
             (None, false) => {
-                if retry {
-                    let again = merged(forward.clone(), &json!({ "RequestId": self.next_id() }));
-                    let played = self.world.send(&again).await;
-                    self.tell("retried", &again, Some(&played));
-                    if played.response()["Status"] == "SUCCESS" {
-                        let id = played.physical_id().to_owned();
-                        self.resource = Some(Resource { id, properties: wish.clone() });
-                    }
+                if is_retried {
+                    self.retry(&desired, request).await;
                 }
-                self.delete(&id, &wish).await?;
+                self.delete(&id, &desired).await?;
             }
             (Some(old), true) => {
                 if old.id != id {
                     self.delete(&old.id, &old.properties).await?;
                 }
-                self.resource = Some(Resource { id, properties: wish });
+                self.resource = Some(Resource { id, properties: desired });
             }
             (Some(old), false) => {
                 ensure(id == old.id, || format!("a failed update changed the id to {id}"))?;
-                let back = self.reverse(&old, &wish);
-                let played = self.world.send(&back).await;
-                self.tell("rolled back", &back, Some(&played));
-                let is_restored = played.response()["Status"] == "SUCCESS";
-                ensure(is_restored, || format!("a rollback came to {}", played.response()))?;
+                let reverse = self.reverse(&old, &desired);
+                let exchange = self.world.send(&reverse).await;
+                self.record("rolled back", &reverse, &exchange);
+                check_rollback(&exchange)?;
                 self.resource = Some(old);
             }
         }
         Ok(())
     }
 
+    /// Sends a failed Create again, as another request.
+    async fn retry(&mut self, desired: &Properties, request: &Value) {
+        let request = merged(request.clone(), &json!({ "RequestId": self.next_id() }));
+        let exchange = self.world.send(&request).await;
+        self.record("retried", &request, &exchange);
+        if is_success(&exchange) {
+            let id = exchange.physical_id().to_owned();
+            self.resource = Some(Resource { id, properties: desired.clone() });
+        }
+    }
+
     async fn delete(&mut self, id: &str, properties: &Properties) -> TestCaseResult {
         let patch = json!({ "RequestType": "Delete", "PhysicalResourceId": id });
         let event = merged(self.event(properties), &patch);
-        let played = self.world.send(&event).await;
-        self.tell("deleted", &event, Some(&played));
-        let is_success = played.response()["Status"] == "SUCCESS";
-        ensure(is_success, || format!("a Delete came to {}", played.response()))
+        let exchange = self.world.send(&event).await;
+        self.record("deleted", &event, &exchange);
+        ensure(is_success(&exchange), || format!("a Delete came to {}", exchange.response()))
     }
 
-    fn next_id(&mut self) -> String {
-        self.requests += 1;
-        self.requests.to_string()
-    }
-
-    fn event(&mut self, properties: &Properties) -> Value {
-        json!({
-            "StackId": STACK, "RequestId": self.next_id(), "LogicalResourceId": "One",
-            "ResourceType": "Custom::IoTMitigationAction", "ResourceProperties": properties.to_json(),
-        })
-    }
-
-    /// The request that makes the resource as `wish` says.
-    fn forward(&mut self, wish: &Properties) -> Value {
-        let event = self.event(wish);
-        match &self.resource {
-            None => merged(event, &json!({ "RequestType": "Create" })),
-            Some(old) => merged(
-                event,
-                &json!({
-                    "RequestType": "Update", "PhysicalResourceId": old.id,
-                    "OldResourceProperties": old.properties.to_json(),
-                }),
-            ),
-        }
-    }
-
-    /// What CloudFormation sends after it has cancelled that request.
-    fn cancellation(&mut self, wish: &Properties) -> Value {
-        match self.resource.clone() {
-            None => merged(
-                self.event(wish),
-                &json!({ "RequestType": "Delete", "PhysicalResourceId": "stack-One-1A2B3C4D5E6F" }),
-            ),
-            Some(old) => self.reverse(&old, wish),
-        }
-    }
-
-    /// The Update that rolls the resource back from `wish`.
-    fn reverse(&mut self, old: &Resource, wish: &Properties) -> Value {
-        merged(
-            self.event(&old.properties),
-            &json!({
-                "RequestType": "Update", "PhysicalResourceId": old.id,
-                "OldResourceProperties": wish.to_json(),
-            }),
-        )
-    }
-
-    fn tell(&mut self, what: &str, event: &Value, played: Option<&Exchange>) {
-        let Some(played) = played else { return };
+    fn record(&mut self, what: &str, event: &Value, exchange: &Exchange) {
         let [request_type, id] = ["RequestType", "PhysicalResourceId"].map(|name| &event[name]);
-        let answer = played.response();
-        self.calls.extend(played.calls.iter().cloned());
-        self.told.push(format!(
+        let response = exchange.response();
+        self.calls.extend(exchange.calls.iter().cloned());
+        self.transcript.push(format!(
             "  {what} {request_type} {id} {} -> {} {} {}",
             event["ResourceProperties"],
-            answer["Status"],
-            answer["PhysicalResourceId"],
-            answer["Reason"]
+            response["Status"],
+            response["PhysicalResourceId"],
+            response["Reason"]
         ));
     }
 
-    /// The account holds the action that the stack has, and no other of its.
+    /// The account holds the action of the resource, and no other.
     fn check(&mut self) -> TestCaseResult {
         let actions = self.world.aws.iot.actions();
         self.calls.sort_by_key(|call| call.at);
@@ -341,42 +223,53 @@ impl Overlap {
         let is_right = |(name, action): (&String, &Action)| {
             action.tags.get(OWNER_TAG).is_some_and(|tag| tag == OWNER)
                 && expected.as_ref().is_some_and(|resource| {
-                    resource.id == *name && resource.properties.is_of(action)
+                    resource.id == *name && resource.properties.matches(action)
                 })
         };
         let holds =
             actions.len() == usize::from(expected.is_some()) && actions.iter().all(is_right);
-        if holds || self.is_sent_before() {
+        if holds || self.is_race() {
             return Ok(());
         }
-        let log: Vec<String> = self
+        let calls: Vec<String> = self
             .calls
             .iter()
             .map(|call| format!("{} {} {}", call.operation, call.name(), call.status))
             .collect();
-        self.told.push(log.join("\n"));
+        self.transcript.push(calls.join("\n"));
         Err(TestCaseError::fail(format!("the stack has {expected:?}, the account {actions:?}")))
     }
 
-    /// Whether the last change of the definition was on its way when the rollback made its own.
-    fn is_sent_before(&mut self) -> bool {
+    /// Whether the last update was being sent when the rollback made its own. If so, the next step
+    /// begins with an empty account.
+    fn is_race(&mut self) -> bool {
         let mut updates =
             self.calls.iter().rev().filter(|call| call.operation == "UpdateMitigationAction");
         let (Some(last), Some(before)) = (updates.next(), updates.next()) else { return false };
-        let is_excluded = last.at.duration_since(before.at) < Duration::from_millis(20)
+        let is_race = last.at.duration_since(before.at) < Duration::from_millis(20)
             && last.status == 200
             && before.status == 200;
-        if is_excluded {
-            // The next step begins with what the stack has.
+        if is_race {
             self.world.aws.iot.reset();
             self.resource = None;
         }
-        is_excluded
+        is_race
     }
 }
 
-/// When a delivery that began after so many milliseconds had its response.
-fn finished(played: &Exchange, began_after: Option<u16>) -> Duration {
-    let began = Duration::from_millis(began_after.unwrap_or_default().into());
-    began + played.response_time.unwrap_or(TIMEOUT)
+fn is_success(exchange: &Exchange) -> bool {
+    exchange.response()["Status"] == "SUCCESS"
+}
+
+fn check_rollback(exchange: &Exchange) -> TestCaseResult {
+    ensure(is_success(exchange), || format!("a rollback came to {}", exchange.response()))
+}
+
+fn milliseconds(milliseconds: u16) -> Duration {
+    Duration::from_millis(milliseconds.into())
+}
+
+/// When a delivery got its response, if it began after so many milliseconds.
+fn finished(exchange: &Exchange, began_after: Option<u16>) -> Duration {
+    milliseconds(began_after.unwrap_or_default()) + exchange.response_time.unwrap_or(TIMEOUT)
 }

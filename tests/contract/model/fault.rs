@@ -1,0 +1,102 @@
+//! Faults of the calls that a history makes.
+
+use proptest::{collection::vec, prelude::*, sample::select, strategy::LazyJust};
+use serde::{Deserialize, Serialize};
+use stand_ins::fault::{Fault, Faults};
+
+/// A fault of the next `times` calls of one name.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct InjectedFault {
+    pub call: String,
+    #[serde(rename = "fault")]
+    pub kind: FaultKind,
+    pub times: usize,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) enum FaultKind {
+    Throttled,
+    LostBefore,
+    LostAfter,
+    FailedBefore,
+    FailedAfter,
+    /// The call is executed, and its response cannot be read.
+    Garbled,
+    Denied,
+    AtLimit,
+    /// No call of the name gets a response, whatever `times` says.
+    Hung,
+    /// As [`FaultKind::Hung`], but the calls are executed.
+    HungAfter,
+}
+
+impl InjectedFault {
+    pub fn is_hang(&self) -> bool {
+        matches!(self.kind, FaultKind::Hung | FaultKind::HungAfter)
+    }
+
+    pub fn set(&self, faults: &Faults) {
+        let fault = match self.kind {
+            FaultKind::Throttled => Fault::Throttle,
+            FaultKind::LostBefore => Fault::LoseBefore,
+            FaultKind::LostAfter => Fault::LoseAfter,
+            FaultKind::FailedBefore => Fault::Refuse(500, "InternalFailureException"),
+            FaultKind::FailedAfter => Fault::FailAfter,
+            FaultKind::Garbled => Fault::Garbage,
+            FaultKind::Denied => Fault::Refuse(403, "AccessDeniedException"),
+            FaultKind::AtLimit => Fault::Refuse(410, "LimitExceededException"),
+            FaultKind::Hung => Fault::Hang,
+            FaultKind::HungAfter => Fault::HangAfter,
+        };
+        faults.set(&self.call, fault, if self.is_hang() { 1000 } else { self.times });
+    }
+
+    /// Mostly none. A hang is rare: it takes the time of a whole deadline.
+    pub fn any_list(throttle_weight: u32) -> impl Strategy<Value = Vec<Self>> {
+        let transient = vec![
+            FaultKind::LostBefore,
+            FaultKind::LostAfter,
+            FaultKind::FailedBefore,
+            FaultKind::FailedAfter,
+            FaultKind::Garbled,
+        ];
+        let kind = prop_oneof![
+            throttle_weight => Just(FaultKind::Throttled),
+            5 => select(transient),
+            2 => select(vec![FaultKind::Denied, FaultKind::Denied, FaultKind::AtLimit]),
+        ];
+        let some = vec(Self::any_of(kind.boxed(), 1..=2), 1..=3);
+        let hang = select(vec![FaultKind::Hung, FaultKind::HungAfter]).boxed();
+        let before = vec(Self::any_of(Just(FaultKind::LostAfter).boxed(), 1..=1), 0..=1);
+        let hang = (before, Self::any_of(hang, 1..=1)).prop_map(|(mut faults, hang)| {
+            faults.push(hang);
+            faults
+        });
+        prop_oneof![140 => LazyJust::new(Vec::new), 58 => some, 2 => hang]
+    }
+
+    fn any_of(
+        kind: BoxedStrategy<FaultKind>,
+        times: std::ops::RangeInclusive<usize>,
+    ) -> impl Strategy<Value = Self> {
+        (select(CALLS.to_vec()), kind, times).prop_map(|(call, kind, times)| Self {
+            call: call.to_owned(),
+            kind,
+            times,
+        })
+    }
+}
+
+/// The more often a call is made, the more often it is listed.
+const CALLS: [&str; 10] = [
+    "CreateMitigationAction",
+    "CreateMitigationAction",
+    "CreateMitigationAction",
+    "UpdateMitigationAction",
+    "DeleteMitigationAction",
+    "ListTagsForResource",
+    "ListTagsForResource",
+    "TagResource",
+    "UntagResource",
+    "DescribeMitigationAction",
+];
