@@ -72,7 +72,7 @@ impl Lifecycle<'_> {
             let text = format!("the name {name} is taken, and its action is not found");
             return Err(Failure::service(ErrorCode::InternalFailure, text));
         }
-        self.put_mark().await?;
+        self.put_mark().await;
         self.iot.back_off(attempts).await
     }
 

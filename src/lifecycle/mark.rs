@@ -56,14 +56,10 @@ impl Waiter {
 
 impl Lifecycle<'_> {
     /// Puts the mark on the current action before the first wait. Where there is no action, or no
-    /// tag to add to, or the service refuses, the request waits unmarked.
-    pub(super) async fn put_mark(&self) -> Result<(), Failure> {
-        if self.waiter.mark.get() != Mark::None {
-            return Ok(());
-        }
-        match self.try_put_mark().await {
-            Err(failure) if !failure.code.is_transient() => Ok(()),
-            result => result,
+    /// tag to add to, or a call fails, the request waits unmarked.
+    pub(super) async fn put_mark(&self) {
+        if self.waiter.mark.get() == Mark::None {
+            drop(self.try_put_mark().await);
         }
     }
 

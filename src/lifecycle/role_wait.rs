@@ -41,8 +41,8 @@ impl Lifecycle<'_> {
                 break Err(self.iot.with_role_wait(failure));
             };
             last = Some(failure);
-            self.put_mark().await?;
-            sleep(wait).await;
+            self.put_mark().await;
+            sleep(wait.min(self.iot.time_left())).await;
         };
         match self.waiter.mark.get() {
             Mark::None => result,

@@ -114,6 +114,7 @@ impl Iot {
         state.calls.clear();
         state.new_roles.clear();
         state.tag_lag = (Duration::ZERO, 0.0);
+        state.tags_move_dates = false;
     }
 
     /// The number of mutating calls so far.
@@ -143,6 +144,11 @@ impl Iot {
     /// The tags of a new action become visible only after `time`.
     pub fn set_tag_lag(&self, time: Duration) {
         self.state.lock().unwrap().tag_lag = (time, state::now());
+    }
+
+    /// From now on `TagResource` moves the `lastModifiedDate` of the action.
+    pub fn let_tags_move_dates(&self) {
+        self.state.lock().unwrap().tags_move_dates = true;
     }
 
     /// Every list of tags repeats its token.

@@ -33,6 +33,8 @@ pub struct State {
     pub has_idempotent_creates: bool,
     /// Whether a list of tags never ends.
     pub has_endless_tags: bool,
+    /// Whether a tag counts as a change of the action.
+    pub tags_move_dates: bool,
     pub echoes_headers: bool,
     created: u64,
 }
@@ -49,6 +51,7 @@ impl Default for State {
             tag_lag: (Duration::ZERO, 0.0),
             has_idempotent_creates: true,
             has_endless_tags: false,
+            tags_move_dates: false,
             echoes_headers: false,
             created: 0,
         }
@@ -244,6 +247,7 @@ impl State {
         if !body["tags"].is_array() {
             return Err(invalid("tags is required"));
         }
+        let tags_move_dates = self.tags_move_dates;
         let action = self.action_of(arn)?;
         let mut tags = action.tags.clone();
         tags.extend(new);
@@ -252,6 +256,9 @@ impl State {
             return Err((410, "LimitExceededException", message));
         }
         action.tags = tags;
+        if tags_move_dates {
+            action.modified = now();
+        }
         Ok(json!({}))
     }
 

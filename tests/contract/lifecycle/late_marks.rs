@@ -14,7 +14,7 @@ use super::{
     NAME, RENAMED, WAITING, create, delete_of, deny, overlap, overlap_after, rename, request_tag,
     reverse, update,
 };
-use crate::{names, world_with};
+use crate::{function, names, world_with};
 
 async fn waiting_world() -> (World, Action) {
     let world = world_with(&WAITING).await;
@@ -201,4 +201,53 @@ async fn an_update_that_cannot_take_its_mark_off_succeeds_and_the_next_one_takes
     assert_ne!(request_tag(&world, NAME), before.tags[REQUEST_TAG]);
     world.send(&reverse(&event)).await.succeeded();
     assert_eq!(request_tag(&world, NAME), before.tags[REQUEST_TAG]);
+}
+
+#[tokio::test]
+async fn an_update_that_is_rolled_back_before_it_looks_changes_nothing_any_more() {
+    let (world, before) = waiting_world().await;
+    deny(&world, "UpdateMitigationAction", 1);
+    world.aws.iot.faults.set("DescribeMitigationAction", Fault::Slow(Duration::from_secs(1)), 1);
+    let (forward, back) = overlap(&world, &update(), &reverse(&update())).await;
+    back.succeeded();
+    forward.failed("AccessDeniedException");
+    is_restored(&world, &before);
+}
+
+#[tokio::test]
+async fn an_update_that_meets_the_mark_of_its_rollback_puts_none() {
+    let (world, before) = waiting_world().await;
+    deny(&world, "UpdateMitigationAction", 2);
+    world.aws.iot.faults.set("DescribeMitigationAction", Fault::Slow(Duration::from_secs(1)), 1);
+    let (forward, back) = overlap(&world, &update(), &reverse(&update())).await;
+    back.succeeded();
+    forward.failed("AccessDeniedException");
+    assert!(!forward.operations().contains(&"TagResource"), "{:?}", forward.operations());
+    is_restored(&world, &before);
+}
+
+#[tokio::test]
+async fn an_update_that_waits_succeeds_if_tags_move_dates() {
+    let (world, _) = waiting_world().await;
+    world.aws.iot.let_tags_move_dates();
+    deny(&world, "UpdateMitigationAction", 2);
+    world.send(&update()).await.succeeded();
+}
+
+#[tokio::test]
+async fn a_rename_keeps_the_action_that_another_delivery_has_responded_with() {
+    let (world, _) = waiting_world().await;
+    deny(&world, "CreateMitigationAction", 1);
+    // The fourth is the look after the create call.
+    world.aws.iot.faults.set("DescribeMitigationAction", Fault::Slow(Duration::ZERO), 3);
+    world.aws.iot.faults.set("DescribeMitigationAction", Fault::Slow(Duration::from_secs(2)), 1);
+    let event = rename();
+    let _other = function(&world.aws, &WAITING);
+    let again = async {
+        tokio::time::sleep(Duration::from_millis(1500)).await;
+        world.send(&event).await.succeeded();
+        world.send(&delete_of(&create(), NAME)).await.succeeded();
+    };
+    tokio::join!(world.send(&event), again);
+    assert_eq!(names(&world), [RENAMED]);
 }
