@@ -260,31 +260,25 @@ impl Lifecycle<'_> {
         Ok(())
     }
 
-    /// Takes the own mark off at the end; `false` where it is not there any more. Where the service
-    /// refuses, the next request takes it off.
-    pub(super) async fn take_mark_off(&self) -> Result<bool, Failure> {
+    /// Takes the own mark off at the end; `false` where it is not there any more. Where a call fails,
+    /// the next request takes it off.
+    pub(super) async fn take_mark_off(&self) -> bool {
         let taken_off = async {
             let Some(found) = self.find_marked().await? else { return Ok(false) };
             let Some(tag) = found.tags.request() else { return Ok(false) };
             self.set_mark(&found, &tag, None).await
         };
         let consequence = "the mark of this request stays on the action";
-        Ok(self.unless_refused(taken_off.await, consequence)?.unwrap_or(true))
+        self.or_warn(taken_off.await, consequence).unwrap_or(true)
     }
 
-    /// Turns a refusal of the service into a warning, for what the outcome does not depend on.
-    pub(super) fn unless_refused<T>(
-        &self,
-        result: Result<T, Failure>,
-        consequence: &str,
-    ) -> Result<Option<T>, Failure> {
-        match result {
-            Err(failure) if !failure.code.is_transient() => {
-                self.iot.warn(format!("{consequence}: {}", failure.message(usize::MAX)));
-                Ok(None)
-            }
-            result => result.map(Some),
-        }
+    /// Turns a failure that the outcome does not depend on into a warning.
+    pub(super) fn or_warn<T>(&self, result: Result<T, Failure>, consequence: &str) -> Option<T> {
+        result
+            .map_err(|error| {
+                self.iot.warn(format!("{consequence}: {}", error.message(usize::MAX)));
+            })
+            .ok()
     }
 
     /// Sets the mark in the request tag of an action; `false` where the action is gone.

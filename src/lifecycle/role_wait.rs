@@ -73,9 +73,9 @@ impl Lifecycle<'_> {
         }
         if let (Ok(success), Task::Create(_)) = (&result, &self.request.task) {
             let consequence = "another delivery of this request may not know that it succeeded";
-            self.unless_refused(self.confirm(success).await, consequence)?;
+            self.or_warn(self.confirm(success).await, consequence);
         }
-        if self.take_mark_off().await? { result } else { self.end_without_mark(last).await }
+        if self.take_mark_off().await { result } else { self.end_without_mark(last).await }
     }
 
     /// A replacement that succeeds after a wait renews the request tag of the new action. So
@@ -120,7 +120,7 @@ impl Lifecycle<'_> {
             self.iot.back_off(looks).await?;
         };
         // A request that read the tags before the mark was there has not taken it off.
-        self.take_mark_off().await?;
+        self.take_mark_off().await;
         success.ok_or_else(|| match last {
             Some(last) => last.with_context(OVERTAKEN),
             None => self.overtaken(),

@@ -231,7 +231,30 @@ async fn an_update_that_waits_succeeds_if_tags_move_dates() {
     let (world, _) = waiting_world().await;
     world.aws.iot.let_tags_move_dates();
     deny(&world, "UpdateMitigationAction", 2);
-    world.send(&update()).await.succeeded();
+    let played = world.send(&update()).await;
+    assert!(played.succeeded().response_time.unwrap() > Duration::from_millis(2900));
+}
+
+#[tokio::test]
+async fn an_update_that_has_waited_is_retried_while_the_service_throttles() {
+    let (world, _) = waiting_world().await;
+    deny(&world, "UpdateMitigationAction", 1);
+    world.aws.iot.faults.set("UpdateMitigationAction", Fault::Throttle, 4);
+    let played = world.send(&update()).await;
+    // A second for the role, and waits that double.
+    assert!(played.succeeded().response_time.unwrap() > Duration::from_millis(1700));
+}
+
+#[tokio::test]
+async fn an_update_that_waits_changes_nothing_after_a_rollback_that_met_no_mark() {
+    let (world, before) = waiting_world().await;
+    deny(&world, "UpdateMitigationAction", 1);
+    world.aws.iot.faults.set("UpdateMitigationAction", Fault::Slow(Duration::from_secs(1)), 1);
+    world.aws.iot.faults.set("TagResource", Fault::Slow(Duration::from_millis(700)), 1);
+    let (forward, back) = overlap(&world, &update(), &reverse(&update())).await;
+    back.succeeded();
+    forward.failed("AccessDeniedException");
+    is_restored(&world, &before);
 }
 
 #[tokio::test]
