@@ -67,8 +67,7 @@ struct Found {
 
 impl<'r> Lifecycle<'r> {
     fn new(request: &'r Request, iot: &'r Session<'r>) -> Self {
-        let began = now();
-        Self { iot, request, began, waiter: Waiter::new(began) }
+        Self { iot, request, began: now(), waiter: Waiter::new() }
     }
 
     async fn describe(&self, name: &ActionName) -> Result<Success, Failure> {

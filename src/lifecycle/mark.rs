@@ -28,8 +28,6 @@ pub(super) struct Waiter {
     baseline: RefCell<Option<Description>>,
     /// Whether this request has updated the definition of the current action.
     pub has_redefined: Cell<bool>,
-    /// The date in the request tag of what this delivery makes: milliseconds since 1970.
-    pub made_at: Cell<u64>,
 }
 
 /// The mark of a request that waits.
@@ -44,12 +42,11 @@ pub(super) enum Mark {
 }
 
 impl Waiter {
-    pub fn new(began: u64) -> Self {
+    pub fn new() -> Self {
         Self {
             mark: Cell::new(Mark::None),
             baseline: RefCell::default(),
             has_redefined: Cell::default(),
-            made_at: Cell::new(began),
         }
     }
 }
@@ -268,17 +265,14 @@ impl Lifecycle<'_> {
             let Some(tag) = found.tags.request() else { return Ok(false) };
             self.set_mark(&found, &tag, None).await
         };
-        let consequence = "the mark of this request stays on the action";
-        self.or_warn(taken_off.await, consequence).unwrap_or(true)
-    }
-
-    /// Turns a failure that the outcome does not depend on into a warning.
-    pub(super) fn or_warn<T>(&self, result: Result<T, Failure>, consequence: &str) -> Option<T> {
-        result
-            .map_err(|error| {
-                self.iot.warn(format!("{consequence}: {}", error.message(usize::MAX)));
-            })
-            .ok()
+        match taken_off.await {
+            Ok(is_taken_off) => is_taken_off,
+            Err(failure) => {
+                let text = failure.message(usize::MAX);
+                self.iot.warn(format!("the mark of this request stays on the action: {text}"));
+                true
+            }
+        }
     }
 
     /// Sets the mark in the request tag of an action; `false` where the action is gone.

@@ -5,20 +5,11 @@ use tokio::time::sleep;
 use super::{
     Lifecycle, is_defined_as,
     mark::{Mark, OVERTAKEN},
-    now, unless_absent,
+    unless_absent,
 };
 use crate::mitigation::{
-    Change, Create, Definition, Detail, ErrorCode, Failure, Outcome, Success, Tags, Task,
+    Change, Create, Definition, Detail, ErrorCode, Failure, Outcome, Success, Task,
 };
-
-/// How an action compares with what a request asks for.
-enum Comparison {
-    AsAsked(Success),
-    /// The definition is as asked, the tags are not.
-    TagsDiffer,
-    /// Another definition, another owner, or no action.
-    Different,
-}
 
 impl Lifecycle<'_> {
     /// Runs `attempt` again for as long as a new role may be the cause of its failure. The life
@@ -71,54 +62,27 @@ impl Lifecycle<'_> {
             // What cannot be looked at is taken for held.
             Err(_) => return result,
         }
-        if let (Ok(success), Task::Create(_)) = (&result, &self.request.task) {
-            let consequence = "another delivery of this request may not know that it succeeded";
-            self.or_warn(self.confirm(success).await, consequence);
-        }
         if self.take_mark_off().await { result } else { self.end_without_mark(last).await }
     }
 
-    /// A replacement that succeeds after a wait renews the request tag of the new action. So
-    /// another delivery of it that finds the mark gone knows that this one has succeeded.
-    async fn confirm(&self, success: &Success) -> Result<(), Failure> {
-        let Some(action) = &success.action else { return Ok(()) };
-        let milliseconds = now().max(self.began.saturating_add(1));
-        let tags = self.with_request_tag(Tags::default(), milliseconds);
-        self.iot.tag(&action.arn, &tags).await?;
-        self.waiter.made_at.set(milliseconds);
-        Ok(())
-    }
-
-    /// Deletes what this delivery of a replacement made, where no other delivery has confirmed it.
+    /// Deletes what this delivery of a replacement made, where no other delivery has met it.
     async fn delete_own(&self, create: &Create) -> Result<(), Failure> {
         let Some(found) = self.find_consistently(&create.name).await? else { return Ok(()) };
         let made_at = found.tags.request().map(|tag| tag.milliseconds);
-        if self.is_of_this_request(&found.tags) && made_at == Some(self.waiter.made_at.get()) {
+        if self.is_of_this_request(&found.tags) && made_at == Some(self.began) {
             self.remove(&found).await?;
         }
         Ok(())
     }
 
     /// The end of a request that has lost its mark: it changes nothing, and succeeds only where the
-    /// action is as it asks, as another delivery of it may have made it so. One that has the
-    /// definition but not yet the tags may be that delivery's, at work. Otherwise it fails with
+    /// action is as it asks, as another delivery of it may have made it so. Otherwise it fails with
     /// `last`, the last failure that its role may have caused.
     async fn end_without_mark(&self, last: Option<Failure>) -> Result<Success, Failure> {
-        /// Two or three seconds of waits: longer than an Update takes to change the tags.
-        const MAX_LOOKS: u32 = 5;
-
         if let Task::Create(create) = &self.request.task {
             self.delete_own(create).await?;
         }
-        let mut looks = 0;
-        let success = loop {
-            match self.compare().await? {
-                Comparison::AsAsked(success) => break Some(success),
-                Comparison::TagsDiffer if looks < MAX_LOOKS => looks += 1,
-                Comparison::TagsDiffer | Comparison::Different => break None,
-            }
-            self.iot.back_off(looks).await?;
-        };
+        let success = self.find_as_asked().await?;
         // A request that read the tags before the mark was there has not taken it off.
         self.take_mark_off().await;
         success.ok_or_else(|| match last {
@@ -127,8 +91,7 @@ impl Lifecycle<'_> {
         })
     }
 
-    /// Compares the action with what this request asks for.
-    async fn compare(&self) -> Result<Comparison, Failure> {
+    async fn find_as_asked(&self) -> Result<Option<Success>, Failure> {
         let (name, definition, tags, previous_keys, outcome): (_, &Definition, _, &[String], _) =
             match &self.request.task {
                 Task::Create(Create { name, definition, tags, .. }) => {
@@ -142,25 +105,18 @@ impl Lifecycle<'_> {
                         &update.previous_keys,
                         Outcome::Updated,
                     ),
-                    Change::Parts { .. } => return Ok(Comparison::Different),
+                    Change::Parts { .. } => return Ok(None),
                 },
-                Task::Delete(_) | Task::Describe(_) => return Ok(Comparison::Different),
+                Task::Delete(_) | Task::Describe(_) => return Ok(None),
             };
-        let Some(found) = unless_absent(self.find(name).await)? else {
-            return Ok(Comparison::Different);
-        };
-        if !self.ownership(&found.tags).is_exclusive() {
-            return Ok(Comparison::Different);
+        let Some(found) = unless_absent(self.find(name).await)? else { return Ok(None) };
+        let change = found.tags.change_to(tags, previous_keys);
+        if !self.ownership(&found.tags).is_exclusive() || !change.is_empty() {
+            return Ok(None);
         }
-        Ok(match unless_absent(self.iot.describe(name).await)? {
-            Some((action, description)) if is_defined_as(&description, definition) => {
-                if found.tags.change_to(tags, previous_keys).is_empty() {
-                    Comparison::AsAsked(Success::new(outcome, action))
-                } else {
-                    Comparison::TagsDiffer
-                }
-            }
-            _ => Comparison::Different,
-        })
+        let Some((action, description)) = unless_absent(self.iot.describe(name).await)? else {
+            return Ok(None);
+        };
+        Ok(is_defined_as(&description, definition).then(|| Success::new(outcome, action)))
     }
 }

@@ -34,6 +34,12 @@ fn update_without_tags() -> Value {
     merged(update(), &json!({ "ResourceProperties": { "Tags": [] } }))
 }
 
+/// [`update`], which leaves the tags as they are.
+fn update_of_definition() -> Value {
+    let tags = create()["ResourceProperties"]["Tags"].clone();
+    merged(update(), &json!({ "ResourceProperties": { "Tags": tags } }))
+}
+
 /// Sends the Update, and its rollback, which succeeds while the Update puts its mark.
 async fn roll_back_before_the_mark(world: &World, update: &Value) -> Exchange {
     world.aws.iot.faults.set("TagResource", Fault::Slow(Duration::from_secs(1)), 1);
@@ -190,10 +196,7 @@ async fn a_rollback_whose_lookup_of_the_orphan_is_denied_waits_for_its_role() {
 #[tokio::test]
 async fn an_update_that_cannot_take_its_mark_off_succeeds_and_the_next_one_takes_it_off() {
     let (world, before) = waiting_world().await;
-    let event = merged(
-        update(),
-        &json!({ "ResourceProperties": { "Tags": create()["ResourceProperties"]["Tags"] } }),
-    );
+    let event = update_of_definition();
     deny(&world, "UpdateMitigationAction", 1);
     world.aws.iot.faults.set("TagResource", Fault::Slow(Duration::ZERO), 1);
     deny(&world, "TagResource", 1);
@@ -251,7 +254,8 @@ async fn an_update_that_waits_changes_nothing_after_a_rollback_that_met_no_mark(
     deny(&world, "UpdateMitigationAction", 1);
     world.aws.iot.faults.set("UpdateMitigationAction", Fault::Slow(Duration::from_secs(1)), 1);
     world.aws.iot.faults.set("TagResource", Fault::Slow(Duration::from_millis(700)), 1);
-    let (forward, back) = overlap(&world, &update(), &reverse(&update())).await;
+    let event = update_of_definition();
+    let (forward, back) = overlap(&world, &event, &reverse(&event)).await;
     back.succeeded();
     forward.failed("AccessDeniedException");
     is_restored(&world, &before);
@@ -273,4 +277,28 @@ async fn a_rename_keeps_the_action_that_another_delivery_has_responded_with() {
     };
     tokio::join!(world.send(&event), again);
     assert_eq!(names(&world), [RENAMED]);
+}
+
+/// Lets the last look of [`update_of_definition`] meet `fault`, after a wait.
+async fn disturb_the_last_look(world: &World, fault: Fault, times: usize) -> Exchange {
+    deny(world, "UpdateMitigationAction", 1);
+    // Two around the mark, and one each before the attempt and before its call.
+    world.aws.iot.faults.set("DescribeMitigationAction", Fault::Slow(Duration::ZERO), 4);
+    world.aws.iot.faults.set("DescribeMitigationAction", fault, times);
+    world.send(&update_of_definition()).await
+}
+
+#[tokio::test]
+async fn an_update_whose_last_look_is_denied_succeeds() {
+    let (world, _) = waiting_world().await;
+    let fault = Fault::Refuse(403, "AccessDeniedException");
+    disturb_the_last_look(&world, fault, 1).await.succeeded();
+}
+
+#[tokio::test]
+async fn an_update_whose_last_look_gets_no_response_in_time_fails() {
+    let (world, _) = waiting_world().await;
+    let world = world.with_timeout(Duration::from_secs(6));
+    let played = disturb_the_last_look(&world, Fault::Hang, 1000).await;
+    played.failed("InternalFailureException");
 }

@@ -216,6 +216,17 @@ async fn an_update_whose_tags_lag_ends_as_one_whose_tags_are_found() {
 }
 
 #[tokio::test]
+async fn an_update_whose_tags_never_appear_fails_after_eight_attempts() {
+    let world = world().await;
+    world.aws.iot.set_tag_lag(Duration::from_hours(1));
+    world.plant_identical(NAME, &[(OWNER_TAG, OURS)]);
+    let played = world.send(&update()).await;
+    let calls = played.failed("InternalFailureException").operations();
+    let creates = calls.iter().filter(|call| **call == "CreateMitigationAction").count();
+    assert_eq!(creates, 8, "{calls:?}");
+}
+
+#[tokio::test]
 async fn an_update_whose_tags_lag_fails_on_an_action_of_another_owner() {
     let world = world().await;
     world.plant_identical(NAME, &[(OWNER_TAG, super::OTHERS)]);

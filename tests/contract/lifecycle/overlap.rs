@@ -193,6 +193,7 @@ async fn a_reverse_update_leaves_an_action_that_is_older_than_the_current_one() 
     for (orphan, current, is_removed, is_warned) in [
         (Some(2), Some(1), true, false),
         (Some(1), Some(2), false, false),
+        (Some(1), Some(1), false, false),
         (None, Some(1), false, true),
         (Some(2), None, false, true),
     ] {
