@@ -23,7 +23,7 @@ use crate::{
     fault::{Fault, Faults},
     server::{HttpRequest, HttpResponse},
 };
-use state::State;
+use state::{State, Tagged};
 
 /// A mitigation action as the service stores it.
 #[derive(Clone, Debug, PartialEq)]
@@ -114,7 +114,7 @@ impl Iot {
         state.calls.clear();
         state.new_roles.clear();
         state.tag_lag = (Duration::ZERO, 0.0);
-        state.tags_move_dates = false;
+        state.tagged = Tagged::Unchanged;
     }
 
     /// The number of mutating calls so far.
@@ -148,7 +148,7 @@ impl Iot {
 
     /// From now on `TagResource` moves the `lastModifiedDate` of the action.
     pub fn let_tags_move_dates(&self) {
-        self.state.lock().unwrap().tags_move_dates = true;
+        self.state.lock().unwrap().tagged = Tagged::Changed;
     }
 
     /// Every list of tags repeats its token.

@@ -17,6 +17,13 @@ use super::{
 /// Tags per page: few, so that most lists have a second page.
 const PAGE: usize = 2;
 
+/// What an action counts as that has another tag.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tagged {
+    Changed,
+    Unchanged,
+}
+
 pub struct State {
     pub actions: BTreeMap<String, Action>,
     pub calls: Vec<Call>,
@@ -33,8 +40,7 @@ pub struct State {
     pub has_idempotent_creates: bool,
     /// Whether a list of tags never ends.
     pub has_endless_tags: bool,
-    /// Whether a tag counts as a change of the action.
-    pub tags_move_dates: bool,
+    pub tagged: Tagged,
     pub echoes_headers: bool,
     created: u64,
 }
@@ -51,7 +57,7 @@ impl Default for State {
             tag_lag: (Duration::ZERO, 0.0),
             has_idempotent_creates: true,
             has_endless_tags: false,
-            tags_move_dates: false,
+            tagged: Tagged::Unchanged,
             echoes_headers: false,
             created: 0,
         }
@@ -247,7 +253,7 @@ impl State {
         if !body["tags"].is_array() {
             return Err(invalid("tags is required"));
         }
-        let tags_move_dates = self.tags_move_dates;
+        let tagged = self.tagged;
         let action = self.action_of(arn)?;
         let mut tags = action.tags.clone();
         tags.extend(new);
@@ -256,7 +262,7 @@ impl State {
             return Err((410, "LimitExceededException", message));
         }
         action.tags = tags;
-        if tags_move_dates {
+        if tagged == Tagged::Changed {
             action.modified = now();
         }
         Ok(json!({}))
