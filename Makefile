@@ -59,10 +59,10 @@ fuzz: ## fuzz what reads input, FUZZ_SECONDS a target (needs Rust nightly and a 
 			-dict=fuzz/dict/$$target.dict -verbosity=0 -print_funcs=0 -print_final_stats=1 || exit 1; \
 	done
 
-mutants: ## change the code in every small way, and see that a test fails each time (an hour)
+mutants: ## change the code in every small way; each time a test must fail (ONLY=a file; hours)
 	@command -v cargo-mutants >/dev/null || \
 		$(CARGO) install --quiet --locked cargo-mutants@$(CARGO_MUTANTS)
-	CARGO_TARGET_DIR="$$PWD/target" $(CARGO) mutants
+	CARGO_TARGET_DIR="$$PWD/target" $(CARGO) mutants $(if $(ONLY),--re "$(ONLY)")
 
 deny: ## check licences, bans and sources of the dependencies
 	@command -v cargo-deny >/dev/null || $(CARGO) install --quiet --locked cargo-deny@$(DENY)
