@@ -242,10 +242,10 @@ async fn an_update_that_waits_succeeds_if_tags_move_dates() {
 async fn an_update_that_has_waited_is_retried_while_the_service_throttles() {
     let (world, _) = waiting_world().await;
     deny(&world, "UpdateMitigationAction", 1);
-    world.aws.iot.faults.set("UpdateMitigationAction", Fault::Throttle, 4);
+    world.aws.iot.faults.set("UpdateMitigationAction", Fault::Throttle, 5);
     let played = world.send(&update()).await;
     // A second for the role, and waits that double.
-    assert!(played.succeeded().response_time.unwrap() > Duration::from_millis(1700));
+    assert!(played.succeeded().response_time.unwrap() > Duration::from_millis(2500));
 }
 
 #[tokio::test]
@@ -265,8 +265,9 @@ async fn an_update_that_waits_changes_nothing_after_a_rollback_that_met_no_mark(
 async fn a_rename_keeps_the_action_that_another_delivery_has_responded_with() {
     let (world, _) = waiting_world().await;
     deny(&world, "CreateMitigationAction", 1);
-    // The fourth is the look after the create call.
-    world.aws.iot.faults.set("DescribeMitigationAction", Fault::Slow(Duration::ZERO), 3);
+    // Two around the mark, and one each before the attempt and before its call; the fifth is the
+    // look after it.
+    world.aws.iot.faults.set("DescribeMitigationAction", Fault::Slow(Duration::ZERO), 4);
     world.aws.iot.faults.set("DescribeMitigationAction", Fault::Slow(Duration::from_secs(2)), 1);
     let event = rename();
     let _other = function(&world.aws, &WAITING);
