@@ -303,3 +303,23 @@ async fn an_update_whose_last_look_gets_no_response_in_time_fails() {
     let played = disturb_the_last_look(&world, Fault::Hang, 1000).await;
     played.failed("InternalFailureException");
 }
+
+#[tokio::test]
+async fn an_update_of_tags_alone_changes_nothing_after_its_rollback() {
+    let (world, before) = waiting_world().await;
+    let event = merged(
+        create(),
+        &json!({
+            "RequestType": "Update",
+            "RequestId": "update",
+            "PhysicalResourceId": NAME,
+            "ResourceProperties": { "Tags": [] },
+            "OldResourceProperties": create()["ResourceProperties"],
+        }),
+    );
+    deny(&world, "UpdateMitigationAction", 1);
+    let (forward, back) = overlap(&world, &event, &reverse(&event)).await;
+    back.succeeded();
+    forward.failed("AccessDeniedException");
+    is_restored(&world, &before);
+}
