@@ -90,8 +90,8 @@ impl Lifecycle<'_> {
         Ok(())
     }
 
-    /// `lastModifiedDate` moved while the mark was put: by a rollback, or because the service counts
-    /// a tag as a change. Puts the mark once more to tell them apart; `None` for a rollback.
+    /// `lastModifiedDate` moved while the mark was put: by a rollback, or because the service
+    /// counts a tag as a change. Puts the mark once more to tell them apart; `None` for a rollback.
     async fn tell_apart(
         &self,
         found: &Found,
@@ -257,8 +257,8 @@ impl Lifecycle<'_> {
         Ok(())
     }
 
-    /// Takes the own mark off at the end; `false` where it is not there any more. Where a call fails,
-    /// the next request takes it off.
+    /// Takes the own mark off at the end; `false` where it is not there any more. Where a call
+    /// fails, the next request takes it off.
     pub(super) async fn take_mark_off(&self) -> bool {
         let taken_off = async {
             let Some(found) = self.find_marked().await? else { return Ok(false) };
