@@ -67,11 +67,10 @@ impl Lifecycle<'_> {
         if !self.ownership(&found.tags).is_exclusive() {
             return Ok(());
         }
-        if self.was_changed(&before) || self.is_later(tag.mark.as_ref()) {
-            self.waiter.mark.set(Mark::Lost);
-            return Ok(());
-        }
-        if !self.set_mark(&found, &tag, self.own_mark()).await? {
+        let is_overtaken = self.was_changed(&before)
+            || tag.mark.as_ref().is_some_and(|mark| self.is_later(mark))
+            || !self.set_mark(&found, &tag, self.own_mark()).await?;
+        if is_overtaken {
             self.waiter.mark.set(Mark::Lost);
             return Ok(());
         }
@@ -115,11 +114,14 @@ impl Lifecycle<'_> {
         is_newer && !is_as_asked
     }
 
-    /// Whether the mark is of a request that began later than this one.
-    fn is_later(&self, mark: Option<&RequestMark>) -> bool {
-        mark.is_some_and(|mark| {
-            Some(&mark.request) != self.request.digest.as_ref() && mark.began > self.began
-        })
+    /// Whether the mark is of this request, in this delivery or another.
+    fn is_own(&self, mark: &RequestMark) -> bool {
+        Some(&mark.request) == self.request.digest.as_ref()
+    }
+
+    /// Whether the mark is of another request, which began later than this one.
+    fn is_later(&self, mark: &RequestMark) -> bool {
+        !self.is_own(mark) && mark.began > self.began
     }
 
     fn own_mark(&self) -> Option<RequestMark> {
@@ -196,12 +198,11 @@ impl Lifecycle<'_> {
         let Some(tag @ RequestTag { mark: Some(mark), .. }) = &found.tags.request() else {
             return Ok(None);
         };
-        if Some(&mark.request) == self.request.digest.as_ref() {
+        if self.is_own(mark) {
             return Ok(Some(found));
         }
         // The mark of an earlier request, which was on its way when this one put its own.
-        let is_put =
-            !self.is_later(Some(mark)) && self.set_mark(&found, tag, self.own_mark()).await?;
+        let is_put = !self.is_later(mark) && self.set_mark(&found, tag, self.own_mark()).await?;
         Ok(is_put.then_some(found))
     }
 
@@ -222,7 +223,7 @@ impl Lifecycle<'_> {
         let found = self.find_current().await?;
         Ok(found.filter(|found| {
             let mark = found.tags.request().and_then(|tag| tag.mark);
-            mark.is_some_and(|mark| Some(mark.request) == self.request.digest)
+            mark.is_some_and(|mark| self.is_own(&mark))
         }))
     }
 
@@ -247,10 +248,10 @@ impl Lifecycle<'_> {
         let Some(tag @ RequestTag { mark: Some(mark), .. }) = &found.tags.request() else {
             return Ok(());
         };
-        if Some(&mark.request) == self.request.digest.as_ref() {
+        if self.is_own(mark) {
             return Ok(());
         }
-        if self.is_later(Some(mark)) {
+        if self.is_later(mark) {
             return Err(self.overtaken());
         }
         self.set_mark(found, tag, None).await?;
