@@ -16,10 +16,11 @@ use serde_json::{Value, json};
 use stand_ins::{
     REQUEST_TAG,
     fault::Fault,
+    iot::Action,
     stack::{Exchange, World, merged},
 };
 
-use crate::{function, sample};
+use crate::{function, sample, world_with};
 
 const OURS: &str = "stack/fleet-security/6f0c2b1e-1d2c-4b7a-9a53-0a1b2c3d4e5f/Quarantine";
 
@@ -97,6 +98,20 @@ fn reverse(event: &Value) -> Value {
 
 fn deny(world: &World, call: &str, times: usize) {
     world.aws.iot.faults.set(call, Fault::Refuse(403, "AccessDeniedException"), times);
+}
+
+/// A world in which requests wait for their role, with the action of [`create`].
+async fn waiting_world() -> (World, Action) {
+    let world = world_with(&WAITING).await;
+    world.send(&create()).await.succeeded();
+    let before = world.aws.iot.action(NAME).unwrap();
+    (world, before)
+}
+
+/// Asserts that the definition and the tags of the action are as they were.
+fn assert_restored(world: &World, before: &Action) {
+    let after = world.aws.iot.action(NAME).unwrap();
+    assert_eq!((&after.params, &after.tags), (&before.params, &before.tags));
 }
 
 fn request_tag(world: &World, name: &str) -> String {

@@ -6,28 +6,15 @@ use serde_json::{Value, json};
 use stand_ins::{
     REQUEST_TAG,
     fault::Fault,
-    iot::{Action, Call},
+    iot::Call,
     stack::{Exchange, World, merged},
 };
 
 use super::{
-    NAME, RENAMED, WAITING, create, delete_of, deny, overlap, overlap_after, rename, request_tag,
-    reverse, update,
+    NAME, RENAMED, WAITING, assert_restored, create, delete_of, deny, overlap, overlap_after,
+    rename, request_tag, reverse, update, waiting_world,
 };
-use crate::{function, names, world_with};
-
-async fn waiting_world() -> (World, Action) {
-    let world = world_with(&WAITING).await;
-    world.send(&create()).await.succeeded();
-    let before = world.aws.iot.action(NAME).unwrap();
-    (world, before)
-}
-
-/// The definition and the tags of the action are as they were.
-fn is_restored(world: &World, before: &Action) {
-    let after = world.aws.iot.action(NAME).unwrap();
-    assert_eq!((&after.params, &after.tags), (&before.params, &before.tags));
-}
+use crate::{function, names};
 
 /// [`update`], which takes all tags away.
 fn update_without_tags() -> Value {
@@ -54,7 +41,7 @@ async fn an_update_that_is_rolled_back_before_its_mark_is_put_changes_nothing_an
     deny(&world, "UpdateMitigationAction", 1);
     let forward = roll_back_before_the_mark(&world, &update()).await;
     forward.failed("AccessDeniedException");
-    is_restored(&world, &before);
+    assert_restored(&world, &before);
 }
 
 #[tokio::test]
@@ -64,7 +51,7 @@ async fn a_rename_that_is_rolled_back_before_its_mark_is_put_makes_nothing_any_m
     let forward = roll_back_before_the_mark(&world, &rename()).await;
     forward.failed("AccessDeniedException");
     assert_eq!(names(&world), [NAME]);
-    is_restored(&world, &before);
+    assert_restored(&world, &before);
 }
 
 #[tokio::test]
@@ -122,7 +109,7 @@ async fn a_rollback_that_waits_restores_what_an_earlier_call_changes_meanwhile()
     deny(&world, "UpdateMitigationAction", 1);
     let (_, back) = overlap(&world, &update(), &reverse(&update())).await;
     back.succeeded();
-    is_restored(&world, &before);
+    assert_restored(&world, &before);
 }
 
 #[tokio::test]
@@ -150,7 +137,7 @@ async fn a_late_mark_of_an_update_does_not_replace_that_of_its_rollback() {
     deny(&world, "UpdateMitigationAction", 2);
     let forward = roll_back_before_the_mark(&world, &update()).await;
     forward.failed("AccessDeniedException");
-    is_restored(&world, &before);
+    assert_restored(&world, &before);
 }
 
 #[tokio::test]
@@ -161,7 +148,7 @@ async fn a_call_is_not_repeated_once_the_rollback_has_taken_over() {
     let after = Duration::from_millis(1500);
     let (_, back) = overlap_after(after, &world, &update(), &reverse(&update())).await;
     back.succeeded();
-    is_restored(&world, &before);
+    assert_restored(&world, &before);
 }
 
 #[tokio::test]
@@ -190,7 +177,7 @@ async fn a_rollback_whose_lookup_of_the_orphan_is_denied_waits_for_its_role() {
     let (world, before) = waiting_world().await;
     deny(&world, "ListTagsForResource", 1);
     world.send(&reverse(&rename())).await.succeeded();
-    is_restored(&world, &before);
+    assert_restored(&world, &before);
 }
 
 #[tokio::test]
@@ -214,7 +201,7 @@ async fn an_update_that_is_rolled_back_before_it_looks_changes_nothing_any_more(
     let (forward, back) = overlap(&world, &update(), &reverse(&update())).await;
     back.succeeded();
     forward.failed("AccessDeniedException");
-    is_restored(&world, &before);
+    assert_restored(&world, &before);
 }
 
 #[tokio::test]
@@ -226,7 +213,7 @@ async fn an_update_that_meets_the_mark_of_its_rollback_puts_none() {
     back.succeeded();
     forward.failed("AccessDeniedException");
     assert!(!forward.operations().contains(&"TagResource"), "{:?}", forward.operations());
-    is_restored(&world, &before);
+    assert_restored(&world, &before);
 }
 
 #[tokio::test]
@@ -258,7 +245,7 @@ async fn an_update_that_waits_changes_nothing_after_a_rollback_that_met_no_mark(
     let (forward, back) = overlap(&world, &event, &reverse(&event)).await;
     back.succeeded();
     forward.failed("AccessDeniedException");
-    is_restored(&world, &before);
+    assert_restored(&world, &before);
 }
 
 #[tokio::test]
@@ -321,5 +308,5 @@ async fn an_update_of_tags_alone_changes_nothing_after_its_rollback() {
     let (forward, back) = overlap(&world, &event, &reverse(&event)).await;
     back.succeeded();
     forward.failed("AccessDeniedException");
-    is_restored(&world, &before);
+    assert_restored(&world, &before);
 }

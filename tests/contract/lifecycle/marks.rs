@@ -11,8 +11,9 @@ use stand_ins::{
 };
 
 use super::{
-    ADOPTED, NAME, OURS, RENAMED, WAITING, cancelled, create, create_with, delete_of, deny,
-    follow_up, overlap, rename, request_tag, reverse, update, with_id,
+    ADOPTED, NAME, OURS, RENAMED, WAITING, assert_restored, cancelled, create, create_with,
+    delete_of, deny, follow_up, overlap, rename, request_tag, reverse, update, waiting_world,
+    with_id,
 };
 use crate::{names, sample, world, world_with};
 
@@ -38,15 +39,12 @@ async fn two_deliveries_of_an_update_that_waits_both_succeed_and_take_the_mark_o
 
 #[tokio::test]
 async fn an_update_whose_rollback_waits_too_changes_nothing_any_more() {
-    let world = world_with(&WAITING).await;
-    world.send(&create()).await.succeeded();
-    let before = world.aws.iot.action(NAME).unwrap();
+    let (world, before) = waiting_world().await;
     deny(&world, "UpdateMitigationAction", 2);
     let (forward, back) = overlap(&world, &update(), &reverse(&update())).await;
     back.succeeded();
     forward.failed("AccessDeniedException");
-    let after = world.aws.iot.action(NAME).unwrap();
-    assert_eq!((after.params, after.tags), (before.params, before.tags));
+    assert_restored(&world, &before);
 }
 
 #[tokio::test]

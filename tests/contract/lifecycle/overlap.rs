@@ -7,8 +7,8 @@ use serde_json::json;
 use stand_ins::{OWNER_TAG, REQUEST_TAG, fault::Fault, stack::merged};
 
 use super::{
-    ADOPTED, NAME, OTHERS, OURS, RENAMED, WAITING, cancelled, create, create_with, deny, follow_up,
-    overlap, rename, reverse,
+    ADOPTED, NAME, OTHERS, OURS, RENAMED, WAITING, assert_restored, cancelled, create, create_with,
+    deny, follow_up, overlap, rename, request_tag, reverse, update, waiting_world,
 };
 use crate::{function, names, sample, world, world_with};
 
@@ -77,34 +77,26 @@ async fn a_delete_by_a_known_id_never_waits() {
 
 #[tokio::test]
 async fn an_update_that_waits_changes_nothing_after_its_rollback() {
-    let world = world_with(&WAITING).await;
-    world.send(&create()).await.succeeded();
-    let before = world.aws.iot.action(NAME).unwrap();
+    let (world, before) = waiting_world().await;
     deny(&world, "UpdateMitigationAction", 1);
-    let update = merged(
-        sample("update.json"),
-        &json!({ "OldResourceProperties": create()["ResourceProperties"] }),
-    );
-    let (forward, back) = overlap(&world, &update, &reverse(&update)).await;
+    let (forward, back) = overlap(&world, &update(), &reverse(&update())).await;
     back.succeeded();
     let reason = forward.failed("AccessDeniedException").reason();
     assert!(reason.contains("a later request for this resource has taken over"), "{reason}");
-    let after = world.aws.iot.action(NAME).unwrap();
-    assert_eq!((after.params, after.tags), (before.params, before.tags));
+    assert_restored(&world, &before);
 }
 
 #[tokio::test]
 async fn an_undisturbed_update_that_waits_succeeds_and_removes_its_mark() {
     let world = world_with(&WAITING).await;
     world.send(&create()).await.succeeded();
-    let tag = world.aws.iot.action(NAME).unwrap().tags[REQUEST_TAG].clone();
+    let tag = request_tag(&world, NAME);
     deny(&world, "UpdateMitigationAction", 1);
     world.send(&sample("update.json")).await.succeeded();
-    let action = world.aws.iot.action(NAME).unwrap();
-    assert_eq!(action.tags[REQUEST_TAG], tag);
+    assert_eq!(request_tag(&world, NAME), tag);
     deny(&world, "UpdateMitigationAction", 100);
     world.send(&sample("update.json")).await.failed("AccessDeniedException");
-    assert_eq!(world.aws.iot.action(NAME).unwrap().tags[REQUEST_TAG], tag);
+    assert_eq!(request_tag(&world, NAME), tag);
 }
 
 #[tokio::test]

@@ -232,15 +232,9 @@ impl Posted {
     /// Whether the request's tags are all that changed. A request sets the tags that differed when
     /// it read them: beside another request, these may be fewer than differ when it sets them.
     fn only_tags(&self, old: &Action, new: &Action, is_alone: bool) -> bool {
-        let asked = |(key, value): &(&String, &String)| self.request.tags.get(*key) == Some(*value);
-        let set: Tags = new
-            .tags
-            .iter()
-            .filter(|tag| !is_alone && asked(tag))
-            .map(|(key, value)| (key.clone(), value.clone()))
-            .collect();
-        let expected = with(&old.tags, if is_alone { &self.request.tags } else { &set });
-        has_same_definition(old, new) && new.tags == expected
+        let mut set = self.request.tags.clone();
+        set.retain(|key, value| is_alone || new.tags.get(key) == Some(value));
+        has_same_definition(old, new) && new.tags == with(&old.tags, &set)
     }
 }
 
