@@ -113,34 +113,22 @@ impl Trigger {
 
     /// Recognises records by any of them: those of an invocation are of one kind, and one may be
     /// broken.
-    fn recognise_records(records: &str) -> Result<Self, Unrecognized> {
-        let mut names = Batch::RECORD_MEMBERS.to_vec();
-        names.extend(sns::RECORD_MEMBERS);
-        let (mut has_messages, mut has_notifications) = (false, false);
-        let read = json::each_item(records, &mut |record| {
-            if !has_messages && let Ok(record) = Fields::read(record.get(), &names) {
-                has_messages = Batch::is_record(&record);
-                has_notifications |= sns::is_record(&record);
+    fn recognise_records(text: &str) -> Result<Self, Unrecognized> {
+        let mut records = Vec::new();
+        let read = json::each_item(text, &mut |record| {
+            // One more than any trigger takes is enough to refuse them all.
+            if records.len() <= Batch::MAX_MESSAGES {
+                records.push(record);
             }
         });
-        if read.is_err() || !(has_messages || has_notifications) {
-            return Err(Unrecognized::UnknownRecords);
+        read.map_err(|_| Unrecognized::UnknownRecords)?;
+        if records.iter().any(|record| Batch::is_record(record)) {
+            Batch::read(&records).map(Self::Sqs)
+        } else if records.iter().any(|record| sns::is_record(record)) {
+            sns::read_records(&records).map(Self::Sns)
+        } else {
+            Err(Unrecognized::UnknownRecords)
         }
-        if has_messages {
-            return Batch::read(records).map(Self::Sqs);
-        }
-        let mut contents = Vec::new();
-        let mut count = 0;
-        let read = json::each_item(records, &mut |record| {
-            count += 1;
-            if count <= sns::MAX_RECORDS {
-                contents.push(sns::read_record(record));
-            }
-        });
-        if read.is_err() || count > sns::MAX_RECORDS {
-            return Err(Unrecognized::TooManyRecords);
-        }
-        Ok(Self::Sns(contents))
     }
 
     /// The name of the trigger, for logs and metrics.

@@ -14,20 +14,28 @@ use super::{
 /// The source of plain requests that came in a notification.
 const SOURCE: &str = "aws:sns";
 
+/// The most notifications that an event holds: Lambda delivers one.
+const MAX_RECORDS: usize = 100;
+
 /// Whether a record is a notification.
-pub(super) fn is_record(record: &Fields<'_>) -> bool {
+pub(super) fn is_record(record: &RawValue) -> bool {
+    let record = Fields::read(record.get(), &["EventSource"]).unwrap_or_default();
     record.string("EventSource").as_deref() == Some(SOURCE)
 }
 
-/// The most notifications that an event holds: Lambda delivers one.
-pub(super) const MAX_RECORDS: usize = 100;
+/// Reads the records of an event, each by itself.
+///
+/// # Errors
+/// Where there are too many.
+pub(super) fn read_records(records: &[&RawValue]) -> Result<Vec<Content>, Unrecognized> {
+    if records.len() > MAX_RECORDS {
+        return Err(Unrecognized::TooManyRecords);
+    }
+    Ok(records.iter().map(|record| read_record(record)).collect())
+}
 
-/// The members of a record that are looked at.
-pub(super) const RECORD_MEMBERS: [&str; 2] = ["EventSource", "Sns"];
-
-/// What the notification in a record says.
-pub(super) fn read_record(record: &RawValue) -> Content {
-    let notification = Fields::read(record.get(), &RECORD_MEMBERS)
+fn read_record(record: &RawValue) -> Content {
+    let notification = Fields::read(record.get(), &["Sns"])
         .ok()
         .and_then(|record| record.object("Sns", &["Message", "MessageId"]));
     notification

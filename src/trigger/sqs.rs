@@ -57,33 +57,25 @@ pub enum Key {
 
 impl Batch {
     /// The most messages that an event source delivers at once.
-    const MAX_MESSAGES: usize = 10_000;
+    pub(super) const MAX_MESSAGES: usize = 10_000;
 
     /// Whether a record is a queue's message.
-    pub(super) fn is_record(record: &Fields<'_>) -> bool {
+    pub(super) fn is_record(record: &RawValue) -> bool {
+        let record = Fields::read(record.get(), &["eventSource"]).unwrap_or_default();
         record.string("eventSource").as_deref() == Some(SOURCE)
     }
 
-    /// The members of a record that are looked at.
-    pub(super) const RECORD_MEMBERS: [&'static str; 5] =
-        ["eventSource", "eventSourceARN", "messageId", "body", "attributes"];
-
-    /// Reads the records in the array `records`. Each stands for itself, so that a broken one does
-    /// not take the others along.
+    /// Reads the records of an event, each by itself: a broken one does not affect the others.
     ///
     /// # Errors
     /// Where there are more than an event source delivers.
-    pub(super) fn read(records: &str) -> Result<Self, Unrecognized> {
-        let mut batch = Self { messages: Vec::new(), queue: QueueType::Standard };
-        let mut count = 0;
-        let read = json::each_item(records, &mut |record| {
-            count += 1;
-            if count <= Self::MAX_MESSAGES {
-                batch.add(record);
-            }
-        });
-        if read.is_err() || count > Self::MAX_MESSAGES {
+    pub(super) fn read(records: &[&RawValue]) -> Result<Self, Unrecognized> {
+        if records.len() > Self::MAX_MESSAGES {
             return Err(Unrecognized::TooManyRecords);
+        }
+        let mut batch = Self { messages: Vec::new(), queue: QueueType::Standard };
+        for record in records {
+            batch.add(record);
         }
         if batch.queue == QueueType::Standard {
             for message in &mut batch.messages {
@@ -95,7 +87,8 @@ impl Batch {
     }
 
     fn add(&mut self, record: &RawValue) {
-        let record = Fields::read(record.get(), &Self::RECORD_MEMBERS).unwrap_or_default();
+        let names = ["eventSourceARN", "messageId", "body", "attributes"];
+        let record = Fields::read(record.get(), &names).unwrap_or_default();
         if record.string("eventSourceARN").is_some_and(|arn| arn.ends_with(".fifo")) {
             self.queue = QueueType::Fifo;
         }

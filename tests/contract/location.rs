@@ -11,17 +11,26 @@ use crate::{
 #[tokio::test]
 async fn a_request_of_another_account_or_region_gets_a_response_without_a_call() {
     let world = world().await;
-    for stack in [
-        "arn:aws:cloudformation:us-east-1:123456789012:stack/a/b",
-        "arn:aws:cloudformation:eu-west-1:210987654321:stack/a/b",
-        "arn:aws-cn:cloudformation:eu-west-1:123456789012:stack/a/b",
+    for (stack, stack_location) in [
+        (
+            "arn:aws:cloudformation:us-east-1:123456789012:stack/a/b",
+            "account 123456789012, region us-east-1, partition aws",
+        ),
+        (
+            "arn:aws:cloudformation:eu-west-1:210987654321:stack/a/b",
+            "account 210987654321, region eu-west-1, partition aws",
+        ),
+        (
+            "arn:aws-cn:cloudformation:eu-west-1:123456789012:stack/a/b",
+            "account 123456789012, region eu-west-1, partition aws-cn",
+        ),
     ] {
         let elsewhere = json!({ "StackId": stack });
-        world
-            .send(&merged(create(), &elsewhere))
-            .await
-            .failed("InvalidRequestException")
-            .called(&[]);
+        let refused = world.send(&merged(create(), &elsewhere)).await;
+        let reason = refused.failed("InvalidRequestException").called(&[]).reason();
+        for location in [stack_location, "account 123456789012, region eu-west-1, partition aws"] {
+            assert!(reason.contains(location), "{reason} lacks {location}");
+        }
         world
             .send(&merged(sample("update.json"), &elsewhere))
             .await

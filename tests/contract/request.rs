@@ -126,6 +126,20 @@ async fn a_property_that_cannot_be_parsed_does_not_hide_the_others() {
 }
 
 #[tokio::test]
+async fn a_member_name_that_is_not_unicode_is_a_problem_at_its_object() {
+    let world = world().await;
+    let (key, url) = world.response_url("");
+    let properties = json!({ "ActionParams": "BROKEN" });
+    let patch = json!({ "ResponseURL": url, "ResourceProperties": properties });
+    let text = merged(create_request(), &patch).to_string();
+    let text = text.replace("\"BROKEN\"", "{\"\\ud800\":0}").into_bytes();
+    world.aws.lambda.invoke(text, Duration::from_secs(5), &world.arn).await.unwrap();
+    let response = world.aws.bucket.puts(&key)[0].response();
+    let reason = response["Reason"].as_str().unwrap();
+    assert!(reason.contains("ActionParams: cannot be read as JSON"), "{reason}");
+}
+
+#[tokio::test]
 async fn an_unknown_request_type_hides_no_other_problem() {
     let world = world().await;
     let properties = json!({ "RoleArn": "short", "Tagz": 1 });

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use mitigation_action_provider::trigger::{Payload, Trigger, Unrecognized};
 use serde_json::json;
 use stand_ins::stack::merged;
 
@@ -53,13 +54,36 @@ async fn an_event_of_another_type_is_unrecognized() {
         ),
     )
     .await;
-    assert!(invocation.function_error("UnrecognizedEvent").contains("Mitigation Action Requested"));
+    let message = invocation.function_error("UnrecognizedEvent");
+    assert!(message.ends_with("expected \"Mitigation Action Requested\""), "{message}");
     invoke(&world, &json!({ "Records": [] })).await.function_error("UnrecognizedEvent");
     let others = invoke(&world, &json!({ "Records": [{ "eventSource": "aws:s3" }] })).await;
-    assert!(others.function_error("UnrecognizedEvent").contains("Records of aws:sns or aws:sqs"));
+    let message = others.function_error("UnrecognizedEvent");
+    assert!(message.contains("neither a queue's nor a topic's"), "{message}");
+    assert!(message.contains("Records of aws:sns or aws:sqs"), "{message}");
     invoke(&world, &merged(create_event(), &json!({ "source": null })))
         .await
         .function_error("UnrecognizedEvent");
+}
+
+#[test]
+fn more_records_than_an_event_source_delivers_are_unrecognized() {
+    for (record, most) in [
+        (json!({ "eventSource": "aws:sqs", "messageId": "1", "body": "" }), 10_000),
+        (json!({ "EventSource": "aws:sns", "Sns": { "Message": "" } }), 100),
+    ] {
+        let recognise = |count: usize| {
+            let event = json!({ "Records": vec![record.clone(); count] });
+            let payload: Payload = serde_json::from_str(&event.to_string()).unwrap();
+            Trigger::recognise(&payload).map(|trigger| match trigger {
+                Trigger::Sqs(batch) => batch.chains().iter().map(Vec::len).sum(),
+                Trigger::Sns(contents) => contents.len(),
+                _ => panic!("{record} is neither a message nor a notification"),
+            })
+        };
+        assert_eq!(recognise(most), Ok(most), "{record}");
+        assert_eq!(recognise(most + 1), Err(Unrecognized::TooManyRecords), "{record}");
+    }
 }
 
 #[tokio::test]

@@ -1,8 +1,11 @@
 //! `CheckNames`.
 
+use mitigation_action_provider::trigger::Plan;
 use serde_json::{Value, json};
+use stand_ins::stack::merged;
 
 use super::{invalid, params, problems, valid};
+use crate::{request::plan, sample};
 
 fn checks(kind: &str, names: &Value) -> Value {
     let mut properties = params(kind, &json!({ "Action": "DEACTIVATE" }));
@@ -40,4 +43,16 @@ fn check_names_are_checks_that_the_type_of_action_can_be_applied_to() {
     let mut publishing = params("PublishFindingToSnsParams", &topic);
     publishing["CheckNames"] = json!(["CONFLICTING_CLIENT_IDS_CHECK", "LOGGING_DISABLED_CHECK"]);
     valid(&publishing);
+}
+
+#[test]
+fn of_many_unknown_checks_the_first_ten_are_logged() {
+    let names: Vec<String> = (0..12).map(|n| format!("CHECK_{n}")).collect();
+    let event = merged(
+        sample("create-update-device-certificate.json"),
+        &json!({ "ResourceProperties": { "CheckNames": names } }),
+    );
+    let Plan::Execute(_, warnings) = plan(&event) else { panic!("an unknown check is a problem") };
+    assert_eq!(warnings.len(), 10);
+    assert!(warnings.iter().zip(&names).all(|(warning, name)| warning.contains(name.as_str())));
 }
