@@ -1,38 +1,42 @@
 //! One invocation: recognise the event, execute what it asks under a deadline with panics caught,
 //! log and count the outcome. How each trigger is served is a file of its own.
 
+mod api;
 mod custom_resource;
 mod deadlines;
 mod direct;
 mod eventbridge;
+mod function_error;
 mod outcome;
 mod sns;
 mod sqs;
 
 use std::{
     cell::Cell,
-    fmt,
     panic::AssertUnwindSafe,
     time::{Instant as Clock, SystemTime},
 };
 
 use futures_util::FutureExt as _;
-use lambda_runtime::{Diagnostic, LambdaEvent};
+use lambda_runtime::LambdaEvent;
 use serde::Serialize;
 use serde_json::value::RawValue;
 use tokio::time::{Instant, timeout_at};
 
+pub use self::function_error::{ErrorType, FunctionError};
 use self::{deadlines::Deadlines, outcome::Label};
 use crate::{
     http::Http,
-    iot::{Iot, Session},
+    iot::{Iot, Pacing, Session},
     lifecycle,
     metrics::{Metric, Metrics},
-    mitigation::{ErrorCode, Failure, Success, cut},
+    mitigation::{ErrorCode, Failure, Success},
     result_bus::{ResultBus, Unpublished},
     settings::Settings,
-    trigger::{Casing, FunctionLocation, Payload, Plan, Trigger, TriggerName, Unrecognized, api},
-    trigger::{eventbridge::Event, word_conflict},
+    trigger::{
+        Casing, FunctionLocation, Payload, Plan, Trigger, TriggerName, Unrecognized,
+        eventbridge::Event, word_conflict,
+    },
 };
 
 /// The function: what its invocations share.
@@ -42,48 +46,6 @@ pub struct Handler<'s> {
     iot: Iot<'s>,
     result_bus: ResultBus<'s>,
     is_cold: Cell<bool>,
-}
-
-/// A failed invocation, which Lambda reports as a function error.
-#[derive(Debug, PartialEq, Eq)]
-pub struct FunctionError {
-    /// `errorType`.
-    pub error_type: &'static str,
-    /// `errorMessage`.
-    pub message: String,
-}
-
-impl fmt::Display for FunctionError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.error_type, self.message)
-    }
-}
-
-impl std::error::Error for FunctionError {}
-
-impl From<FunctionError> for Diagnostic {
-    fn from(error: FunctionError) -> Self {
-        Self { error_type: error.error_type.to_owned(), error_message: error.message }
-    }
-}
-
-impl From<Unrecognized> for FunctionError {
-    fn from(unrecognized: Unrecognized) -> Self {
-        Self { error_type: "UnrecognizedEvent", message: unrecognized.to_string() }
-    }
-}
-
-impl From<&Failure> for FunctionError {
-    fn from(failure: &Failure) -> Self {
-        Self { error_type: failure.code.as_str(), message: api::message(failure) }
-    }
-}
-
-impl From<Unpublished> for FunctionError {
-    fn from(unpublished: Unpublished) -> Self {
-        let message = format!("the work is done, but its result was not published: {unpublished}");
-        Self { error_type: "UndeliverableResult", message: cut(&message, 4096) }
-    }
 }
 
 /// What the work of one invocation shares.
@@ -139,7 +101,7 @@ impl<'s> Handler<'s> {
     /// Opens the AWS IoT connection during an on-demand init, where Lambda grants a full CPU; at
     /// 128 MB the invocation gets about 7 %.
     pub async fn warm_up(&self) {
-        if self.settings.is_on_demand && self.settings.failure().is_none() {
+        if self.settings.is_on_demand && self.settings.check().is_ok() {
             self.iot.preconnect(&self.http).await;
         }
     }
@@ -169,7 +131,10 @@ impl<'s> Handler<'s> {
         }
         let result = self.serve(trigger, &invocation).await;
         if let Err(error) = &result {
-            log_error(error, &invocation);
+            outcome::record_error(invocation.label(), error, "invocation failed");
+            if error.error_type == ErrorType::UnrecognizedEvent {
+                invocation.metrics.add(Metric::CallerMistakes, 1);
+            }
         }
         invocation.metrics.write(self.settings, invocation.trigger, began.elapsed());
         result
@@ -182,7 +147,8 @@ impl<'s> Handler<'s> {
     ) -> Result<Box<RawValue>, FunctionError> {
         match trigger? {
             Trigger::CloudFormation(request) => {
-                self.serve_custom_resource(&request, invocation, invocation.end).await
+                let (end, pacing) = (invocation.end, Pacing::None);
+                self.serve_custom_resource(&request, invocation, end, pacing).await
             }
             Trigger::Sns(contents) => self.serve_notifications(contents, invocation).await,
             Trigger::EventBridge(Event::Request(request)) => {
@@ -194,17 +160,18 @@ impl<'s> Handler<'s> {
         }
     }
 
-    /// Executes a plan under a deadline, with panics caught; logs and counts the outcome.
+    /// Plans a request and executes it, under a deadline and with panics caught; logs and counts
+    /// the outcome.
     async fn execute(
         &self,
-        plan: Plan,
+        plan: &dyn Fn() -> Plan,
         casing: Casing,
         label: Label<'_>,
         session: &Session<'_>,
         until: Instant,
         metrics: &Metrics,
     ) -> Result<Success, Failure> {
-        let work = catch_panic(self.execute_plan(plan, session));
+        let work = catch_panic(async { self.execute_plan(plan(), session).await });
         let result = match timeout_at(until, work).await {
             Ok(result) => result.map_err(|failure| word_conflict(failure, casing)),
             Err(_) => Err(session.out_of_time()),
@@ -214,9 +181,7 @@ impl<'s> Handler<'s> {
     }
 
     async fn execute_plan(&self, plan: Plan, session: &Session<'_>) -> Result<Success, Failure> {
-        if let Some(failure) = self.settings.failure() {
-            return Err(failure);
-        }
+        self.settings.check()?;
         match plan {
             Plan::Execute(request, warnings) => {
                 for warning in warnings {
@@ -246,22 +211,6 @@ async fn catch_panic(
     })
 }
 
-fn log_error(error: &FunctionError, invocation: &Invocation) {
-    let Label { trigger, id, request_id, trace_id, .. } = invocation.label();
-    tracing::error!(
-        trigger = trigger.as_str(),
-        id,
-        error_type = error.error_type,
-        error_message = error.message,
-        request_id,
-        xray_trace_id = trace_id,
-        "invocation failed"
-    );
-    if error.error_type == "UnrecognizedEvent" {
-        invocation.metrics.add(Metric::CallerMistakes, 1);
-    }
-}
-
 /// The return value for one of the provider's own result events.
 fn ignored() -> Result<Box<RawValue>, FunctionError> {
     to_json(&serde_json::json!({ "status": "IGNORED" }))
@@ -274,15 +223,35 @@ fn to_json(document: &impl Serialize) -> Result<Box<RawValue>, FunctionError> {
 
 #[cfg(test)]
 mod tests {
-    use std::task::Poll;
+    use std::time::Duration;
 
-    use super::{ErrorCode, Failure, Success, catch_panic};
+    use super::{
+        Casing, ErrorCode, FunctionLocation, Handler, Http, Instant, Invocation, Metrics, Pacing,
+        Settings, SystemTime, TriggerName,
+    };
+    use crate::iot::OnTimeout;
 
     #[tokio::test]
     #[expect(clippy::panic, clippy::unwrap_used, reason = "what is tested")]
-    async fn a_panic_becomes_a_failure() {
-        let work =
-            std::future::poll_fn(|_| -> Poll<Result<Success, Failure>> { panic!("of any kind") });
-        assert_eq!(catch_panic(work).await.unwrap_err().code, ErrorCode::InternalFailure);
+    async fn a_panic_while_a_request_is_planned_becomes_a_failure() {
+        let settings = Settings::read(|name| match name {
+            "AWS_REGION" => Some("eu-west-1".to_owned()),
+            _ => Some("credential".to_owned()).filter(|_| name.ends_with("_KEY")),
+        });
+        let handler = Handler::new(&settings, Http::new(None).unwrap());
+        let until = Instant::now() + Duration::from_secs(5);
+        let session = handler.iot.session(until, OnTimeout::LastError, Pacing::None);
+        let invocation = Invocation {
+            trigger: TriggerName::CloudFormation,
+            request_id: String::new(),
+            trace: None,
+            location: FunctionLocation::new("", "eu-west-1"),
+            end: SystemTime::now(),
+            metrics: Metrics::default(),
+        };
+        let (label, metrics) = (invocation.label(), &invocation.metrics);
+        let plan = || panic!("of any kind");
+        let result = handler.execute(&plan, Casing::Api, label, &session, until, metrics).await;
+        assert_eq!(result.unwrap_err().code, ErrorCode::InternalFailure);
     }
 }

@@ -6,6 +6,7 @@
 
 mod calls;
 mod convert;
+mod operation;
 mod pace;
 mod role_propagation;
 mod session;
@@ -18,12 +19,11 @@ use aws_sdk_iot::{
 };
 use tokio::time::{Instant, timeout};
 
-use self::pace::Pace;
-pub use self::session::{OnTimeout, Session};
+pub use self::session::{OnTimeout, Pacing, Session};
+use self::{operation::IotOperation, pace::Pace};
 use crate::{http::Http, sdk, settings::Settings};
 
-/// How long a start waits for its first connection: longer than any takes where the network is
-/// well.
+/// How long init waits for the first connection: longer than one takes on a working network.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The service, and the settings of its calls.
@@ -63,15 +63,8 @@ impl<'s> Iot<'s> {
 
     /// The calls of one request, which end by `until`.
     #[must_use]
-    pub fn session(&self, until: Instant, on_timeout: OnTimeout) -> Session<'_> {
-        Session::new(self, until, on_timeout, None)
-    }
-
-    /// The same at the pace that all paced calls of this instance share, for requests that come in
-    /// numbers.
-    #[must_use]
-    pub fn paced_session(&self, until: Instant, on_timeout: OnTimeout) -> Session<'_> {
-        Session::new(self, until, on_timeout, Some(&self.pace))
+    pub fn session(&self, until: Instant, on_timeout: OnTimeout, pacing: Pacing) -> Session<'_> {
+        Session::new(self, until, on_timeout, pacing)
     }
 }
 

@@ -15,7 +15,7 @@ mod update;
 
 use std::time::SystemTime;
 
-use self::mark::Waiter;
+use self::mark::WaitState;
 use crate::{
     iot::Session,
     mitigation::{
@@ -56,18 +56,18 @@ struct Lifecycle<'r> {
     /// When the request began, as its request tag says: milliseconds since 1970.
     began: u64,
     /// What it knows as a request that waits.
-    waiter: Waiter,
+    wait: WaitState,
 }
 
 /// An action that was looked up.
-struct Found {
+struct ExistingAction {
     action: Action,
     tags: Tags,
 }
 
 impl<'r> Lifecycle<'r> {
     fn new(request: &'r Request, iot: &'r Session<'r>) -> Self {
-        Self { iot, request, began: now(), waiter: Waiter::new() }
+        Self { iot, request, began: now(), wait: WaitState::new() }
     }
 
     async fn describe(&self, name: &ActionName) -> Result<Success, Failure> {
@@ -81,7 +81,7 @@ impl<'r> Lifecycle<'r> {
     ///
     /// # Errors
     /// [`ErrorCode::ResourceNotFound`] where there is no such action, or its tags lag behind.
-    async fn find(&self, name: &ActionName) -> Result<Found, Failure> {
+    async fn find(&self, name: &ActionName) -> Result<ExistingAction, Failure> {
         let action = match &self.request.location {
             Some(location) => Action {
                 name: name.clone(),
@@ -92,12 +92,15 @@ impl<'r> Lifecycle<'r> {
             None => self.iot.describe(name).await?.0,
         };
         let tags = self.iot.tags(&action.arn).await?;
-        Ok(Found { action, tags })
+        Ok(ExistingAction { action, tags })
     }
 
     /// As [`Self::find`]; absence is believed only after `DescribeMitigationAction` says so too, as
     /// tags may lag behind.
-    async fn find_consistently(&self, name: &ActionName) -> Result<Option<Found>, Failure> {
+    async fn find_consistently(
+        &self,
+        name: &ActionName,
+    ) -> Result<Option<ExistingAction>, Failure> {
         let mut attempts = 0;
         loop {
             if let Some(found) = unless_absent(self.find(name).await)? {
@@ -119,22 +122,26 @@ impl<'r> Lifecycle<'r> {
     /// Changes tags: removes first, so that the limit on their number is kept.
     async fn apply(&self, arn: &str, change: TagChange) -> Result<(), Failure> {
         if !change.remove.is_empty() {
-            self.unless_overtaken(async || self.iot.untag(arn, change.remove.clone()).await)
-                .await?;
+            self.iot.changes_after(&|| self.before_change()).untag(arn, change.remove).await?;
         }
         if !change.set.is_empty() {
-            self.unless_overtaken(async || self.iot.tag(arn, &change.set).await).await?;
+            self.iot.changes_after(&|| self.before_change()).tag(arn, &change.set).await?;
         }
         Ok(())
     }
 
     /// Updates the definition of an action.
-    async fn redefine(&self, name: &ActionName, wanted: &Definition) -> Result<Action, Failure> {
+    async fn update_definition(
+        &self,
+        name: &ActionName,
+        wanted: &Definition,
+    ) -> Result<Action, Failure> {
         let Definition { role_arn, params } = wanted;
-        let update = async || self.iot.update(name, Some(role_arn), Some(params)).await;
-        let action = self.unless_overtaken(update).await?;
+        let before_change = || self.before_change();
+        let changes = self.iot.changes_after(&before_change);
+        let action = changes.update(name, Some(role_arn), Some(params)).await?;
         if self.request.current.as_ref() == Some(name) {
-            self.waiter.has_redefined.set(true);
+            self.wait.has_updated_definition.set(true);
         }
         Ok(action)
     }
@@ -181,7 +188,7 @@ fn is_defined_as(found: &Description, wanted: &Definition) -> bool {
 /// # Errors
 /// Where the action would have more tags than it can have.
 fn tag_change(
-    found: &Found,
+    found: &ExistingAction,
     desired: &Tags,
     previous_keys: &[String],
 ) -> Result<TagChange, Failure> {
@@ -200,7 +207,7 @@ fn tag_change(
 }
 
 /// The failure of a request that would change another owner's action.
-fn not_owned(found: &Found, verb: &str) -> Failure {
+fn not_owned(found: &ExistingAction, verb: &str) -> Failure {
     let Action { name, arn, .. } = &found.action;
     let owner = crate::mitigation::owned_by(found.tags.owner());
     let text = format!("the action {name} ({arn}), {owner}, is not {verb} by this request");

@@ -7,7 +7,10 @@ use mitigation_action_provider::{
     handler::Handler, http::Http, logs, settings::Settings, trigger::Payload,
 };
 
-/// What somebody reads who runs the binary by hand.
+/// The most bytes of a reason in the log.
+const MAX_REASON: usize = 4096;
+
+/// Printed when the binary is run outside Lambda.
 const BY_HAND: &str = "\
 This is the AWS Lambda function mitigation-action-provider. It serves Lambda's Runtime API, whose
 address it expects in AWS_LAMBDA_RUNTIME_API, and takes no arguments.
@@ -22,8 +25,8 @@ fn main() -> Result<ExitCode, Error> {
     }
     logs::init();
     let settings = Settings::from_environment();
-    if let Some(failure) = settings.failure() {
-        tracing::error!(reason = failure.reason(4096), "every request will fail");
+    if let Err(failure) = settings.check() {
+        tracing::error!(reason = failure.reason(MAX_REASON), "every request will fail");
     }
     let handler = Handler::new(&settings, Http::new(settings.roots.clone())?);
     let service = service_fn(|event: LambdaEvent<Payload>| Box::pin(handler.handle(event)));

@@ -2,8 +2,8 @@
 //! format](https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html),
 //! without a call.
 //!
-//! By function, and by function and trigger, so that two deployments never share an alarm. What is
-//! zero is left out, as each metric has its price.
+//! By function, and by function and trigger, so that two deployments never share an alarm. Zeros
+//! are left out, as each metric is charged.
 
 use std::{
     cell::RefCell,
@@ -19,75 +19,75 @@ use crate::{settings::Settings, trigger::TriggerName};
 
 /// The counts of one invocation.
 #[derive(Default)]
-pub struct Metrics(RefCell<BTreeMap<Metric, f64>>);
+pub struct Metrics(RefCell<BTreeMap<Metric, u32>>);
 
 /// The namespace of all metrics.
-pub const NAMESPACE: &str = "MitigationActionProvider";
+const NAMESPACE: &str = "MitigationActionProvider";
 
-/// A metric, by its name in CloudWatch.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Metric {
-    /// Starts of an instance.
-    ColdStart,
-    /// Requests, of which a batch holds several.
-    Requests,
-    /// Of those, creates.
-    CreateRequests,
-    /// Of those, updates.
-    UpdateRequests,
-    /// Of those, deletes.
-    DeleteRequests,
-    /// Of those, describes.
-    DescribeRequests,
-    /// Requests that made an action, or found that they had.
-    Created,
-    /// Requests that adopted an action.
-    Adopted,
-    /// Requests that changed an action.
-    Updated,
-    /// Requests that deleted an action.
-    Deleted,
-    /// Deletes that found nothing to delete.
-    Absent,
-    /// Deletes of an adopted action, which stays.
-    Released,
-    /// Deletes that left what had been the resource's: its owner tag is gone or another's.
-    DeletesSkipped,
-    /// Requests that read an action.
-    Described,
-    /// Requests that failed and would fail again.
-    PermanentFailures,
-    /// Requests that failed and may succeed later.
-    TransientFailures,
-    /// Failures that nobody but the caller can do anything about.
-    CallerMistakes,
-    /// Requests that nobody waited for any more.
-    Expired,
-    /// Calls of AWS IoT.
-    ServiceCalls,
-    /// Calls that AWS IoT throttled.
-    Throttles,
-    /// Results that could not be published.
-    ResultsUnpublished,
-    /// Responses that could not be delivered.
-    ResponsesUndelivered,
-    /// Milliseconds from the event to the end of the invocation.
-    Duration,
+words! {
+    /// What is counted, by its name in CloudWatch.
+    pub enum Metric {
+        /// Starts of an instance.
+        ColdStart = "ColdStart",
+        /// Requests, of which a batch holds several.
+        Requests = "Requests",
+        /// Of those, creates.
+        CreateRequests = "CreateRequests",
+        /// Of those, updates.
+        UpdateRequests = "UpdateRequests",
+        /// Of those, deletes.
+        DeleteRequests = "DeleteRequests",
+        /// Of those, describes.
+        DescribeRequests = "DescribeRequests",
+        /// Requests that made an action, or found that they had.
+        Created = "Created",
+        /// Requests that adopted an action.
+        Adopted = "Adopted",
+        /// Requests that changed an action.
+        Updated = "Updated",
+        /// Requests that deleted an action.
+        Deleted = "Deleted",
+        /// Deletes that found nothing to delete.
+        Absent = "Absent",
+        /// Deletes of an adopted action, which stays.
+        Released = "Released",
+        /// Deletes that left what had been the resource's: its owner tag is gone or another's.
+        DeletesSkipped = "DeletesSkipped",
+        /// Requests that read an action.
+        Described = "Described",
+        /// Requests that failed and would fail again.
+        PermanentFailures = "PermanentFailures",
+        /// Requests that failed and may succeed later.
+        TransientFailures = "TransientFailures",
+        /// Failures that nobody but the caller can do anything about.
+        CallerMistakes = "CallerMistakes",
+        /// Requests that nobody waited for any more.
+        Expired = "Expired",
+        /// Calls of AWS IoT.
+        ServiceCalls = "ServiceCalls",
+        /// Calls that AWS IoT throttled.
+        Throttles = "Throttles",
+        /// Results that could not be published.
+        ResultsUnpublished = "ResultsUnpublished",
+        /// Responses that could not be delivered.
+        ResponsesUndelivered = "ResponsesUndelivered",
+    }
 }
 
 impl Metrics {
     /// Adds `number` to a metric.
     pub fn add(&self, metric: Metric, number: u32) {
-        *self.0.borrow_mut().entry(metric).or_default() += f64::from(number);
+        let mut counts = self.0.borrow_mut();
+        let count = counts.entry(metric).or_default();
+        *count = count.saturating_add(number);
     }
 
     /// Writes the line of an invocation that took `duration`.
     pub fn write(self, settings: &Settings, trigger: TriggerName, duration: Duration) {
-        let mut values = self.0.into_inner();
-        values.retain(|_, value| *value > 0.0);
-        values.insert(Metric::Duration, duration.as_secs_f64() * 1000.0);
-        if let Ok(line) = line(settings, trigger, &values) {
-            // Where standard output is closed, nobody reads metrics.
+        let mut counts = self.0.into_inner();
+        counts.retain(|_, count| *count > 0);
+        if let Ok(line) = line(settings, trigger, &counts, duration) {
+            // If standard output is closed, nobody reads metrics.
             drop(std::io::stdout().write_all(line.as_bytes()));
         }
     }
@@ -102,7 +102,8 @@ impl Metrics {
 fn line(
     settings: &Settings,
     trigger: TriggerName,
-    values: &BTreeMap<Metric, f64>,
+    counts: &BTreeMap<Metric, u32>,
+    duration: Duration,
 ) -> Result<String, fmt::Error> {
     let now = SystemTime::now();
     let since = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
@@ -115,16 +116,16 @@ fn line(
     )?;
     write!(line, r#""CloudWatchMetrics":[{{"Namespace":"{NAMESPACE}","#)?;
     line.push_str(r#""Dimensions":[["FunctionName"],["FunctionName","Trigger"]],"Metrics":["#);
-    for (number, metric) in values.keys().enumerate() {
-        let separator = if number == 0 { "" } else { "," };
-        let unit = if *metric == Metric::Duration { "Milliseconds" } else { "Count" };
-        write!(line, r#"{separator}{{"Name":"{metric:?}","Unit":"{unit}"}}"#)?;
+    for metric in counts.keys() {
+        write!(line, r#"{{"Name":"{metric}","Unit":"Count"}},"#)?;
     }
     let name = &settings.function_name;
-    write!(line, r#"]}}]}},"FunctionName":"{name}","Trigger":"{trigger}""#)?;
-    for (metric, value) in values {
-        write!(line, r#","{metric:?}":{value:.3}"#)?;
+    line.push_str(r#"{"Name":"Duration","Unit":"Milliseconds"}]}]},"#);
+    write!(line, r#""FunctionName":"{name}","Trigger":"{trigger}""#)?;
+    for (metric, count) in counts {
+        write!(line, r#","{metric}":{count}"#)?;
     }
+    write!(line, r#","Duration":{:.3}"#, duration.as_secs_f64() * 1000.0)?;
     line.push_str("}\n");
     Ok(line)
 }

@@ -1,6 +1,6 @@
 //! The bus for result events: the one module that names the SDK of EventBridge.
 //!
-//! The client is made when the first result is published, so that an instance that publishes none
+//! The client is created when the first result is published, so an instance that publishes none
 //! does not pay for it. See
 //! <https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutEvents.html>.
 
@@ -15,6 +15,7 @@ use tokio::time::{Instant, timeout};
 
 use crate::{
     http::Http,
+    mitigation::{ErrorCode, Failure},
     retry::{Attempt, Retry, RetryError, at_once},
     sdk::{self, CallError},
     settings::Settings,
@@ -117,15 +118,18 @@ impl<'s> ResultBus<'s> {
         let call = self.client().put_events().set_entries(Some(entries));
         let output = Cell::new(None);
         let (output_of_attempt, call) = (&output, &call);
-        let attempt = move |limit| -> LocalBoxFuture<'_, Attempt<CallError>> {
+        let attempt = move |limit| -> LocalBoxFuture<'_, Attempt<Failure>> {
             Box::pin(async move {
                 match timeout(limit, call.clone().send()).await {
                     Ok(Ok(output)) => {
                         output_of_attempt.set(Some(output));
                         Attempt::Success
                     }
-                    Ok(Err(error)) => failed(CallError::new(OPERATION, &error, self.settings)),
-                    Err(_) => failed(CallError::no_response(OPERATION)),
+                    Ok(Err(error)) => {
+                        let conflict = ErrorCode::InternalFailure;
+                        CallError::new(OPERATION, conflict, &error, self.settings).into_attempt()
+                    }
+                    Err(_) => CallError::no_response(OPERATION).into_attempt(),
                 }
             })
         };
@@ -139,7 +143,7 @@ impl<'s> ResultBus<'s> {
                 return entry_results(&entries.unwrap_or_default(), failed, events.len());
             }
             Err(RetryError::Permanent(error) | RetryError::Exhausted(Some(error))) => {
-                error.to_string()
+                error.message(usize::MAX)
             }
             Err(RetryError::Exhausted(None)) => format!("{OPERATION}: no time was left"),
         };
@@ -152,10 +156,6 @@ impl<'s> ResultBus<'s> {
             Client::new(&sdk::config(self.settings, self.http.clone(), endpoint))
         })
     }
-}
-
-fn failed(error: CallError) -> Attempt<CallError> {
-    if error.is_transient() { Attempt::Transient(error) } else { Attempt::Permanent(error) }
 }
 
 fn entry(event: &ResultEvent, bus: &str, trace: Option<&str>) -> PutEventsRequestEntry {

@@ -1,10 +1,9 @@
-//! The one retry loop, for calls of AWS IoT and of EventBridge and for the response PUT. What
-//! differs is how each classifies an answer.
+//! The one retry loop, for calls to AWS IoT and EventBridge and for the response PUT. Each
+//! classifies its own failures.
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 use futures_util::future::LocalBoxFuture;
-
 use tokio::time::{Instant, sleep};
 
 /// How an attempt ended.
@@ -26,6 +25,17 @@ pub enum RetryError<E> {
     Exhausted(Option<E>),
 }
 
+impl<E: fmt::Display> fmt::Display for RetryError<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Permanent(error) | Self::Exhausted(Some(error)) => error.fmt(f),
+            Self::Exhausted(None) => f.write_str("no time was left"),
+        }
+    }
+}
+
+impl<E: fmt::Debug + fmt::Display> std::error::Error for RetryError<E> {}
+
 /// How long to retry.
 #[derive(Clone, Copy, Debug)]
 pub struct Retry {
@@ -45,18 +55,21 @@ impl Retry {
         Self { until, max_attempts: u32::MAX }
     }
 
-    /// Makes attempts until one succeeds or fails permanently. Each is given the time that it may
-    /// take, and waits for `ready` first. An attempt keeps its own result, so that the binary has
-    /// this loop once for all calls.
-    pub async fn run<'a, E>(
+    /// Makes attempts until one succeeds or fails permanently. `before_attempt` runs before each;
+    /// where it fails, there is no further attempt. `attempt` gets the time that it may take, and
+    /// keeps its own output, so that the binary has this loop once for all calls.
+    ///
+    /// # Errors
+    /// The last failure, whether or not another attempt could succeed.
+    pub async fn run<'a, 'b, E>(
         self,
-        ready: &(dyn Fn() -> LocalBoxFuture<'a, ()> + 'a),
+        before_attempt: &(dyn Fn() -> LocalBoxFuture<'b, Result<(), E>> + 'b),
         attempt: &(dyn Fn(Duration) -> LocalBoxFuture<'a, Attempt<E>> + 'a),
     ) -> Result<(), RetryError<E>> {
         let mut attempts = 0;
         let mut last = None;
         loop {
-            ready().await;
+            before_attempt().await.map_err(RetryError::Permanent)?;
             let left = self.left();
             if left < Self::MIN_ATTEMPT {
                 return Err(RetryError::Exhausted(last));
@@ -68,10 +81,8 @@ impl Retry {
                 Attempt::Transient(error) => last = Some(error),
             }
             match backoff(attempts, self.left()) {
-                Some(wait) if attempts < self.max_attempts => {
-                    sleep(wait).await;
-                }
-                _ => return Err(RetryError::Exhausted(last)),
+                Some(wait) if attempts < self.max_attempts => sleep(wait).await,
+                Some(_) | None => return Err(RetryError::Exhausted(last)),
             }
         }
     }
@@ -82,7 +93,7 @@ impl Retry {
 }
 
 /// How long one attempt may take of the time `left`: a service answers within a second or two, and
-/// a lost answer must leave time to ask again.
+/// a lost response must leave time for another attempt.
 #[must_use]
 pub fn attempt_time(left: Duration) -> Duration {
     (left / 2).min(Duration::from_secs(5)).max(Duration::from_secs(1)).min(left)
@@ -100,8 +111,8 @@ pub fn backoff(attempts: u32, left: Duration) -> Option<Duration> {
     (left >= MIN_LEFT).then(|| longest.mul_f64(0.5 + fastrand::f64() / 2.0))
 }
 
-/// No preparation for an attempt.
+/// Nothing to do before an attempt.
 #[must_use]
-pub fn at_once<'a>() -> LocalBoxFuture<'a, ()> {
-    Box::pin(std::future::ready(()))
+pub fn at_once<'a, E: 'a>() -> LocalBoxFuture<'a, Result<(), E>> {
+    Box::pin(std::future::ready(Ok(())))
 }

@@ -22,6 +22,7 @@ use aws_smithy_types::{
 use crate::{
     http::Http,
     mitigation::{ErrorCode, Failure},
+    retry::Attempt,
     settings::Settings,
 };
 
@@ -63,10 +64,12 @@ impl fmt::Display for CallError {
 impl std::error::Error for CallError {}
 
 impl CallError {
-    /// The classification of `error`, with which `operation` failed.
+    /// The classification of `error`, with which `operation` failed; `unnamed_conflict` is what a
+    /// 409 without an error name means.
     #[must_use]
     pub fn new<E: ProvideErrorMetadata>(
         operation: &str,
+        unnamed_conflict: ErrorCode,
         error: &SdkError<E, HttpResponse>,
         settings: &Settings,
     ) -> Self {
@@ -76,7 +79,7 @@ impl CallError {
         match error {
             SdkError::ServiceError(response) => {
                 let status = response.raw().status().as_u16();
-                let code = error_code(operation, status, response.err().code());
+                let code = error_code(status, response.err().code(), unnamed_conflict);
                 match response.err().message() {
                     Some(text) => service(code, &settings.scrub(text)),
                     None => service(code, &format!("status {status}")),
@@ -84,7 +87,7 @@ impl CallError {
             }
             SdkError::ResponseError(response) => {
                 let status = response.raw().status().as_u16();
-                let code = error_code(operation, status, None);
+                let code = error_code(status, None, unnamed_conflict);
                 service(code, &format!("the response of status {status} cannot be read"))
             }
             SdkError::DispatchFailure(_) => {
@@ -101,18 +104,18 @@ impl CallError {
         Self::NoResponse(format!("{operation}: no response in time"))
     }
 
-    /// Whether the same call may succeed later.
+    /// How the attempt ended that failed with this.
     #[must_use]
-    pub fn is_transient(&self) -> bool {
-        match self {
+    pub fn into_attempt(self) -> Attempt<Failure> {
+        let is_transient = match &self {
             Self::Service(failure) => failure.code.is_transient(),
             Self::NoResponse(_) => true,
-        }
+        };
+        let failure = self.into_failure();
+        if is_transient { Attempt::Transient(failure) } else { Attempt::Permanent(failure) }
     }
 
-    /// The failure of a request that ends with this.
-    #[must_use]
-    pub fn into_failure(self) -> Failure {
+    fn into_failure(self) -> Failure {
         match self {
             Self::Service(failure) => failure,
             Self::NoResponse(text) => Failure::service(ErrorCode::InternalFailure, text),
@@ -122,15 +125,15 @@ impl CallError {
 
 /// The API's name for an error, from the status and the name in the response.
 ///
-/// A 4xx without a name is not the service's own but a proxy's, and so transient; save that a
-/// nameless 409 to a create is looked into as a name that is taken.
-fn error_code(operation: &str, status: u16, name: Option<&str>) -> ErrorCode {
+/// A 4xx without a name comes from a proxy, not from the service, and is transient, except that
+/// the operation says what a 409 means.
+fn error_code(status: u16, name: Option<&str>, unnamed_conflict: ErrorCode) -> ErrorCode {
     let name = name.unwrap_or_default();
     match (status, name) {
         (401 | 403, _) => ErrorCode::AccessDenied,
         (429, _) => ErrorCode::Throttling,
-        (409, "") if operation == "CreateMitigationAction" => ErrorCode::ResourceAlreadyExists,
-        // A success that cannot be read is a success to ask for again.
+        (409, "") => unnamed_conflict,
+        // A success that cannot be read is retried.
         (500.. | ..=399 | 408, _) | (_, "") => ErrorCode::InternalFailure,
         // It is in the SDK's list of throttling errors, and final here.
         (_, "LimitExceededException") => ErrorCode::LimitExceeded,

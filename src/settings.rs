@@ -1,7 +1,7 @@
 //! Settings: environment variables, read once at start.
 //!
-//! A bad one does not end the process, as a stack would be left hanging: every request fails with
-//! it.
+//! An invalid setting does not stop the process, because a stack would then wait until it times
+//! out: every request fails with the error instead.
 
 use std::time::Duration;
 
@@ -13,7 +13,25 @@ use rustls::{
 
 use crate::mitigation::{Arn, ErrorCode, Failure, Problem, Problems, partition_of};
 
-/// The settings of the function. Where a variable is bad, its field is as if it were unset.
+words! {
+    /// A level of Lambda's log filter.
+    pub enum LambdaLogLevel {
+        /// Everything.
+        Trace = "TRACE",
+        /// Details for developers.
+        Debug = "DEBUG",
+        /// One line for each outcome.
+        Info = "INFO",
+        /// What was recovered from.
+        Warn = "WARN",
+        /// What a person must look at.
+        Error = "ERROR",
+        /// What ends the process.
+        Fatal = "FATAL",
+    }
+}
+
+/// The settings of the function. An invalid variable counts as unset.
 pub struct Settings {
     /// `AWS_REGION`: where the calls go.
     pub region: String,
@@ -25,8 +43,8 @@ pub struct Settings {
     pub is_on_demand: bool,
     /// `AWS_LAMBDA_FUNCTION_NAME`: the dimension of the metrics.
     pub function_name: String,
-    /// `AWS_LAMBDA_LOG_LEVEL`: the level that passes Lambda's filter; INFO where it is not set.
-    pub log_level: &'static str,
+    /// `AWS_LAMBDA_LOG_LEVEL`: a level that passes Lambda's filter; INFO if it is not set.
+    pub log_level: LambdaLogLevel,
     /// `RESULT_EVENT_BUS`: the name or the ARN of the bus for result events; `None` for no result
     /// events.
     pub result_event_bus: Option<String>,
@@ -87,14 +105,16 @@ impl Settings {
         }
     }
 
-    /// What is wrong with the settings: the failure of every request.
-    #[must_use]
-    pub fn failure(&self) -> Option<Failure> {
-        let failure = || Failure {
-            code: ErrorCode::InvalidSetting,
-            ..Failure::invalid(self.problems.clone())
-        };
-        (!self.problems.is_empty()).then(failure)
+    /// Checks that the function can work with its settings.
+    ///
+    /// # Errors
+    /// Everything that is wrong with them: the failure of every request.
+    pub fn check(&self) -> Result<(), Failure> {
+        if self.problems.is_empty() {
+            return Ok(());
+        }
+        let failure = Failure::invalid(self.problems.clone());
+        Err(Failure { code: ErrorCode::InvalidSetting, ..failure })
     }
 
     /// `text` without the credentials that AWS repeats where it refuses a signature.
@@ -107,7 +127,7 @@ impl Settings {
 
 const ENDPOINT: &str = "an http or https URL";
 
-/// The environment, and what is wrong with it. An empty value is unset.
+/// The environment and its problems. An empty value counts as unset.
 struct Variables<F> {
     lookup: F,
     problems: Problems,
@@ -152,15 +172,15 @@ impl<F: Fn(&str) -> Option<String>> Variables<F> {
         name.unwrap_or_else(|| env!("CARGO_PKG_NAME").to_owned())
     }
 
-    fn log_level(&self) -> &'static str {
-        const LEVELS: [&str; 6] = ["TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL"];
-
+    fn log_level(&self) -> LambdaLogLevel {
         let given = self.value("AWS_LAMBDA_LOG_LEVEL").unwrap_or_default();
-        LEVELS.into_iter().find(|level| given.eq_ignore_ascii_case(level)).unwrap_or("INFO")
+        let mut levels = LambdaLogLevel::ALL.iter().copied();
+        let level = levels.find(|level| given.eq_ignore_ascii_case(level.as_str()));
+        level.unwrap_or(LambdaLogLevel::Info)
     }
 
-    /// The hosts that can be read, even where something is wrong with the list: whoever can be
-    /// responded to is.
+    /// The valid hosts, even if others in the list are not: as many requests as possible get a
+    /// response.
     fn hosts(&mut self) -> Vec<String> {
         const NAME: &str = "RESPONSE_URL_ALLOWED_HOSTS";
 
@@ -190,25 +210,23 @@ impl<F: Fn(&str) -> Option<String>> Variables<F> {
         hosts
     }
 
-    /// What may never be printed. What is shorter than any credential belongs to a local run, and
-    /// would blot out words.
+    /// Values to remove from messages. Values under 8 characters are not real credentials, and
+    /// removing them would damage ordinary words.
     fn credentials(&mut self) -> Vec<String> {
-        let names = [
-            ("AWS_ACCESS_KEY_ID", true),
-            ("AWS_SECRET_ACCESS_KEY", true),
-            ("AWS_SESSION_TOKEN", false),
-        ];
-        let found = names.map(|(name, is_needed)| {
-            let value = self.value(name);
-            let is_legal = |value: &String| value.bytes().all(|b| b.is_ascii_graphic());
-            if is_needed && value.is_none() {
+        for name in ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"] {
+            if self.value(name).is_none() {
                 let expected = "the function's credential, which Lambda sets";
                 self.problems.add(|| Problem::missing(name, expected));
-            } else if !value.as_ref().is_none_or(is_legal) {
+            }
+        }
+        let names = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"];
+        let found = names.map(|name| {
+            let value = self.value(name)?;
+            if !value.bytes().all(|b| b.is_ascii_graphic()) {
                 let words = "invalid value (not shown): expected visible ASCII characters";
                 self.problems.add(|| Problem::other(name, words));
             }
-            value
+            Some(value)
         });
         found.into_iter().flatten().filter(|secret| secret.len() >= 8).collect()
     }

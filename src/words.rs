@@ -12,6 +12,7 @@ macro_rules! words {
 
         impl $name {
             /// All variants.
+            #[allow(dead_code, reason = "not every enum is iterated over")]
             pub const ALL: &'static [Self] = &[$(Self::$variant,)+];
 
             /// The word.

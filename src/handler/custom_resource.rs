@@ -1,15 +1,16 @@
 //! A custom resource's request: always exactly one response, even on timeout or panic.
 
-use std::time::SystemTime;
+use std::{fmt, time::SystemTime};
 
 use futures_util::future::LocalBoxFuture;
 use hyper::StatusCode;
 use serde_json::value::RawValue;
 use tokio::time::{Instant, timeout};
 
-use super::{Deadlines, FunctionError, Handler, Invocation, Label, to_json};
+use super::{Deadlines, ErrorType, FunctionError, Handler, Invocation, Label, to_json};
 use crate::{
-    iot::{OnTimeout, Session},
+    http::NoResponse,
+    iot::{OnTimeout, Pacing},
     metrics::Metric,
     mitigation::Operation,
     retry::{Attempt, Retry, RetryError, at_once},
@@ -19,28 +20,35 @@ use crate::{
     },
 };
 
-/// How the calls of a request are made.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Pacing {
-    /// At once.
-    None,
-    /// At the pace of the instance, as one of many.
-    Shared,
+/// Why the response was not delivered.
+#[derive(Debug)]
+enum DeliveryError {
+    /// S3 refused the last attempt, and may accept another.
+    Status(StatusCode),
+    /// S3 refused the response permanently.
+    Refused(StatusCode),
+    /// The last attempt got no response.
+    NoResponse(NoResponse),
+    /// The last attempt got no response in time.
+    TimedOut,
 }
 
-impl Handler<'_> {
-    /// Serves a request that has to be responded to by `end`.
-    pub(super) async fn serve_custom_resource(
-        &self,
-        request: &CustomResourceRequest,
-        invocation: &Invocation,
-        end: SystemTime,
-    ) -> Result<Box<RawValue>, FunctionError> {
-        self.serve_custom_resource_paced(request, invocation, end, Pacing::None).await
+impl fmt::Display for DeliveryError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Status(status) => write!(f, "the last attempt got status {status}"),
+            Self::Refused(status) => write!(f, "refused with status {status}"),
+            Self::NoResponse(none) => write!(f, "the last attempt failed: {none}"),
+            Self::TimedOut => f.write_str("the last attempt got no response"),
+        }
     }
+}
 
-    /// As [`Self::serve_custom_resource`], with its calls at that pace.
-    pub(super) async fn serve_custom_resource_paced(
+impl std::error::Error for DeliveryError {}
+
+impl Handler<'_> {
+    /// Serves a request, which must get its response by `end`.
+    pub(super) async fn serve_custom_resource(
         &self,
         request: &CustomResourceRequest,
         invocation: &Invocation,
@@ -50,42 +58,29 @@ impl Handler<'_> {
         let url = request
             .response_url(&self.settings.region, &self.settings.response_hosts)
             .map_err(|forbidden| FunctionError {
-                error_type: "ForbiddenResponseUrl",
+                error_type: ErrorType::ForbiddenResponseUrl,
                 message: format!("invalid ResponseURL, so no work is done: {forbidden}"),
             })?;
-        let now = SystemTime::now();
-        let began = url.signed_at().unwrap_or(now);
-        let service_end = began.checked_add(request.service_timeout()).unwrap_or(now);
-        if service_end <= now || url.expires_at().is_some_and(|expires| expires <= now) {
+        let Some(deadlines) = deadlines(request, &url, end) else {
             return expired(request, invocation);
-        }
-        let ends = [end, service_end].into_iter().chain(url.expires_at());
-        let deadlines = Deadlines::new(now, ends);
-        let session = self.custom_resource_session(deadlines.work, pacing);
-        let plan = cloudformation::plan(request, &url, &invocation.location);
-        let operation_text = request.request_type_text();
+        };
+        let session = self.iot.session(deadlines.work, OnTimeout::LastError, pacing);
+        let plan = || cloudformation::plan(request, &url, &invocation.location);
         let label = Label {
             operation: request.request_type().ok().map(operation_of),
-            operation_text: &operation_text,
+            operation_text: &request.request_type_text(),
             subject: &request.logical_id,
             id: &request.request_id,
             ..invocation.label()
         };
         let (casing, metrics) = (Casing::CloudFormation, &invocation.metrics);
-        let result = self.execute(plan, casing, label, &session, deadlines.work, metrics).await;
+        let result = self.execute(&plan, casing, label, &session, deadlines.work, metrics).await;
         let response = cloudformation::respond(request, &url, &result);
-        if let Err(undeliverable) = self.deliver(&url, &response, deadlines.respond).await {
+        if let Err(error) = self.deliver(&url, &response, deadlines.respond).await {
             metrics.add(Metric::ResponsesUndelivered, 1);
-            return Err(undeliverable);
+            return Err(undeliverable(&error));
         }
-        RawValue::from_string(response).map_err(|error| undeliverable(&error.to_string()))
-    }
-
-    fn custom_resource_session(&self, until: Instant, pacing: Pacing) -> Session<'_> {
-        match pacing {
-            Pacing::None => self.iot.session(until, OnTimeout::LastAnswer),
-            Pacing::Shared => self.iot.paced_session(until, OnTimeout::LastAnswer),
-        }
+        RawValue::from_string(response).map_err(|error| undeliverable(&error))
     }
 
     /// PUTs the response until it is accepted once.
@@ -94,34 +89,43 @@ impl Handler<'_> {
         url: &ResponseUrl,
         response: &str,
         until: Instant,
-    ) -> Result<(), FunctionError> {
-        let attempt = move |limit| -> LocalBoxFuture<'_, Attempt<String>> {
+    ) -> Result<(), RetryError<DeliveryError>> {
+        let attempt = move |limit| -> LocalBoxFuture<'_, Attempt<DeliveryError>> {
             Box::pin(async move {
                 let put = self.http.put(url.expose(), response.to_owned());
                 match timeout(limit, put).await {
                     Ok(Ok((status, _))) if status.is_success() => Attempt::Success,
                     Ok(Ok((status, body))) if is_transient(status, &body) => {
-                        Attempt::Transient(format!("the last attempt got status {status}"))
+                        Attempt::Transient(DeliveryError::Status(status))
                     }
-                    Ok(Ok((status, _))) => {
-                        Attempt::Permanent(format!("refused with status {status}"))
-                    }
-                    Ok(Err(none)) => Attempt::Transient(format!("the last attempt failed: {none}")),
-                    Err(_) => Attempt::Transient("the last attempt got no response".to_owned()),
+                    Ok(Ok((status, _))) => Attempt::Permanent(DeliveryError::Refused(status)),
+                    Ok(Err(none)) => Attempt::Transient(DeliveryError::NoResponse(none)),
+                    Err(_) => Attempt::Transient(DeliveryError::TimedOut),
                 }
             })
         };
-        match Retry::until(until).run(&at_once, &attempt).await {
-            Ok(()) => Ok(()),
-            Err(RetryError::Permanent(why) | RetryError::Exhausted(Some(why))) => {
-                Err(undeliverable(&why))
-            }
-            Err(RetryError::Exhausted(None)) => Err(undeliverable("no time was left")),
-        }
+        Retry::until(until).run(&at_once, &attempt).await
     }
 }
 
-/// Nobody waits for the response any more, so nothing is done.
+/// The deadlines of a request: the earliest of `end`, the `ServiceTimeout` and the expiry of the
+/// URL. `None` if CloudFormation does not wait any more.
+fn deadlines(
+    request: &CustomResourceRequest,
+    url: &ResponseUrl,
+    end: SystemTime,
+) -> Option<Deadlines> {
+    let now = SystemTime::now();
+    let began = url.signed_at().unwrap_or(now);
+    let service_end = began.checked_add(request.service_timeout()).unwrap_or(now);
+    if service_end <= now || url.expires_at().is_some_and(|expires| expires <= now) {
+        return None;
+    }
+    let ends = [end, service_end].into_iter().chain(url.expires_at());
+    Some(Deadlines::new(now, ends))
+}
+
+/// CloudFormation does not wait for the response any more, so nothing is done.
 fn expired(
     request: &CustomResourceRequest,
     invocation: &Invocation,
@@ -145,7 +149,7 @@ fn operation_of(request_type: RequestType) -> Operation {
     }
 }
 
-/// Whether a response that was refused may be accepted later. S3 answers a body that came too
+/// Whether a response that was refused may be accepted later. S3 refuses a body that came too
 /// slowly with 400 `RequestTimeout`.
 fn is_transient(status: StatusCode, body: &[u8]) -> bool {
     const TIMED_OUT: &[u8] = b"<Code>RequestTimeout</Code>";
@@ -157,7 +161,7 @@ fn is_transient(status: StatusCode, body: &[u8]) -> bool {
     }
 }
 
-fn undeliverable(why: &str) -> FunctionError {
+fn undeliverable(why: &dyn fmt::Display) -> FunctionError {
     let message = format!("the response could not be delivered: {why}");
-    FunctionError { error_type: "UndeliverableResponse", message }
+    FunctionError { error_type: ErrorType::UndeliverableResponse, message }
 }

@@ -3,7 +3,11 @@
 use serde_json::value::RawValue;
 
 use super::{FunctionError, Handler, Invocation, to_json};
-use crate::{iot::OnTimeout, mitigation::Owner, trigger::api::ApiRequest};
+use crate::{
+    iot::{OnTimeout, Pacing},
+    mitigation::Owner,
+    trigger::api::ApiRequest,
+};
 
 impl Handler<'_> {
     pub(super) async fn serve_direct_call(
@@ -12,10 +16,10 @@ impl Handler<'_> {
         invocation: &Invocation,
     ) -> Result<Box<RawValue>, FunctionError> {
         let until = invocation.deadlines().work;
-        let session = self.iot.session(until, OnTimeout::Transient);
+        let session = self.iot.session(until, OnTimeout::Transient, Pacing::None);
         let id = request.request_id().unwrap_or(&invocation.request_id);
         let owner = Owner::request(id, request.create());
-        let result = self.execute_api(request, owner, id, invocation, &session, until).await;
+        let result = self.execute_api(request, &owner, id, invocation, &session, until).await;
         match &result {
             Ok(_) => to_json(&request.result(&result)),
             Err(failure) => Err(failure.into()),

@@ -1,11 +1,15 @@
 //! What the log and the metrics say of an outcome.
 
+use super::FunctionError;
 use crate::{
     iot::Session,
     metrics::{Metric, Metrics},
     mitigation::{ErrorCode, Failure, Operation, Outcome, Success},
     trigger::TriggerName,
 };
+
+/// The most bytes of a reason in the log.
+const MAX_REASON: usize = 4096;
 
 /// A request, as the log and the metrics name it.
 #[derive(Clone, Copy)]
@@ -74,13 +78,29 @@ fn log(label: Label<'_>, result: &Result<Success, Failure>, session: &Session<'_
             }
         }
         Err(failure) => {
-            let (outcome, reason) = ("FAILED", failure.reason(4096));
+            let (outcome, reason) = ("FAILED", failure.reason(MAX_REASON));
             line!(error, "request failed", outcome, reason);
         }
     }
 }
 
-/// Whether nobody but the caller can do anything about it.
+/// Logs an error that ends an invocation, or sends a message back to its queue.
+pub fn record_error(label: Label<'_>, error: &FunctionError, consequence: &'static str) {
+    let Label { trigger, operation_text: operation, subject, id, request_id, trace_id, .. } = label;
+    tracing::error!(
+        trigger = trigger.as_str(),
+        operation,
+        subject,
+        id,
+        error_type = error.error_type.as_str(),
+        error_message = error.message,
+        request_id,
+        xray_trace_id = trace_id,
+        "{consequence}"
+    );
+}
+
+/// Whether only the caller can do anything about it.
 fn is_callers_mistake(code: ErrorCode) -> bool {
     match code {
         ErrorCode::InvalidRequest

@@ -1,11 +1,11 @@
-//! Notifications: each is served as what it carries, one after another.
+//! SNS notifications, each served in turn by the request in its message.
 
 use std::time::SystemTime;
 
 use serde_json::value::RawValue;
 
-use super::{FunctionError, Handler, Invocation, ignored, to_json};
-use crate::trigger::Content;
+use super::{FunctionError, Handler, Invocation, ignored, outcome, to_json};
+use crate::{iot::Pacing, trigger::Content};
 
 impl Handler<'_> {
     /// Serves notifications in turn; the time that is left is shared by those still to come. Lambda
@@ -24,7 +24,8 @@ impl Handler<'_> {
             left = left.saturating_sub(1);
             let served = match content {
                 Content::CustomResource(request) => {
-                    self.serve_custom_resource(&request, invocation, now + share).await
+                    let (end, pacing) = (now + share, Pacing::None);
+                    self.serve_custom_resource(&request, invocation, end, pacing).await
                 }
                 Content::Request(request) => self.serve_event(&request, invocation).await,
                 Content::OwnResult => ignored(),
@@ -32,7 +33,11 @@ impl Handler<'_> {
             };
             match served {
                 Ok(document) => documents.push(document),
-                Err(error) => first_error = first_error.or(Some(error)),
+                Err(error) if first_error.is_none() => first_error = Some(error),
+                // The invocation fails with the first one.
+                Err(error) => {
+                    outcome::record_error(invocation.label(), &error, "notification failed");
+                }
             }
         }
         match (first_error, documents.as_slice()) {

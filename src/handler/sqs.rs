@@ -10,9 +10,9 @@ use futures_util::stream::{self, StreamExt as _};
 use serde_json::value::RawValue;
 use tokio::time::Instant;
 
-use super::{Deadlines, FunctionError, Handler, Invocation, custom_resource::Pacing, log_error};
+use super::{Deadlines, FunctionError, Handler, Invocation, Label, outcome};
 use crate::{
-    iot::OnTimeout,
+    iot::{OnTimeout, Pacing},
     metrics::Metric,
     result_bus::Unpublished,
     trigger::{
@@ -87,22 +87,25 @@ impl Handler<'_> {
         let mut messages = chain.into_iter().peekable();
         while let Some(message) = messages.next() {
             let is_blocked = message.keys().iter().any(|key| blocked.contains(key));
-            let mut message_end = if is_blocked {
+            let message_end = if is_blocked {
                 End::Redelivered
             } else {
                 self.serve_message(&message, invocation, deadlines, began).await
             };
-            if let End::Result(event) = message_end {
-                if messages.peek().is_none() {
+            let is_redelivered = match message_end {
+                End::Done => false,
+                End::Redelivered => true,
+                End::Result(event) if messages.peek().is_none() => {
                     end.last = Some((message.id, event));
                     break;
                 }
-                // What follows is served only once this is published.
-                let unpublished =
-                    self.publish(vec![(message.id.clone(), event)], invocation, deadlines).await;
-                message_end = if unpublished.is_empty() { End::Done } else { End::Redelivered };
-            }
-            if matches!(message_end, End::Redelivered) {
+                // The next message is served only once this result is published.
+                End::Result(event) => {
+                    let result = vec![(message.id.clone(), event)];
+                    !self.publish(result, invocation, deadlines).await.is_empty()
+                }
+            };
+            if is_redelivered {
                 blocked.extend(message.keys().iter().cloned());
                 end.redelivered.push(message.id);
             }
@@ -142,7 +145,7 @@ impl Handler<'_> {
         invocation: &Invocation,
         deadlines: Deadlines,
     ) -> End {
-        let session = self.iot.paced_session(deadlines.work, OnTimeout::Transient);
+        let session = self.iot.session(deadlines.work, OnTimeout::Transient, Pacing::Shared);
         match self.execute_event(request, invocation, &session, deadlines.work).await {
             Err(failure) if self.is_redelivered(&failure) => End::Redelivered,
             result => End::Result(request.result_event(&result)),
@@ -173,12 +176,16 @@ impl Handler<'_> {
             return End::Redelivered;
         }
         let end = invocation.end;
-        let served =
-            self.serve_custom_resource_paced(request, invocation, end, Pacing::Shared).await;
-        match served {
+        match self.serve_custom_resource(request, invocation, end, Pacing::Shared).await {
             Ok(_) => End::Done,
             Err(error) => {
-                log_error(&error, invocation);
+                let label = Label {
+                    operation_text: &request.request_type_text(),
+                    subject: &request.logical_id,
+                    id: &request.request_id,
+                    ..invocation.label()
+                };
+                outcome::record_error(label, &error, "the message is redelivered");
                 End::Redelivered
             }
         }

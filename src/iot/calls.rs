@@ -1,70 +1,44 @@
-//! The calls, one operation each.
+//! The calls, one operation each: those that read are a session's own, those that change something
+//! may each be made conditional.
 
 use aws_sdk_iot::types::Tag;
 
 use super::{
-    Session,
+    IotOperation, Session,
     convert::{action, described, to_sdk, to_sdk_tags},
+    session::BeforeAttempt,
 };
 use crate::mitigation::{
     Action, ActionName, Definition, Description, ErrorCode, Failure, Params, RoleArn, Tags,
 };
 
+/// The calls of a session that change something.
+pub struct Changes<'s> {
+    session: &'s Session<'s>,
+    before_attempt: Option<BeforeAttempt<'s>>,
+}
+
 impl Session<'_> {
-    /// [`CreateMitigationAction`](https://docs.aws.amazon.com/iot/latest/apireference/API_CreateMitigationAction.html).
-    ///
-    /// # Errors
-    /// The service's, and [`ErrorCode::InternalFailure`] where there was no response in time.
-    pub async fn create(
-        &self,
-        name: &ActionName,
-        definition: &Definition,
-        tags: &Tags,
-    ) -> Result<Action, Failure> {
-        let Definition { role_arn, params } = definition;
-        let call = self.iot.client.create_mitigation_action().action_name(name.as_str());
-        let call = call.role_arn(role_arn.as_str()).action_params(to_sdk(params)?);
-        let call = call.set_tags(Some(to_sdk_tags(tags)?));
-        let made = self.call("CreateMitigationAction", || call.clone().send()).await?;
-        self.action(name, made.action_arn, made.action_id, Some(params)).await
+    /// The calls that change something.
+    #[must_use]
+    pub fn changes(&self) -> Changes<'_> {
+        Changes { session: self, before_attempt: None }
     }
 
-    /// [`UpdateMitigationAction`](https://docs.aws.amazon.com/iot/latest/apireference/API_UpdateMitigationAction.html):
-    /// what is given changes, the rest stays.
-    ///
-    /// # Errors
-    /// As [`Session::create`].
-    pub async fn update(
-        &self,
-        name: &ActionName,
-        role_arn: Option<&RoleArn>,
-        params: Option<&Params>,
-    ) -> Result<Action, Failure> {
-        let call = self.iot.client.update_mitigation_action().action_name(name.as_str());
-        let call = call.set_role_arn(role_arn.map(|arn| arn.as_str().to_owned()));
-        let call = call.set_action_params(params.map(to_sdk).transpose()?);
-        let updated = self.call("UpdateMitigationAction", || call.clone().send()).await?;
-        self.action(name, updated.action_arn, updated.action_id, params).await
-    }
-
-    /// [`DeleteMitigationAction`](https://docs.aws.amazon.com/iot/latest/apireference/API_DeleteMitigationAction.html),
-    /// which succeeds where there is no such action.
-    ///
-    /// # Errors
-    /// As [`Session::create`].
-    pub async fn delete(&self, name: &ActionName) -> Result<(), Failure> {
-        let call = self.iot.client.delete_mitigation_action().action_name(name.as_str());
-        self.call("DeleteMitigationAction", || call.clone().send()).await.map(drop)
+    /// The calls that change something, each attempt only once `before_attempt` has succeeded.
+    #[must_use]
+    pub fn changes_after<'s>(&'s self, before_attempt: BeforeAttempt<'s>) -> Changes<'s> {
+        Changes { session: self, before_attempt: Some(before_attempt) }
     }
 
     /// [`DescribeMitigationAction`](https://docs.aws.amazon.com/iot/latest/apireference/API_DescribeMitigationAction.html);
     /// the tags are another call's.
     ///
     /// # Errors
-    /// As [`Session::create`].
+    /// As [`Changes::create`].
     pub async fn describe(&self, name: &ActionName) -> Result<(Action, Description), Failure> {
         let call = self.iot.client.describe_mitigation_action().action_name(name.as_str());
-        let found = self.call("DescribeMitigationAction", || call.clone().send()).await?;
+        let found = self.call(IotOperation::Describe, None, || call.clone().send()).await?;
         described(name, found)
     }
 
@@ -72,7 +46,7 @@ impl Session<'_> {
     /// all pages.
     ///
     /// # Errors
-    /// As [`Session::create`]; [`ErrorCode::InternalFailure`] where the list repeats a page or does
+    /// As [`Changes::create`]; [`ErrorCode::InternalFailure`] where the list repeats a page or does
     /// not end.
     pub async fn tags(&self, arn: &str) -> Result<Tags, Failure> {
         /// More pages than any action has tags.
@@ -83,7 +57,7 @@ impl Session<'_> {
         loop {
             let call = self.iot.client.list_tags_for_resource().resource_arn(arn);
             let call = call.set_next_token(tokens.last().cloned());
-            let page = self.call("ListTagsForResource", || call.clone().send()).await?;
+            let page = self.call(IotOperation::ListTags, None, || call.clone().send()).await?;
             for Tag { key, value, .. } in page.tags.unwrap_or_default() {
                 tags.set(key, value.unwrap_or_default());
             }
@@ -98,27 +72,7 @@ impl Session<'_> {
         }
     }
 
-    /// [`TagResource`](https://docs.aws.amazon.com/iot/latest/apireference/API_TagResource.html):
-    /// adds and changes.
-    ///
-    /// # Errors
-    /// As [`Session::create`].
-    pub async fn tag(&self, arn: &str, tags: &Tags) -> Result<(), Failure> {
-        let call = self.iot.client.tag_resource().resource_arn(arn);
-        let call = call.set_tags(Some(to_sdk_tags(tags)?));
-        self.call("TagResource", || call.clone().send()).await.map(drop)
-    }
-
-    /// [`UntagResource`](https://docs.aws.amazon.com/iot/latest/apireference/API_UntagResource.html).
-    ///
-    /// # Errors
-    /// As [`Session::create`].
-    pub async fn untag(&self, arn: &str, keys: Vec<String>) -> Result<(), Failure> {
-        let call = self.iot.client.untag_resource().resource_arn(arn).set_tag_keys(Some(keys));
-        self.call("UntagResource", || call.clone().send()).await.map(drop)
-    }
-
-    /// The action that a response names; where it says too little, it is asked for.
+    /// The action that a response names; if the response is incomplete, describes it.
     async fn action(
         &self,
         name: &ActionName,
@@ -131,5 +85,89 @@ impl Session<'_> {
             Ok(action) => Ok(action),
             Err(_) => Ok(self.describe(name).await?.0),
         }
+    }
+}
+
+impl Changes<'_> {
+    /// [`CreateMitigationAction`](https://docs.aws.amazon.com/iot/latest/apireference/API_CreateMitigationAction.html).
+    ///
+    /// # Errors
+    /// The service's, and [`ErrorCode::InternalFailure`] where there was no response in time.
+    pub async fn create(
+        &self,
+        name: &ActionName,
+        definition: &Definition,
+        tags: &Tags,
+    ) -> Result<Action, Failure> {
+        let Definition { role_arn, params } = definition;
+        let call = self.session.iot.client.create_mitigation_action().action_name(name.as_str());
+        let call = call.role_arn(role_arn.as_str()).action_params(to_sdk(params)?);
+        let call = call.set_tags(Some(to_sdk_tags(tags)?));
+        let created = self
+            .session
+            .call(IotOperation::Create, self.before_attempt, || call.clone().send())
+            .await?;
+        self.session.action(name, created.action_arn, created.action_id, Some(params)).await
+    }
+
+    /// [`UpdateMitigationAction`](https://docs.aws.amazon.com/iot/latest/apireference/API_UpdateMitigationAction.html):
+    /// what is given changes, the rest stays.
+    ///
+    /// # Errors
+    /// As [`Changes::create`].
+    pub async fn update(
+        &self,
+        name: &ActionName,
+        role_arn: Option<&RoleArn>,
+        params: Option<&Params>,
+    ) -> Result<Action, Failure> {
+        let call = self.session.iot.client.update_mitigation_action().action_name(name.as_str());
+        let call = call.set_role_arn(role_arn.map(|arn| arn.as_str().to_owned()));
+        let call = call.set_action_params(params.map(to_sdk).transpose()?);
+        let updated = self
+            .session
+            .call(IotOperation::Update, self.before_attempt, || call.clone().send())
+            .await?;
+        self.session.action(name, updated.action_arn, updated.action_id, params).await
+    }
+
+    /// [`DeleteMitigationAction`](https://docs.aws.amazon.com/iot/latest/apireference/API_DeleteMitigationAction.html),
+    /// which succeeds where there is no such action.
+    ///
+    /// # Errors
+    /// As [`Changes::create`].
+    pub async fn delete(&self, name: &ActionName) -> Result<(), Failure> {
+        let call = self.session.iot.client.delete_mitigation_action().action_name(name.as_str());
+        self.session
+            .call(IotOperation::Delete, self.before_attempt, || call.clone().send())
+            .await
+            .map(drop)
+    }
+
+    /// [`TagResource`](https://docs.aws.amazon.com/iot/latest/apireference/API_TagResource.html):
+    /// adds and changes.
+    ///
+    /// # Errors
+    /// As [`Changes::create`].
+    pub async fn tag(&self, arn: &str, tags: &Tags) -> Result<(), Failure> {
+        let call = self.session.iot.client.tag_resource().resource_arn(arn);
+        let call = call.set_tags(Some(to_sdk_tags(tags)?));
+        self.session
+            .call(IotOperation::Tag, self.before_attempt, || call.clone().send())
+            .await
+            .map(drop)
+    }
+
+    /// [`UntagResource`](https://docs.aws.amazon.com/iot/latest/apireference/API_UntagResource.html).
+    ///
+    /// # Errors
+    /// As [`Changes::create`].
+    pub async fn untag(&self, arn: &str, keys: Vec<String>) -> Result<(), Failure> {
+        let call =
+            self.session.iot.client.untag_resource().resource_arn(arn).set_tag_keys(Some(keys));
+        self.session
+            .call(IotOperation::Untag, self.before_attempt, || call.clone().send())
+            .await
+            .map(drop)
     }
 }

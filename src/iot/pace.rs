@@ -18,13 +18,15 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
+use super::IotOperation;
+
 /// Calls a second of one operation from one instance, at the most and at the least.
 const MAX_RATE: f64 = 5.0;
 const MIN_RATE: f64 = 0.5;
 
 /// The pace of one instance, by operation.
 #[derive(Default)]
-pub struct Pace(RefCell<BTreeMap<&'static str, Rc<Turns>>>);
+pub struct Pace(RefCell<BTreeMap<IotOperation, Rc<Turns>>>);
 
 /// The calls of one operation. They take turns in the order of asking, and none is given a turn
 /// ahead of time, so that those that wait are slowed down, too.
@@ -39,7 +41,7 @@ struct Turns {
 
 impl Pace {
     /// Waits until a call of `operation` may be made, or until `until`.
-    pub async fn turn(&self, operation: &'static str, until: Instant) {
+    pub async fn turn(&self, operation: IotOperation, until: Instant) {
         let turns = self.turns(operation);
         let turn = async {
             let _turn = turns.turn.lock().await;
@@ -53,13 +55,13 @@ impl Pace {
     }
 
     /// A call of `operation` succeeded.
-    pub fn record_success(&self, operation: &'static str) {
+    pub fn record_success(&self, operation: IotOperation) {
         let turns = self.turns(operation);
         turns.rate.set((turns.rate.get() + 0.2).min(MAX_RATE));
     }
 
     /// A call of `operation` was throttled.
-    pub fn record_throttle(&self, operation: &'static str) {
+    pub fn record_throttle(&self, operation: IotOperation) {
         /// Calls in flight when one is throttled are throttled for the same reason.
         const IN_FLIGHT: Duration = Duration::from_millis(500);
 
@@ -76,7 +78,7 @@ impl Pace {
         }
     }
 
-    fn turns(&self, operation: &'static str) -> Rc<Turns> {
+    fn turns(&self, operation: IotOperation) -> Rc<Turns> {
         let turns = || Turns {
             turn: Mutex::default(),
             rate: Cell::new(MAX_RATE),

@@ -11,7 +11,7 @@ use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use futures_util::future::LocalBoxFuture;
 use tokio::time::{Instant, sleep, timeout};
 
-use super::{Iot, pace::Pace, role_propagation::RolePropagation};
+use super::{Iot, IotOperation, pace::Pace, role_propagation::RolePropagation};
 use crate::{
     mitigation::{ErrorCode, Failure},
     retry::{Attempt, Retry, RetryError, at_once, backoff},
@@ -21,12 +21,23 @@ use crate::{
 /// The failure of a request whose time runs out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OnTimeout {
-    /// That of the service's last answer: nobody will ask again.
-    LastAnswer,
-    /// A transient one, whatever the service answered before: the request is redelivered, and the
-    /// next delivery finds out more.
+    /// The last error from the service, because the request is not redelivered.
+    LastError,
+    /// A transient one, whatever the last error was, because the request is redelivered.
     Transient,
 }
+
+/// How the calls of a request are spaced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pacing {
+    /// Not at all: the request comes alone.
+    None,
+    /// At the rate that all paced requests of this instance share: they come in numbers.
+    Shared,
+}
+
+/// What runs before each attempt of a call. Where it fails, the call fails with it.
+pub type BeforeAttempt<'a> = &'a (dyn Fn() -> LocalBoxFuture<'a, Result<(), Failure>> + 'a);
 
 /// The calls of one request.
 pub struct Session<'s> {
@@ -36,12 +47,10 @@ pub struct Session<'s> {
     on_timeout: OnTimeout,
     pace: Option<&'s Pace>,
     role: RolePropagation,
-    /// The most attempts at a call.
-    max_attempts: Cell<u32>,
     calls: Cell<u32>,
     throttles: Cell<u32>,
-    /// The service's last answer, where it was an error.
-    last_answer: RefCell<Option<Failure>>,
+    /// The response of the last call that had one, if it was an error.
+    last_error: RefCell<Option<Failure>>,
     last_no_response: RefCell<Option<String>>,
     warnings: RefCell<Vec<String>>,
 }
@@ -51,19 +60,21 @@ impl<'s> Session<'s> {
         iot: &'s Iot<'s>,
         until: Instant,
         on_timeout: OnTimeout,
-        pace: Option<&'s Pace>,
+        pacing: Pacing,
     ) -> Self {
         Self {
             iot,
             began: Instant::now(),
             until,
             on_timeout,
-            pace,
+            pace: match pacing {
+                Pacing::None => None,
+                Pacing::Shared => Some(&iot.pace),
+            },
             role: RolePropagation::new(iot.settings.role_propagation),
-            max_attempts: Cell::new(u32::MAX),
             calls: Cell::default(),
             throttles: Cell::default(),
-            last_answer: RefCell::default(),
+            last_error: RefCell::default(),
             last_no_response: RefCell::default(),
             warnings: RefCell::default(),
         }
@@ -116,12 +127,6 @@ impl Session<'_> {
         Ok(())
     }
 
-    /// Limits the attempts at each call from now on. The last transient failure of a call that has
-    /// one attempt is its own.
-    pub fn set_max_attempts(&self, max_attempts: u32) {
-        self.max_attempts.set(max_attempts);
-    }
-
     /// The next wait for a role that may be new; `None` where it has been waited for long enough.
     #[must_use]
     pub fn next_role_wait(&self) -> Option<Duration> {
@@ -138,9 +143,9 @@ impl Session<'_> {
     #[must_use]
     pub fn out_of_time(&self) -> Failure {
         let calls = self.calls.get();
-        let last = self.last_answer.borrow().clone();
+        let last = self.last_error.borrow().clone();
         let last = last.filter(|last| match self.on_timeout {
-            OnTimeout::LastAnswer => true,
+            OnTimeout::LastError => true,
             OnTimeout::Transient => last.code.is_transient(),
         });
         if let Some(last) = last {
@@ -155,10 +160,12 @@ impl Session<'_> {
         Failure::service(ErrorCode::InternalFailure, text)
     }
 
-    /// One call, retried until it succeeds, fails for good, or leaves no time to respond.
-    pub(super) async fn call<T, E, R>(
-        &self,
-        operation: &'static str,
+    /// Makes a call, retried until it succeeds, fails permanently or leaves no time to respond.
+    /// `before_attempt` may end it before any attempt.
+    pub(super) async fn call<'s, T, E, R>(
+        &'s self,
+        operation: IotOperation,
+        before_attempt: Option<BeforeAttempt<'s>>,
         send: impl Fn() -> R,
     ) -> Result<T, Failure>
     where
@@ -170,66 +177,75 @@ impl Session<'_> {
         let attempt = move |limit| -> LocalBoxFuture<'_, Attempt<Failure>> {
             Box::pin(async move {
                 self.calls.set(self.calls.get() + 1);
+                let name = operation.as_str();
                 let error = match timeout(limit, send()).await {
                     Ok(Ok(output)) => {
                         self.record_success(operation);
                         output_of_attempt.set(Some(output));
                         return Attempt::Success;
                     }
-                    Ok(Err(error)) => CallError::new(operation, &error, self.iot.settings),
-                    Err(_) => CallError::no_response(operation),
+                    Ok(Err(error)) => {
+                        let conflict = operation.unnamed_conflict();
+                        CallError::new(name, conflict, &error, self.iot.settings)
+                    }
+                    Err(_) => CallError::no_response(name),
                 };
-                self.classify(operation, error)
+                self.record_error(operation, &error);
+                error.into_attempt()
             })
         };
-        self.retry(operation, &attempt).await?;
+        self.retry(operation, before_attempt, &attempt).await?;
         output.take().ok_or_else(|| self.out_of_time())
     }
 
-    async fn retry<'a>(
-        &'a self,
-        operation: &'static str,
+    async fn retry<'a, 's>(
+        &'s self,
+        operation: IotOperation,
+        before_attempt: Option<BeforeAttempt<'s>>,
         attempt: &(dyn Fn(Duration) -> LocalBoxFuture<'a, Attempt<Failure>> + 'a),
     ) -> Result<(), Failure> {
-        let ready = move || -> LocalBoxFuture<'a, ()> {
-            match self.pace {
-                Some(pace) => Box::pin(pace.turn(operation, self.until)),
-                None => at_once(),
+        let ready = move || -> LocalBoxFuture<'s, Result<(), Failure>> {
+            match (self.pace, before_attempt) {
+                (None, None) => at_once(),
+                (pace, before_attempt) => Box::pin(async move {
+                    if let Some(pace) = pace {
+                        pace.turn(operation, self.until).await;
+                    }
+                    match before_attempt {
+                        Some(before_attempt) => before_attempt().await,
+                        None => Ok(()),
+                    }
+                }),
             }
         };
-        let retry = Retry { until: self.until, max_attempts: self.max_attempts.get() };
-        match retry.run(&ready, attempt).await {
+        match Retry::until(self.until).run(&ready, attempt).await {
             Ok(()) => Ok(()),
             Err(RetryError::Permanent(failure)) => Err(failure),
-            Err(RetryError::Exhausted(Some(failure))) if retry.max_attempts == 1 => Err(failure),
             Err(RetryError::Exhausted(_)) => Err(self.out_of_time()),
         }
     }
 
-    fn record_success(&self, operation: &'static str) {
-        self.last_answer.take();
+    fn record_success(&self, operation: IotOperation) {
+        self.last_error.take();
         if let Some(pace) = self.pace {
             pace.record_success(operation);
         }
     }
 
-    fn classify(&self, operation: &'static str, error: CallError) -> Attempt<Failure> {
-        let is_transient = error.is_transient();
-        match &error {
+    fn record_error(&self, operation: IotOperation, error: &CallError) {
+        match error {
             CallError::Service(failure) => {
-                self.last_answer.replace(Some(failure.clone()));
+                self.last_error.replace(Some(failure.clone()));
+                if failure.code == ErrorCode::Throttling {
+                    self.throttles.set(self.throttles.get() + 1);
+                    if let Some(pace) = self.pace {
+                        pace.record_throttle(operation);
+                    }
+                }
             }
             CallError::NoResponse(text) => {
                 self.last_no_response.replace(Some(text.clone()));
             }
         }
-        let failure = error.into_failure();
-        if failure.code == ErrorCode::Throttling {
-            self.throttles.set(self.throttles.get() + 1);
-            if let Some(pace) = self.pace {
-                pace.record_throttle(operation);
-            }
-        }
-        if is_transient { Attempt::Transient(failure) } else { Attempt::Permanent(failure) }
     }
 }

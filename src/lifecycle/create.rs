@@ -1,6 +1,6 @@
 //! Create, and what a create does where its name is taken.
 
-use super::{Found, Lifecycle, is_defined_as, now, tag_change, unless_absent};
+use super::{ExistingAction, Lifecycle, is_defined_as, now, tag_change, unless_absent};
 use crate::mitigation::{
     ActionName, Create, ErrorCode, Failure, NameConflict, OWNER_TAG, OnConflict, Outcome,
     Ownership, Remedy, Replay, Success, Tags,
@@ -11,7 +11,7 @@ pub(super) enum Attempt {
     /// The action was made.
     Created(Success),
     /// The name is taken; `None` where its action is gone again, or its tags lag behind.
-    NameTaken(Option<Found>),
+    NameTaken(Option<ExistingAction>),
 }
 
 impl Lifecycle<'_> {
@@ -39,8 +39,9 @@ impl Lifecycle<'_> {
     pub(super) async fn try_create(&self, wanted: &Create) -> Result<Attempt, Failure> {
         let tags = wanted.tags.clone().with(OWNER_TAG, self.request.owner.tag());
         let tags = self.with_request_tag(tags, self.began);
-        let create = async || self.iot.create(&wanted.name, &wanted.definition, &tags).await;
-        match self.unless_overtaken(create).await {
+        let before_change = || self.before_change();
+        let changes = self.iot.changes_after(&before_change);
+        match changes.create(&wanted.name, &wanted.definition, &tags).await {
             Ok(action) => Ok(Attempt::Created(Success::new(Outcome::Created, action))),
             Err(failure) if failure.code == ErrorCode::ResourceAlreadyExists => {
                 Ok(Attempt::NameTaken(unless_absent(self.find(&wanted.name).await)?))
@@ -72,27 +73,37 @@ impl Lifecycle<'_> {
             let text = format!("the name {name} is taken, and its action is not found");
             return Err(Failure::service(ErrorCode::InternalFailure, text));
         }
-        self.put_mark().await;
+        self.add_mark().await;
         self.iot.back_off(attempts).await
     }
 
     /// A create whose name is taken.
-    async fn resolve_conflict(&self, wanted: &Create, found: &Found) -> Result<Success, Failure> {
-        match (self.ownership(&found.tags), wanted.on_conflict) {
-            (Ownership::Own | Ownership::Adopted, _) => self.converge(wanted, found).await,
-            (Ownership::Foreign, _) => Err(name_conflict(wanted, found, Remedy::DeleteThere)),
-            (_, OnConflict::Fail) => Err(name_conflict(wanted, found, Remedy::AdoptOrOverwrite)),
-            (ownership, OnConflict::Adopt) => self.adopt(wanted, found, ownership).await,
-            (ownership, OnConflict::Overwrite) => self.overwrite(wanted, found, ownership).await,
+    async fn resolve_conflict(
+        &self,
+        wanted: &Create,
+        found: &ExistingAction,
+    ) -> Result<Success, Failure> {
+        let ownership = self.ownership(&found.tags);
+        match ownership {
+            Ownership::Own | Ownership::Adopted => self.converge(wanted, found).await,
+            Ownership::Foreign => Err(name_conflict(wanted, found, Remedy::DeleteThere)),
+            Ownership::Shared | Ownership::Claimable | Ownership::Unowned => {
+                match wanted.on_conflict {
+                    OnConflict::Fail => Err(name_conflict(wanted, found, Remedy::AdoptOrOverwrite)),
+                    OnConflict::Adopt => self.adopt(wanted, found, ownership).await,
+                    OnConflict::Overwrite => self.overwrite(wanted, found, ownership).await,
+                }
+            }
         }
     }
 
     /// A create that meets its owner's own action: an earlier delivery made it, or a rename is
     /// rolled back. The request tag of another request is replaced last of all.
-    async fn converge(&self, wanted: &Create, found: &Found) -> Result<Success, Failure> {
+    async fn converge(&self, wanted: &Create, found: &ExistingAction) -> Result<Success, Failure> {
         let (action, description) = self.iot.describe(&wanted.name).await?;
-        if wanted.replay == Replay::Keep {
-            return Ok(Success::new(Outcome::Created, action));
+        match wanted.replay {
+            Replay::Keep => return Ok(Success::new(Outcome::Created, action)),
+            Replay::Converge => {}
         }
         let desired = if self.renews_request_tag(found).await? {
             self.with_request_tag(wanted.tags.clone(), now())
@@ -104,7 +115,7 @@ impl Lifecycle<'_> {
         let action = if is_defined_as(&description, &wanted.definition) {
             action
         } else {
-            self.redefine(&wanted.name, &wanted.definition).await?
+            self.update_definition(&wanted.name, &wanted.definition).await?
         };
         self.apply(&found.action.arn, change).await?;
         Ok(Success::new(Outcome::Created, action))
@@ -112,7 +123,7 @@ impl Lifecycle<'_> {
 
     /// Whether the action was made or last taken over by another request; or by another delivery of
     /// this one, while a delivery waits, which then knows that this one has succeeded.
-    async fn renews_request_tag(&self, found: &Found) -> Result<bool, Failure> {
+    async fn renews_request_tag(&self, found: &ExistingAction) -> Result<bool, Failure> {
         if !self.is_of_this_request(&found.tags) {
             return Ok(true);
         }
@@ -123,7 +134,7 @@ impl Lifecycle<'_> {
     async fn adopt(
         &self,
         wanted: &Create,
-        found: &Found,
+        found: &ExistingAction,
         ownership: Ownership,
     ) -> Result<Success, Failure> {
         let (action, description) = self.iot.describe(&wanted.name).await?;
@@ -139,17 +150,17 @@ impl Lifecycle<'_> {
         Ok(Success::new(Outcome::Adopted, action))
     }
 
-    /// The definition first, the owner tag last: what could not be changed is not taken over
-    /// either.
+    /// Updates the definition before the owner tag, so that a failed update does not change the
+    /// owner.
     async fn overwrite(
         &self,
         wanted: &Create,
-        found: &Found,
+        found: &ExistingAction,
         ownership: Ownership,
     ) -> Result<Success, Failure> {
         let desired = self.taken_over(wanted, ownership, self.request.owner.tag());
         let change = tag_change(found, &desired, &[])?;
-        let action = self.redefine(&wanted.name, &wanted.definition).await?;
+        let action = self.update_definition(&wanted.name, &wanted.definition).await?;
         self.apply(&found.action.arn, change).await?;
         Ok(Success::new(Outcome::Updated, action))
     }
@@ -169,7 +180,7 @@ impl Lifecycle<'_> {
     }
 }
 
-fn name_conflict(wanted: &Create, found: &Found, remedy: Remedy) -> Failure {
+fn name_conflict(wanted: &Create, found: &ExistingAction, remedy: Remedy) -> Failure {
     Failure::name_conflict(NameConflict {
         name: wanted.name.clone(),
         arn: found.action.arn.clone(),

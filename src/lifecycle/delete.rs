@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::time::sleep;
 
-use super::{Found, Lifecycle, not_owned, unless_absent};
+use super::{ExistingAction, Lifecycle, not_owned, unless_absent};
 use crate::mitigation::{
     Action, ActionName, Delete, DeleteTarget, Failure, InventedId, Lookup, OWNER_TAG, OnConflict,
     OnForeign, Outcome, Ownership, REQUEST_TAG, RequestDigest, Success,
@@ -13,8 +13,8 @@ use crate::mitigation::{
 
 const NO_SUCH_ACTION: &str = "there is no such action";
 
-/// What a look for an action that may still be created comes to.
-enum Look {
+/// What one poll for an action that may still be created comes to.
+enum PollResult {
     /// The Delete is done.
     Done(Success),
     /// The Create may still make or take over the action.
@@ -44,7 +44,7 @@ impl Lifecycle<'_> {
         let Some(found) = self.find_consistently(name).await? else {
             return Ok(Success::absent(NO_SUCH_ACTION));
         };
-        let found = Found { action: described.unwrap_or(found.action), tags: found.tags };
+        let found = ExistingAction { action: described.unwrap_or(found.action), tags: found.tags };
         if let Some(success) = self.remove(&found).await? {
             return Ok(success);
         }
@@ -78,8 +78,8 @@ impl Lifecycle<'_> {
 
     /// Removes what a cancelled Create makes: looks again until it is there, or cannot be any more.
     async fn delete_invented(&self, invented: &InventedId) -> Result<Success, Failure> {
-        /// The longest time that is kept for the last look.
-        const LAST_LOOK: Duration = Duration::from_secs(2);
+        /// The longest time that is kept for the last poll.
+        const LAST_POLL: Duration = Duration::from_secs(2);
 
         if let Some(id) = &invented.id
             && let Some(found) = unless_absent(self.find(id).await)?
@@ -92,55 +92,66 @@ impl Lifecycle<'_> {
                 "the Create that was cancelled has no name: it made nothing",
             ));
         };
-        let last_look = LAST_LOOK.min(self.iot.time_left() / 4);
-        let mut looks = 0;
+        let last_poll = LAST_POLL.min(self.iot.time_left() / 4);
+        let mut polls = 0_u32;
         loop {
             let found = unless_absent(self.find(name).await)?;
-            if let Look::Done(success) = self.look(found, invented.on_conflict).await? {
+            if let PollResult::Done(success) = self.poll(found, invented.on_conflict).await? {
                 return Ok(success);
             }
-            let left = self.iot.time_left().saturating_sub(last_look);
+            let left = self.iot.time_left().saturating_sub(last_poll);
             if left.is_zero() {
                 break;
             }
-            let step = Duration::from_secs([1, 2, 4].get(looks).copied().unwrap_or(5));
-            looks += 1;
+            let step = Duration::from_secs((1 << polls.min(3)).min(5));
+            polls += 1;
             sleep(step.mul_f64(0.9 + fastrand::f64() / 5.0).min(left)).await;
         }
         let found = self.find_consistently(name).await?;
-        match self.look(found, invented.on_conflict).await? {
-            Look::Done(success) => Ok(success),
-            Look::Pending => {
+        match self.poll(found, invented.on_conflict).await? {
+            PollResult::Done(success) => Ok(success),
+            PollResult::Pending => {
                 Ok(Success::absent("the Create that was cancelled made nothing so far"))
             }
         }
     }
 
-    async fn look(&self, found: Option<Found>, on_conflict: OnConflict) -> Result<Look, Failure> {
-        let Some(found) = found else { return Ok(Look::Pending) };
+    async fn poll(
+        &self,
+        found: Option<ExistingAction>,
+        on_conflict: OnConflict,
+    ) -> Result<PollResult, Failure> {
+        let Some(found) = found else { return Ok(PollResult::Pending) };
         if let Some(success) = self.remove(&found).await? {
-            return Ok(Look::Done(success));
+            return Ok(PollResult::Done(success));
         }
-        let is_out_of_reach = match (self.ownership(&found.tags), on_conflict) {
-            (Ownership::Foreign, _) | (_, OnConflict::Fail) => true,
-            (_, OnConflict::Adopt | OnConflict::Overwrite) => false,
+        let may_be_taken_over = match on_conflict {
+            OnConflict::Fail => false,
+            OnConflict::Adopt | OnConflict::Overwrite => match self.ownership(&found.tags) {
+                Ownership::Foreign => false,
+                Ownership::Own
+                | Ownership::Adopted
+                | Ownership::Shared
+                | Ownership::Claimable
+                | Ownership::Unowned => true,
+            },
         };
-        if !is_out_of_reach {
-            return Ok(Look::Pending);
+        if may_be_taken_over {
+            return Ok(PollResult::Pending);
         }
         let why = not_owned(&found, "deleted").message(usize::MAX);
-        Ok(Look::Done(Success::absent(why)))
+        Ok(PollResult::Done(Success::absent(why)))
     }
 
     /// Deletes an action that this owner made, releases one that it adopted; `None` where it may do
     /// neither.
-    pub(super) async fn remove(&self, found: &Found) -> Result<Option<Success>, Failure> {
+    pub(super) async fn remove(&self, found: &ExistingAction) -> Result<Option<Success>, Failure> {
         let action = &found.action;
         match self.ownership(&found.tags) {
             Ownership::Own | Ownership::Shared => {
-                // The service does not fail where there is no such action; whoever else says so
-                // means that it is gone.
-                unless_absent(self.iot.delete(&action.name).await)?;
+                // DeleteMitigationAction succeeds if there is no such action; a
+                // ResourceNotFoundException means the same.
+                unless_absent(self.iot.changes().delete(&action.name).await)?;
                 Ok(Some(Success::new(Outcome::Deleted, action.clone())))
             }
             Ownership::Adopted => {
@@ -148,7 +159,7 @@ impl Lifecycle<'_> {
                 if found.tags.contains(REQUEST_TAG) {
                     keys.push(REQUEST_TAG.to_owned());
                 }
-                if unless_absent(self.iot.untag(&action.arn, keys).await)?.is_none() {
+                if unless_absent(self.iot.changes().untag(&action.arn, keys).await)?.is_none() {
                     return Ok(Some(Success::absent(NO_SUCH_ACTION)));
                 }
                 let notice = format!(

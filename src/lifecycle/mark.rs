@@ -1,33 +1,36 @@
-//! The mark under which an Update waits, for its role or for tags that lag behind.
+//! The mark of an Update, in place or by replacement, that waits: for its role, or for tags that
+//! lag behind.
 //!
-//! CloudFormation may cancel an Update that waits and roll it back at once, with another instance
-//! of the function. So an Update that is about to wait puts a mark into the request tag of the
-//! resource's current action: its own digest, and when it began. Every later request of the
-//! resource takes the mark off before its first change, and the one that waited then changes
-//! nothing more.
+//! CloudFormation may cancel an Update that waits and roll it back at once, in another instance of
+//! the function. So before an Update waits, it adds a mark to the request tag of the resource's
+//! current action: its own digest, and when it began. Every later request for the resource removes
+//! the mark before its first change. The Update checks its mark before each attempt of a change; if
+//! the mark is gone, a later request has superseded it, and it changes nothing more.
 //!
-//! A rollback that reads the tags before the mark is there takes nothing off. But it updates the
-//! action to the definition that it has already: `lastModifiedDate` moves, the definition does not.
-//! So the one that waits compares both with what it read when it put its mark.
+//! A rollback that reads the tags before the mark is there removes nothing. But it updates the
+//! action to the definition that the action already has: `lastModifiedDate` changes, the definition
+//! does not. So the Update compares both with what it read when it added its mark.
 
 use std::cell::{Cell, RefCell};
 
-use super::{Found, Lifecycle, is_defined_as, unless_absent};
+use futures_util::future::LocalBoxFuture;
+
+use super::{ExistingAction, Lifecycle, is_defined_as, unless_absent};
 use crate::mitigation::{
     Change, Definition, Description, ErrorCode, Failure, REQUEST_TAG, RequestMark, RequestTag,
     Tags, Task,
 };
 
-pub(super) const OVERTAKEN: &str =
+pub(super) const SUPERSEDED: &str =
     "a later request for this resource has taken over, so nothing is changed";
 
-/// What a request knows as one that waits.
-pub(super) struct Waiter {
+/// What a request remembers while it waits.
+pub(super) struct WaitState {
     pub mark: Cell<Mark>,
-    /// The current action once the mark was on it, where it could be read.
+    /// The current action as it was read after the mark was added, if it could be.
     baseline: RefCell<Option<Description>>,
     /// Whether this request has updated the definition of the current action.
-    pub has_redefined: Cell<bool>,
+    pub has_updated_definition: Cell<bool>,
 }
 
 /// The mark of a request that waits.
@@ -36,64 +39,65 @@ pub(super) enum Mark {
     /// The request does not wait, or has nothing to mark.
     None,
     /// The current action carries the mark.
-    Held,
-    /// A later request of the resource has taken the mark off, or changed the action without it.
-    Lost,
+    Active,
+    /// A later request for the resource has removed the mark, or changed the action without seeing
+    /// it.
+    Superseded,
 }
 
-impl Waiter {
+impl WaitState {
     pub fn new() -> Self {
         Self {
             mark: Cell::new(Mark::None),
             baseline: RefCell::default(),
-            has_redefined: Cell::default(),
+            has_updated_definition: Cell::default(),
         }
     }
 }
 
 impl Lifecycle<'_> {
-    /// Puts the mark on the current action before the first wait. Where there is no action, or no
-    /// tag to add to, or a call fails, the request waits unmarked.
-    pub(super) async fn put_mark(&self) {
-        if self.waiter.mark.get() == Mark::None {
-            drop(self.try_put_mark().await);
+    /// Adds the mark to the current action before the first wait. If there is no action or no
+    /// request tag, or a call fails, the request waits unmarked.
+    pub(super) async fn add_mark(&self) {
+        if self.wait.mark.get() == Mark::None {
+            drop(self.try_add_mark().await);
         }
     }
 
-    async fn try_put_mark(&self) -> Result<(), Failure> {
+    async fn try_add_mark(&self) -> Result<(), Failure> {
         let Some(before) = self.describe_current().await? else { return Ok(()) };
         let Some(found) = self.find_current().await? else { return Ok(()) };
         let Some(tag) = found.tags.request() else { return Ok(()) };
         if !self.ownership(&found.tags).is_exclusive() {
             return Ok(());
         }
-        let is_overtaken = self.was_changed(&before)
+        let is_superseded = self.was_changed(&before)
             || tag.mark.as_ref().is_some_and(|mark| self.is_later(mark))
             || !self.set_mark(&found, &tag, self.own_mark()).await?;
-        if is_overtaken {
-            self.waiter.mark.set(Mark::Lost);
+        if is_superseded {
+            self.wait.mark.set(Mark::Superseded);
             return Ok(());
         }
-        self.waiter.mark.set(Mark::Held);
+        self.wait.mark.set(Mark::Active);
         let after = self.describe_current().await?;
         let baseline = match after {
             Some(after) if after.modified != before.modified && is_same(&after, &before) => {
-                self.tell_apart(&found, &tag, &after).await?
+                self.confirm_no_rollback(&found, &tag, &after).await?
             }
             after => after,
         };
         match baseline {
-            None => self.waiter.mark.set(Mark::Lost),
-            baseline => drop(self.waiter.baseline.replace(baseline)),
+            None => self.wait.mark.set(Mark::Superseded),
+            baseline => drop(self.wait.baseline.replace(baseline)),
         }
         Ok(())
     }
 
-    /// `lastModifiedDate` moved while the mark was put: by a rollback, or because the service
-    /// counts a tag as a change. Puts the mark once more to tell them apart; `None` for a rollback.
-    async fn tell_apart(
+    /// `lastModifiedDate` changed while the mark was added: by a rollback, or because the service
+    /// counts a tag as a change. Adds the mark once more to find out which; `None` for a rollback.
+    async fn confirm_no_rollback(
         &self,
-        found: &Found,
+        found: &ExistingAction,
         tag: &RequestTag,
         after: &Description,
     ) -> Result<Option<Description>, Failure> {
@@ -107,7 +111,7 @@ impl Lifecycle<'_> {
     fn was_changed(&self, description: &Description) -> bool {
         let is_as_asked =
             self.definition().is_some_and(|wanted| is_defined_as(description, wanted));
-        if self.waiter.has_redefined.get() {
+        if self.wait.has_updated_definition.get() {
             return !is_as_asked;
         }
         let is_newer = description.modified.as_ref().is_some_and(|d| d.milliseconds > self.began);
@@ -140,54 +144,37 @@ impl Lifecycle<'_> {
         }
     }
 
-    /// Makes a call that changes something. A request that waits under a mark looks before each
-    /// attempt whether it still holds it.
+    /// Runs before each attempt of a call that changes something.
     ///
     /// # Errors
-    /// Those of the call; and where a later request has taken over.
-    pub(super) async fn unless_overtaken<T>(
-        &self,
-        call: impl AsyncFn() -> Result<T, Failure>,
-    ) -> Result<T, Failure> {
-        let mut attempts = 0;
-        loop {
-            self.check_mark().await?;
-            let is_marked = self.waiter.mark.get() == Mark::Held;
-            self.iot.set_max_attempts(if is_marked { 1 } else { u32::MAX });
-            let result = call().await;
-            self.iot.set_max_attempts(u32::MAX);
-            match result {
-                Err(failure) if is_marked && failure.code.is_transient() => {}
-                result => return result,
-            }
-            attempts += 1;
-            self.iot.back_off(attempts).await?;
-        }
+    /// As [`Self::check_mark`].
+    pub(super) fn before_change(&self) -> LocalBoxFuture<'_, Result<(), Failure>> {
+        Box::pin(self.check_mark())
     }
 
-    /// Checks that the request still holds its mark, where it waits under one.
+    /// Checks that the mark is still there, if the request has added one.
     ///
     /// # Errors
-    /// Where a later request has taken over.
+    /// Where a later request has superseded this one.
     pub(super) async fn check_mark(&self) -> Result<(), Failure> {
-        let is_held = match self.waiter.mark.get() {
+        let is_active = match self.wait.mark.get() {
             Mark::None => true,
-            Mark::Held => self.find_held().await?.is_some(),
-            Mark::Lost => false,
+            Mark::Active => self.find_active().await?.is_some(),
+            Mark::Superseded => false,
         };
-        if is_held { Ok(()) } else { Err(self.overtaken()) }
+        if is_active { Ok(()) } else { Err(self.superseded()) }
     }
 
-    /// The failure of a request that is not the latest one, which has lost its mark.
-    pub(super) fn overtaken(&self) -> Failure {
-        self.waiter.mark.set(Mark::Lost);
-        Failure::refusal(ErrorCode::InternalFailure, OVERTAKEN)
+    /// The failure of a request that a later one has superseded.
+    pub(super) fn superseded(&self) -> Failure {
+        self.wait.mark.set(Mark::Superseded);
+        Failure::refusal(ErrorCode::InternalFailure, SUPERSEDED)
     }
 
-    /// The current action, where no later request has taken over. The tags are read last, as a mark
-    /// that is taken off is the likelier sign.
-    pub(super) async fn find_held(&self) -> Result<Option<Found>, Failure> {
-        let baseline = self.waiter.baseline.borrow().clone();
+    /// The current action, unless a later request has superseded this one. Reads the tags last, as
+    /// most later requests remove the mark.
+    pub(super) async fn find_active(&self) -> Result<Option<ExistingAction>, Failure> {
+        let baseline = self.wait.baseline.borrow().clone();
         if let Some(baseline) = baseline {
             match self.describe_current().await? {
                 Some(description) if !self.is_rolled_back(&description, &baseline) => {}
@@ -201,17 +188,18 @@ impl Lifecycle<'_> {
         if self.is_own(mark) {
             return Ok(Some(found));
         }
-        // The mark of an earlier request, which was on its way when this one put its own.
+        // An earlier request added its mark at the same time as this one.
         let is_put = !self.is_later(mark) && self.set_mark(&found, tag, self.own_mark()).await?;
         Ok(is_put.then_some(found))
     }
 
-    /// Whether a request that met no mark has changed the action since. One that changed the
-    /// definition is an earlier one, or another delivery of this one, unless this one had set it.
+    /// Whether a request that did not see the mark has changed the action since. One that changed
+    /// the definition is an earlier one, or another delivery of this one, unless this one had
+    /// already updated it.
     fn is_rolled_back(&self, description: &Description, baseline: &Description) -> bool {
-        let is_moved = description.modified != baseline.modified;
-        is_moved
-            && if self.waiter.has_redefined.get() {
+        let has_new_date = description.modified != baseline.modified;
+        has_new_date
+            && if self.wait.has_updated_definition.get() {
                 self.definition().is_some_and(|wanted| !is_defined_as(description, wanted))
             } else {
                 is_same(description, baseline)
@@ -219,7 +207,7 @@ impl Lifecycle<'_> {
     }
 
     /// The current action, where it carries the mark of this request.
-    pub(super) async fn find_marked(&self) -> Result<Option<Found>, Failure> {
+    pub(super) async fn find_marked(&self) -> Result<Option<ExistingAction>, Failure> {
         let found = self.find_current().await?;
         Ok(found.filter(|found| {
             let mark = found.tags.request().and_then(|tag| tag.mark);
@@ -227,7 +215,7 @@ impl Lifecycle<'_> {
         }))
     }
 
-    async fn find_current(&self) -> Result<Option<Found>, Failure> {
+    async fn find_current(&self) -> Result<Option<ExistingAction>, Failure> {
         match &self.request.current {
             None => Ok(None),
             Some(name) => unless_absent(self.find(name).await),
@@ -240,11 +228,11 @@ impl Lifecycle<'_> {
         Ok(described.map(|(_, description)| description))
     }
 
-    /// Takes the mark of an earlier request off, which then changes nothing more.
+    /// Removes the mark of an earlier request, which then changes nothing more.
     ///
     /// # Errors
-    /// Where the mark is of a later one.
-    pub(super) async fn clear_mark(&self, found: &Found) -> Result<(), Failure> {
+    /// Where a later request added it.
+    pub(super) async fn clear_mark(&self, found: &ExistingAction) -> Result<(), Failure> {
         let Some(tag @ RequestTag { mark: Some(mark), .. }) = &found.tags.request() else {
             return Ok(());
         };
@@ -252,22 +240,22 @@ impl Lifecycle<'_> {
             return Ok(());
         }
         if self.is_later(mark) {
-            return Err(self.overtaken());
+            return Err(self.superseded());
         }
         self.set_mark(found, tag, None).await?;
         Ok(())
     }
 
-    /// Takes the own mark off at the end; `false` where it is not there any more. Where a call
-    /// fails, the next request takes it off.
-    pub(super) async fn take_mark_off(&self) -> bool {
-        let taken_off = async {
+    /// Removes the request's own mark at its end; `false` if it is not there any more. If a call
+    /// fails, the next request removes it.
+    pub(super) async fn remove_mark(&self) -> bool {
+        let removal = async {
             let Some(found) = self.find_marked().await? else { return Ok(false) };
             let Some(tag) = found.tags.request() else { return Ok(false) };
             self.set_mark(&found, &tag, None).await
         };
-        match taken_off.await {
-            Ok(is_taken_off) => is_taken_off,
+        match removal.await {
+            Ok(is_removed) => is_removed,
             Err(failure) => {
                 let text = failure.message(usize::MAX);
                 self.iot.warn(format!("the mark of this request stays on the action: {text}"));
@@ -279,13 +267,13 @@ impl Lifecycle<'_> {
     /// Sets the mark in the request tag of an action; `false` where the action is gone.
     async fn set_mark(
         &self,
-        found: &Found,
+        found: &ExistingAction,
         tag: &RequestTag,
         mark: Option<RequestMark>,
     ) -> Result<bool, Failure> {
         let tag = tag.clone().marked(mark).to_string();
         let tags = Tags::default().with(REQUEST_TAG, tag);
-        Ok(unless_absent(self.iot.tag(&found.action.arn, &tags).await)?.is_some())
+        Ok(unless_absent(self.iot.changes().tag(&found.action.arn, &tags).await)?.is_some())
     }
 }
 

@@ -1,10 +1,10 @@
-//! The wait for a new role, and how a request ends that has waited.
+//! The wait for a new role, and how a request that has waited ends.
 
 use tokio::time::sleep;
 
 use super::{
     Lifecycle, is_defined_as,
-    mark::{Mark, OVERTAKEN},
+    mark::{Mark, SUPERSEDED},
     unless_absent,
 };
 use crate::mitigation::{
@@ -12,8 +12,8 @@ use crate::mitigation::{
 };
 
 impl Lifecycle<'_> {
-    /// Runs `attempt` again for as long as a new role may be the cause of its failure. The life
-    /// cycle takes an attempt that is half done for a replay.
+    /// Repeats `attempt` for as long as a new role may be the cause of its failure. An attempt
+    /// continues what an earlier one has done, as a replay does.
     pub(super) async fn with_role_wait(
         &self,
         attempt: impl AsyncFn() -> Result<Success, Failure>,
@@ -32,40 +32,51 @@ impl Lifecycle<'_> {
                 break Err(self.iot.with_role_wait(failure));
             };
             last = Some(failure);
-            self.put_mark().await;
+            self.add_mark().await;
             sleep(wait.min(self.iot.time_left())).await;
         };
-        match self.waiter.mark.get() {
+        match self.wait.mark.get() {
             Mark::None => result,
-            Mark::Lost => self.end_without_mark(last).await,
-            Mark::Held => self.end_with_mark(result, last).await,
+            Mark::Superseded => self.end_superseded(last).await,
+            Mark::Active => self.end_marked(result, last).await,
         }
     }
 
-    /// Whether a role that was made moments ago can be the cause.
+    /// Whether a role that was created moments ago may be the cause.
     fn may_be_new_role(&self, failure: &Failure) -> bool {
-        let is_refused =
-            matches!(failure.code, ErrorCode::InvalidRequest | ErrorCode::AccessDenied);
-        is_refused && matches!(failure.detail, Detail::Service(_)) && self.request.digest.is_some()
+        let is_refused = match failure.code {
+            ErrorCode::InvalidRequest | ErrorCode::AccessDenied => true,
+            ErrorCode::ResourceAlreadyExists
+            | ErrorCode::ResourceNotFound
+            | ErrorCode::LimitExceeded
+            | ErrorCode::Throttling
+            | ErrorCode::InternalFailure
+            | ErrorCode::InvalidSetting => false,
+        };
+        let is_from_service = match failure.detail {
+            Detail::Service(_) => true,
+            Detail::Problems(_) | Detail::Refusal(_) | Detail::NameConflict(_) => false,
+        };
+        is_refused && is_from_service && self.request.digest.is_some()
     }
 
-    /// The end of a request that has waited, and holds its mark unless one look says otherwise.
-    async fn end_with_mark(
+    /// The end of a request that has waited, and whose mark was there when it last checked.
+    async fn end_marked(
         &self,
         result: Result<Success, Failure>,
         last: Option<Failure>,
     ) -> Result<Success, Failure> {
-        match self.find_held().await {
+        match self.find_active().await {
             Ok(Some(_)) => {}
-            Ok(None) => return self.end_without_mark(last).await,
+            Ok(None) => return self.end_superseded(last).await,
             Err(failure) if failure.code.is_transient() => return Err(failure),
-            // What cannot be looked at is taken for held.
+            // A mark that cannot be read is assumed to be active.
             Err(_) => return result,
         }
-        if self.take_mark_off().await { result } else { self.end_without_mark(last).await }
+        if self.remove_mark().await { result } else { self.end_superseded(last).await }
     }
 
-    /// Deletes what this delivery of a replacement made, where no other delivery has met it.
+    /// Deletes what this delivery of a replacement created, if no other delivery has found it.
     async fn delete_own(&self, create: &Create) -> Result<(), Failure> {
         let Some(found) = self.find_consistently(&create.name).await? else { return Ok(()) };
         let made_at = found.tags.request().map(|tag| tag.milliseconds);
@@ -75,23 +86,24 @@ impl Lifecycle<'_> {
         Ok(())
     }
 
-    /// The end of a request that has lost its mark: it changes nothing, and succeeds only where the
-    /// action is as it asks, as another delivery of it may have made it so. Otherwise it fails with
-    /// `last`, the last failure that its role may have caused.
-    async fn end_without_mark(&self, last: Option<Failure>) -> Result<Success, Failure> {
-        if let Task::Create(create) = &self.request.task {
-            self.delete_own(create).await?;
+    /// The end of a request that a later one has superseded: it changes nothing, and succeeds only
+    /// if the action is as requested, as another delivery of the request may have made it so.
+    /// Otherwise it fails with `last`, the last failure that its role may have caused.
+    async fn end_superseded(&self, last: Option<Failure>) -> Result<Success, Failure> {
+        match &self.request.task {
+            Task::Create(create) => self.delete_own(create).await?,
+            Task::Update(_) | Task::Delete(_) | Task::Describe(_) => {}
         }
-        let success = self.find_as_asked().await?;
-        // A request that read the tags before the mark was there has not taken it off.
-        self.take_mark_off().await;
+        let success = self.find_desired().await?;
+        // A request that read the tags before the mark was there has not removed it.
+        self.remove_mark().await;
         success.ok_or_else(|| match last {
-            Some(last) => last.with_context(OVERTAKEN),
-            None => self.overtaken(),
+            Some(last) => last.with_context(SUPERSEDED),
+            None => self.superseded(),
         })
     }
 
-    async fn find_as_asked(&self) -> Result<Option<Success>, Failure> {
+    async fn find_desired(&self) -> Result<Option<Success>, Failure> {
         let (name, definition, tags, previous_keys, outcome): (_, &Definition, _, &[String], _) =
             match &self.request.task {
                 Task::Create(Create { name, definition, tags, .. }) => {

@@ -64,7 +64,7 @@ impl Lifecycle<'_> {
         };
         let change = tag_change(&found, &desired, &wanted.previous_keys)?;
         self.clear_mark(&found).await?;
-        let action = self.redefine(&wanted.name, definition).await?;
+        let action = self.update_definition(&wanted.name, definition).await?;
         self.apply(&found.action.arn, change).await?;
         let success = Success::new(Outcome::Updated, action);
         Ok(Success { notice: notice.map(str::to_owned), ..success })
@@ -90,7 +90,7 @@ impl Lifecycle<'_> {
         let change = tag_change(&found, &wanted.tags, &[])?;
         let updated = match (role_arn, params) {
             (None, None) => None,
-            _ => Some(self.iot.update(&wanted.name, role_arn, params).await?),
+            _ => Some(self.iot.changes().update(&wanted.name, role_arn, params).await?),
         };
         self.apply(&found.action.arn, change).await?;
         let action = match updated {

@@ -40,6 +40,20 @@ async fn an_unrecognized_record_is_an_error_and_the_other_records_get_their_resp
 }
 
 #[tokio::test]
+async fn every_record_that_fails_is_logged() {
+    let world = world().await;
+    let unrecognized = json!({ "EventSource": "aws:sns", "Sns": { "Message": "not a request" } });
+    let forbidden = record("https://example.com/response");
+    invoke(&world, &json!({ "Records": [unrecognized, forbidden] }))
+        .await
+        .function_error("UnrecognizedEvent");
+    let output = world.function.stop().await;
+    for error_type in ["UnrecognizedEvent", "ForbiddenResponseUrl"] {
+        assert!(output.contains(error_type), "{output} lacks {error_type}");
+    }
+}
+
+#[tokio::test]
 async fn a_request_that_hangs_leaves_time_for_the_next_one_in_the_notification() {
     let world = world().await.with_timeout(Duration::from_secs(4));
     let urls = [world.response_url(""), world.response_url("")];

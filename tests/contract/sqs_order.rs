@@ -12,7 +12,7 @@ use stand_ins::{
 use crate::{
     create_request,
     invocation::{Invocation, NAME, create_event, event_with, invoke, with_id, world_with_bus},
-    names, world,
+    names, world, world_with,
 };
 
 const ROLE: &str = "arn:aws:iam::123456789012:role/mitigation-actions/quarantine-things";
@@ -206,6 +206,20 @@ async fn a_failed_delivery_of_a_stacks_response_redelivers_the_message_and_what_
     assert_eq!(redelivered(&batch(&world, &records).await), ids(&[]));
     assert_eq!(world.aws.bucket.puts(&other)[0].response()["Status"], "SUCCESS");
     assert_eq!(names(&world), ["another"]);
+}
+
+#[tokio::test]
+async fn a_message_with_an_undelivered_response_is_logged_by_its_own_id() {
+    let world = world_with(&[("AWS_LAMBDA_LOG_FORMAT", "JSON")]).await;
+    let (_, create) = stack_request(&world, "One", &json!({ "RequestId": "its-own" }));
+    world.aws.bucket.faults.set("PUT", Fault::Refuse(403, "AccessDenied"), 1);
+    assert_eq!(redelivered(&batch(&world, &[record("c", 1, &create)]).await), ids(&["c"]));
+    let output = world.function.stop().await;
+    let line = output.lines().find(|line| line.contains("the message is redelivered")).unwrap();
+    let line: Value = serde_json::from_str(line).unwrap();
+    assert_eq!(line["error_type"], "UndeliverableResponse");
+    assert_eq!((&line["subject"], &line["id"]), (&json!("One"), &json!("its-own")));
+    assert!(!output.contains("invocation failed"), "{output}");
 }
 
 #[tokio::test]

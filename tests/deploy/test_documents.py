@@ -54,7 +54,8 @@ class Documents(unittest.TestCase):
         reference = (ROOT / "docs" / "reference.md").read_text()
         source = "".join(path.read_text() for path in (ROOT / "src").rglob("*.rs"))
         settings = re.findall(r'"((?:AWS|RESULT|ROLE|RESPONSE|SSL)_[A-Z_]+)"', source)
-        errors = re.findall(r'error_type: "(\w+)"', source)
+        errors = re.findall(r' => "(\w+(?:Event|Url|Response|Result))"', source)
+        self.assertEqual(len(errors), 4)
         codes = re.findall(r' = "(\w+Exception|InvalidSetting)"', source)
         self.assertGreater(len(codes), 6)
         for name in {*settings, *errors, *codes} - {"AWS_LAMBDA_RUNTIME_API"}:
