@@ -7,7 +7,7 @@ use std::{collections::BTreeMap, sync::LazyLock};
 
 use libfuzzer_sys::{Corpus, fuzz_target};
 use mitigation_action_provider::{
-    handler::FunctionError,
+    handler::{ErrorType, FunctionError},
     mitigation::{
         Change, DeleteTarget, Detail, ErrorCode, Failure, OWNER_TAG, Outcome, REQUEST_TAG, Request,
         Success, Tags, Task,
@@ -81,7 +81,7 @@ fuzz_target!(|data: &[u8]| -> Corpus {
 
 fn unrecognized(unrecognized: Unrecognized) {
     let error = FunctionError::from(unrecognized);
-    assert_eq!(error.error_type, "UnrecognizedEvent");
+    assert_eq!(error.error_type, ErrorType::UnrecognizedEvent);
     assert!(!error.message.is_empty() && error.message.len() < 4096);
 }
 
