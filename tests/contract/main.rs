@@ -9,6 +9,7 @@
     reason = "an unexpected value fails the test"
 )]
 
+mod completeness;
 mod deadline;
 mod direct;
 mod eventbridge;
