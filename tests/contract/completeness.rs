@@ -2,6 +2,7 @@
 //! enums that each have one place to be extended.
 
 mod kinds;
+mod operations;
 
 use std::{collections::BTreeSet, path::Path};
 
