@@ -3,6 +3,7 @@
 
 mod kinds;
 mod operations;
+pub mod triggers;
 
 use std::{collections::BTreeSet, path::Path};
 

@@ -1,13 +1,13 @@
 //! Metrics: one line per invocation, in CloudWatch's embedded metric format, with the metrics of
 //! the template's alarms.
 
-use std::{path::Path, time::Duration};
+use std::{collections::BTreeSet, path::Path, time::Duration};
 
-use mitigation_action_provider::mitigation::Operation;
+use mitigation_action_provider::{mitigation::Operation, trigger::TriggerName};
 use serde_json::{Value, json};
 use stand_ins::{OWNER_TAG, fault::Fault, stack::World};
 
-use crate::{sample, world_with};
+use crate::{completeness::triggers, sample, world_with};
 
 /// The metric lines of the log, each checked against the specification of the format.
 async fn lines(world: World) -> Vec<Value> {
@@ -60,6 +60,8 @@ async fn each_invocation_counts_its_requests_by_trigger_operation_and_outcome() 
     let lines = lines(world).await;
     let names: Vec<&str> = lines.iter().map(|line| line["Trigger"].as_str().unwrap()).collect();
     assert_eq!(names, ["cloudformation", "cloudformation", "eventbridge", "sqs", "direct", "sns"]);
+    let names: BTreeSet<&str> = names.into_iter().collect();
+    assert_eq!(names, triggers::served().map(TriggerName::as_str).collect());
     let counted = |line: usize, names: &[&str]| -> Vec<f64> {
         names.iter().map(|name| count(&lines[line], name)).collect()
     };
