@@ -10,12 +10,11 @@
 )]
 
 mod completeness;
+mod connections;
 mod deadline;
 mod direct;
 mod eventbridge;
 mod examples;
-mod fifo;
-mod http;
 mod init;
 mod invocation;
 mod lifecycle;
@@ -34,6 +33,7 @@ mod schemas;
 mod settings;
 mod sns;
 mod sqs;
+mod sqs_fifo;
 mod sqs_order;
 mod unrecognized;
 mod validation;
