@@ -57,8 +57,10 @@ words! {
 
 /// An event that is recognised.
 ///
-/// When adding a trigger, the compiler names every other place in Rust. Besides those, update the
-/// template (its dashboard and queries), a sample in `events/` and `docs/reference.md`.
+/// When adding a trigger, teach [`Trigger::recognise`] its members and add its [`TriggerName`]; the
+/// compiler names every match in Rust. The tests of `tests/contract/completeness/triggers.rs` name
+/// what misses it besides those: the message of [`Unrecognized`], the template's dashboard, a sample
+/// in `events/`, `docs/reference.md` and `bench/src/endure/life.rs`.
 pub enum Trigger {
     /// A request for a custom resource.
     CloudFormation(Box<CustomResourceRequest>),

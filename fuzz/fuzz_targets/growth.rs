@@ -12,7 +12,7 @@ use mitigation_action_provider::trigger::{
     cloudformation::{self, ResponseUrl},
     eventbridge::Event,
 };
-use rules::bound::peak_of;
+use rules::peak_memory::peak_of;
 
 #[derive(Arbitrary, Debug)]
 struct Input<'a> {

@@ -21,10 +21,9 @@ use mitigation_action_provider::{
     },
 };
 use rules::{
-    bound::peak_of,
-    host,
+    peak_memory::peak_of,
     response::{self, Given},
-    trigger,
+    response_url, trigger,
 };
 use serde::Deserialize as _;
 use serde_json::{Value, value::RawValue};
@@ -103,8 +102,8 @@ fn custom_resource(request: &CustomResourceRequest, text: &str) {
     ]
     .map(|name: &str| scalar(name).unwrap_or_default());
     let is_allowed = |hosts: &[String]| request.response_url(REGION, hosts).is_ok();
-    assert_eq!(is_allowed(&[]), host::check(&url, REGION, &[]));
-    assert_eq!(is_allowed(&ALLOWED), host::check(&url, REGION, &ALLOWED));
+    assert_eq!(is_allowed(&[]), response_url::check(&url, REGION, &[]));
+    assert_eq!(is_allowed(&ALLOWED), response_url::check(&url, REGION, &ALLOWED));
     if [&stack, &id, &logical, &physical].iter().any(|text| text.len() > 4096) {
         return resource(request);
     }

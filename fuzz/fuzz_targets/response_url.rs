@@ -9,7 +9,7 @@ use std::sync::LazyLock;
 
 use arbitrary::{Arbitrary, Unstructured};
 use libfuzzer_sys::{Corpus, fuzz_target};
-use rules::host::{self, REGIONS};
+use rules::response_url::{self, REGIONS};
 
 /// In lower case, and in the form in which both parsers return a host.
 static ALLOWED: LazyLock<Vec<String>> = LazyLock::new(|| {
@@ -52,8 +52,8 @@ fuzz_target!(|data: &[u8]| -> Corpus {
     for region in
         REGIONS.into_iter().filter(|region| *region == "us-east-1" || text.contains(*region))
     {
-        host::check(&text, region, &[]);
-        host::check(&text, region, &ALLOWED);
+        response_url::check(&text, region, &[]);
+        response_url::check(&text, region, &ALLOWED);
     }
     Corpus::Keep
 });

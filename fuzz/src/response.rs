@@ -1,4 +1,4 @@
-//! Invariants 1 and 5: the response to a custom resource request, derived from the request without
+//! "One response" for a custom resource request, whatever arrives, derived from the request without
 //! the code that responds.
 
 use mitigation_action_provider::{

@@ -8,8 +8,10 @@ use super::{
 words! {
     /// The operations.
     ///
-    /// When adding one, the compiler names every other place in Rust; besides those, update
-    /// `schemas/*.json` and `docs/reference.md`.
+    /// When adding one, the compiler names every match in Rust. The tests of
+    /// `tests/contract/completeness/operations.rs` name what misses it besides those:
+    /// [`Parse::EXPECTED`], `schemas/`, `docs/reference.md`, and a sample of an event and of a direct
+    /// call in `events/`.
     pub enum Operation {
         /// Make an action.
         Create = "CreateMitigationAction",

@@ -279,13 +279,16 @@ fn error_response((status, code, message): &ServiceError) -> HttpResponse {
     HttpResponse::text(*status, &headers, &json!({ "message": message }).to_string())
 }
 
+/// The `actionType` of parameters. Panics if it does not know their kind.
 pub fn action_type(params: &Value) -> &'static str {
-    match params.as_object().and_then(|map| map.keys().next()).map(String::as_str) {
-        Some("addThingsToThingGroupParams") => "ADD_THINGS_TO_THING_GROUP",
-        Some("enableIoTLoggingParams") => "ENABLE_IOT_LOGGING",
-        Some("publishFindingToSnsParams") => "PUBLISH_FINDING_TO_SNS",
-        Some("replaceDefaultPolicyVersionParams") => "REPLACE_DEFAULT_POLICY_VERSION",
-        Some("updateCACertificateParams") => "UPDATE_CA_CERTIFICATE",
-        _ => "UPDATE_DEVICE_CERTIFICATE",
+    let member = params.as_object().and_then(|map| map.keys().next()).map(String::as_str);
+    match member.unwrap_or_default() {
+        "addThingsToThingGroupParams" => "ADD_THINGS_TO_THING_GROUP",
+        "enableIoTLoggingParams" => "ENABLE_IOT_LOGGING",
+        "publishFindingToSnsParams" => "PUBLISH_FINDING_TO_SNS",
+        "replaceDefaultPolicyVersionParams" => "REPLACE_DEFAULT_POLICY_VERSION",
+        "updateCACertificateParams" => "UPDATE_CA_CERTIFICATE",
+        "updateDeviceCertificateParams" => "UPDATE_DEVICE_CERTIFICATE",
+        unknown => panic!("no action type of {unknown:?}: {params}"),
     }
 }

@@ -40,7 +40,7 @@ pub const FUNCTION: &str = "mitigation-action-provider";
 /// The key of the tag that names the owner of an action.
 pub const OWNER_TAG: &str = "mitigation-action-provider:owner";
 
-/// The key of the tag that identifies the request that created an action.
+/// The key of the tag that identifies the request that created an action, or last took it over.
 pub const REQUEST_TAG: &str = "mitigation-action-provider:request";
 
 use std::{

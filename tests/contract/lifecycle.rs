@@ -1,13 +1,15 @@
 //! The life cycle of an action in a stack, with and without faults.
 
-mod answers;
+mod cancelled_create;
+mod clean_up;
 mod conflict;
 mod create;
 mod delete;
-mod late_marks;
-mod marks;
-mod overlap;
+mod mark;
+mod mark_races;
 mod retry;
+mod service_responses;
+mod tag_lag;
 mod update;
 
 use std::time::Duration;

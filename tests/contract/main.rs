@@ -9,12 +9,12 @@
     reason = "an unexpected value fails the test"
 )]
 
+mod completeness;
+mod connections;
 mod deadline;
 mod direct;
 mod eventbridge;
 mod examples;
-mod fifo;
-mod http;
 mod init;
 mod invocation;
 mod lifecycle;
@@ -33,6 +33,7 @@ mod schemas;
 mod settings;
 mod sns;
 mod sqs;
+mod sqs_fifo;
 mod sqs_order;
 mod unrecognized;
 mod validation;

@@ -1,12 +1,13 @@
 //! Metrics: one line per invocation, in CloudWatch's embedded metric format, with the metrics of
 //! the template's alarms.
 
-use std::{path::Path, time::Duration};
+use std::{collections::BTreeSet, path::Path, time::Duration};
 
+use mitigation_action_provider::{mitigation::Operation, trigger::TriggerName};
 use serde_json::{Value, json};
 use stand_ins::{OWNER_TAG, fault::Fault, stack::World};
 
-use crate::{sample, world_with};
+use crate::{completeness::triggers, sample, world_with};
 
 /// The metric lines of the log, each checked against the specification of the format.
 async fn lines(world: World) -> Vec<Value> {
@@ -57,11 +58,10 @@ async fn each_invocation_counts_its_requests_by_trigger_operation_and_outcome() 
         invoke(&world, &format!("{name}.json")).await;
     }
     let lines = lines(world).await;
-    let triggers: Vec<&str> = lines.iter().map(|line| line["Trigger"].as_str().unwrap()).collect();
-    assert_eq!(
-        triggers,
-        ["cloudformation", "cloudformation", "eventbridge", "sqs", "direct", "sns"]
-    );
+    let names: Vec<&str> = lines.iter().map(|line| line["Trigger"].as_str().unwrap()).collect();
+    assert_eq!(names, ["cloudformation", "cloudformation", "eventbridge", "sqs", "direct", "sns"]);
+    let names: BTreeSet<&str> = names.into_iter().collect();
+    assert_eq!(names, triggers::served().map(TriggerName::as_str).collect());
     let counted = |line: usize, names: &[&str]| -> Vec<f64> {
         names.iter().map(|name| count(&lines[line], name)).collect()
     };
@@ -80,6 +80,22 @@ async fn each_invocation_counts_its_requests_by_trigger_operation_and_outcome() 
     let starts: f64 = lines.iter().map(|line| count(line, "ColdStart")).sum();
     assert_eq!((count(&lines[0], "ColdStart"), starts), (1.0, 1.0));
     assert_eq!(counted(1, &["CallerMistakes"]), [1.0]);
+}
+
+#[tokio::test]
+async fn the_requests_of_every_operation_have_a_metric() {
+    let world = world_with(&[]).await;
+    for operation in Operation::ALL {
+        let name = operation.as_str().strip_suffix("MitigationAction").unwrap();
+        invoke(&world, &format!("direct-{}.json", name.to_lowercase())).await;
+    }
+    let lines = lines(world).await;
+    assert_eq!(lines.len(), Operation::ALL.len());
+    for (line, operation) in lines.iter().zip(Operation::ALL) {
+        let name = operation.as_str().strip_suffix("MitigationAction").unwrap();
+        let requests = count(line, &format!("{name}Requests"));
+        assert!((requests - 1.0).abs() < f64::EPSILON, "{line}");
+    }
 }
 
 /// The metric and the threshold of each alarm of the template on the function's own metrics.

@@ -4,15 +4,16 @@ use std::path::Path;
 
 use jsonschema::Validator;
 use mitigation_action_provider::{
-    mitigation::{Failure, Task},
+    mitigation::{Failure, Kind, Operation, Task},
     trigger::{Payload, Trigger, eventbridge::Event},
 };
-use proptest::{collection::btree_map, prelude::*, sample::select};
+use proptest::{collection::btree_map, prelude::*, sample::select, strategy::Union};
 use serde_json::{Value, json};
 
 use crate::sample;
 
-fn schema(name: &str) -> Validator {
+/// The validator of a schema, by its name in `schemas/`.
+pub fn schema(name: &str) -> Validator {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("schemas").join(format!("{name}.json"));
     let schema = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
     jsonschema::draft202012::options().should_validate_formats(true).build(&schema).unwrap()
@@ -31,7 +32,8 @@ pub fn check_result(detail_type: &str, detail: &Value) {
     assert!(errors.is_empty(), "{errors:?} in {detail}");
 }
 
-fn samples(prefix: &str) -> Vec<(String, Value)> {
+/// The events of `events/` whose names begin with `prefix`, by their names.
+pub fn samples(prefix: &str) -> Vec<(String, Value)> {
     let files = std::fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("events")).unwrap();
     let names = files
         .map(|file| file.unwrap().file_name().into_string().unwrap())
@@ -113,41 +115,64 @@ fn any_role() -> BoxedStrategy<Value> {
     prop_oneof![2 => lengths, 1 => select(others.to_vec())].boxed()
 }
 
-fn any_groups() -> impl Strategy<Value = Value> {
+fn any_groups() -> BoxedStrategy<Value> {
     let group =
         prop_oneof![text(&[0, 1, 128, 129]), select(vec![json!("a:b"), json!("a b"), json!(7)])];
     let flags =
         [json!(true), json!("True"), json!("FALSE"), json!("yes"), json!(1), json!("true ")];
     let flag = prop::option::of(select(flags.to_vec()));
-    (prop::collection::vec(group, 0..12), flag).prop_map(|(names, flag)| {
+    let params = (prop::collection::vec(group, 0..12), flag).prop_map(|(names, flag)| {
         let mut params = json!({ "thingGroupNames": names });
         if let Some(flag) = flag {
             params["overrideDynamicGroups"] = flag;
         }
-        json!({ "addThingsToThingGroupParams": params })
-    })
+        params
+    });
+    params.boxed()
 }
 
-fn any_params() -> BoxedStrategy<Value> {
+fn any_logging() -> BoxedStrategy<Value> {
     let level = select(vec!["DEBUG", "INFO", "WARN", "ERROR", "DISABLED", "info"]);
-    let logging = (level, any_role()).prop_map(|(level, role)| {
-        json!({ "enableIoTLoggingParams": { "logLevel": level, "roleArnForLogging": role } })
-    });
+    let params = (level, any_role())
+        .prop_map(|(level, role)| json!({ "logLevel": level, "roleArnForLogging": role }));
+    params.boxed()
+}
+
+fn any_topic() -> BoxedStrategy<Value> {
     let topics = [json!("t"), json!(""), json!("arn:aws:sqs:eu-west-1:123456789012:q"), json!(1)];
     let topic = prop_oneof![
         select(vec![0, 1, 315, 316])
             .prop_map(|length| json!(format!("{TOPIC}{}", "t".repeat(length)))),
         select(topics.to_vec()),
     ];
-    let topic =
-        topic.prop_map(|topic| json!({ "publishFindingToSnsParams": { "topicArn": topic } }));
+    topic.prop_map(|topic| json!({ "topicArn": topic })).boxed()
+}
+
+/// Parameters of one kind, valid or not.
+fn any_params_of(kind: Kind) -> BoxedStrategy<Value> {
+    let any = |params: &[Value]| select(params.to_vec()).boxed();
+    let params = match kind {
+        Kind::AddThingsToThingGroup => any_groups(),
+        Kind::EnableIoTLogging => any_logging(),
+        Kind::PublishFindingToSns => any_topic(),
+        Kind::ReplaceDefaultPolicyVersion => any(&[
+            json!({ "templateName": "BLANK_POLICY" }),
+            json!({ "templateName": "OTHER" }),
+            json!({}),
+        ]),
+        Kind::UpdateCaCertificate | Kind::UpdateDeviceCertificate => any(&[
+            json!({ "action": "DEACTIVATE" }),
+            json!({ "action": "ACTIVATE" }),
+            json!({ "action": "DEACTIVATE", "more": 1 }),
+        ]),
+    };
+    params.prop_map(move |params| json!({ kind.params_member(): params })).boxed()
+}
+
+fn any_params() -> BoxedStrategy<Value> {
+    let kinds = Union::new(Kind::ALL.iter().map(|kind| any_params_of(*kind)));
     let deactivate = json!({ "action": "DEACTIVATE" });
     let others = select(vec![
-        json!({ "updateDeviceCertificateParams": deactivate }),
-        json!({ "updateCACertificateParams": { "action": "ACTIVATE" } }),
-        json!({ "replaceDefaultPolicyVersionParams": { "templateName": "BLANK_POLICY" } }),
-        json!({ "replaceDefaultPolicyVersionParams": {} }),
-        json!({ "updateCACertificateParams": { "action": "DEACTIVATE", "more": 1 } }),
         json!({ "updateCaCertificateParams": deactivate }),
         json!({
             "updateDeviceCertificateParams": deactivate, "updateCACertificateParams": deactivate,
@@ -155,7 +180,7 @@ fn any_params() -> BoxedStrategy<Value> {
         json!({}),
         json!("x"),
     ]);
-    prop_oneof![any_groups(), logging, topic, others].boxed()
+    prop_oneof![4 => kinds, 1 => others].boxed()
 }
 
 fn any_tags() -> BoxedStrategy<Value> {
@@ -206,18 +231,13 @@ fn any_check_names() -> BoxedStrategy<Value> {
 fn any_request() -> impl Strategy<Value = Value> {
     let names = [json!("a b"), json!("a:b"), json!(7), json!("é"), json!("a-_9")];
     let name = prop_oneof![text(&[0, 1, 128, 129]), select(names.to_vec())];
-    let operations = [
-        json!("CreateMitigationAction"),
-        json!("UpdateMitigationAction"),
-        json!("DeleteMitigationAction"),
-        json!("DescribeMitigationAction"),
-        json!("Other"),
-    ];
+    let operations = Operation::ALL.iter().map(|operation| operation.as_str()).chain(["Other"]);
+    let operations: Vec<Value> = operations.map(Value::from).collect();
     let on_conflicts =
         [json!("fail"), json!("adopt"), json!("overwrite"), json!("Adopt"), json!(1)];
     let maybe = prop::option::of::<BoxedStrategy<Value>>;
     let members = (
-        maybe(select(operations.to_vec()).boxed()),
+        maybe(select(operations).boxed()),
         prop::option::weighted(0.9, name),
         maybe(any_role()),
         maybe(any_params()),

@@ -1,6 +1,7 @@
 //! A Create of an absent action, or of one that the same request created.
 
-use serde_json::json;
+use mitigation_action_provider::mitigation::Kind;
+use serde_json::{Value, json};
 use stand_ins::{OWNER_TAG, REQUEST_TAG, fault::Fault, iot::Iot, stack::merged};
 
 use super::{NAME, OURS, create};
@@ -37,21 +38,26 @@ async fn a_create_makes_one_call_and_returns_every_attribute() {
     assert_eq!(digest.len(), 16, "{:?}", action.tags);
 }
 
+/// The sample event that creates an action of a kind.
+fn sample_of(kind: Kind) -> Value {
+    sample(match kind {
+        Kind::AddThingsToThingGroup => "create-add-things-to-thing-group.json",
+        Kind::EnableIoTLogging => "create-enable-iot-logging.json",
+        Kind::PublishFindingToSns => "create-publish-finding-to-sns.json",
+        Kind::ReplaceDefaultPolicyVersion => "create-replace-default-policy-version.json",
+        Kind::UpdateCaCertificate => "create-update-ca-certificate.json",
+        Kind::UpdateDeviceCertificate => "create-update-device-certificate.json",
+    })
+}
+
 #[tokio::test]
 async fn every_kind_is_created_and_has_its_action_type() {
     let world = world().await;
-    for (file, kind) in [
-        ("create-add-things-to-thing-group.json", "ADD_THINGS_TO_THING_GROUP"),
-        ("create-enable-iot-logging.json", "ENABLE_IOT_LOGGING"),
-        ("create-publish-finding-to-sns.json", "PUBLISH_FINDING_TO_SNS"),
-        ("create-replace-default-policy-version.json", "REPLACE_DEFAULT_POLICY_VERSION"),
-        ("create-update-ca-certificate.json", "UPDATE_CA_CERTIFICATE"),
-        ("create-update-device-certificate.json", "UPDATE_DEVICE_CERTIFICATE"),
-    ] {
-        let event = sample(file);
+    for kind in Kind::ALL {
+        let event = sample_of(*kind);
         let exchange = world.send(&event).await;
         exchange.succeeded().called(&["CreateMitigationAction"]);
-        assert_eq!(exchange.response()["Data"]["ActionType"], kind);
+        assert_eq!(exchange.response()["Data"]["ActionType"], kind.as_str());
         // If the service rejects an identical create, the function has to recognise the definition
         // in the description, for each kind.
         world.aws.iot.set_idempotent_creates(false);

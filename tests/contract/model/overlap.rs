@@ -6,7 +6,8 @@
 //! later request (no cancelled request is redelivered after its cancellation), a call that is being
 //! sent when a later request responds ([`Overlap::is_race`]), and a create that is repeated after a
 //! lost response (none is lost here). The Delete of a cancelled Create responds once it has deleted
-//! what the Create made (invariant 4), so a Create that is redelivered is not cancelled.
+//! what the Create made ("Nothing left behind, nothing else taken"), so a Create that is redelivered
+//! is not cancelled.
 
 mod request;
 

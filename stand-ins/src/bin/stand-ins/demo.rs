@@ -20,7 +20,7 @@ const REQUESTS: [(&str, &str); 13] = [
     ("It is updated in place", "update.json"),
     ("A new name is a replacement", "rename.json"),
     ("... after which CloudFormation deletes the old one", "delete.json"),
-    ("Five more kinds", "create-enable-iot-logging.json"),
+    ("The other kinds", "create-enable-iot-logging.json"),
     ("", "create-publish-finding-to-sns.json"),
     ("", "create-replace-default-policy-version.json"),
     ("", "create-update-ca-certificate.json"),

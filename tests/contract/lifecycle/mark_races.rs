@@ -1,4 +1,5 @@
-//! Requests of one resource that overlap while a mark is on its way, or cannot be read or written.
+//! Races around a mark: it arrives after the rollback, another delivery has done half of the work, or
+//! it cannot be read or written.
 
 use std::time::Duration;
 

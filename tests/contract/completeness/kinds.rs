@@ -1,0 +1,84 @@
+//! Every [`Kind`] of action. `lifecycle/create.rs` creates one of each from its sample event.
+
+use std::collections::BTreeSet;
+
+use mitigation_action_provider::mitigation::{AuditCheck, Kind};
+use serde_json::Value;
+
+use super::{file, part, schema, words};
+
+/// The member of `ActionParams` in a template that holds the parameters of a kind.
+fn property(kind: Kind) -> String {
+    let (first, rest) = kind.params_member().split_at(1);
+    first.to_uppercase() + rest
+}
+
+/// The members that a schema allows in the parameters of an action.
+fn members(schema: &Value) -> BTreeSet<&str> {
+    let members = schema["$defs"]["actionParams"]["properties"].as_object().unwrap();
+    members.keys().map(String::as_str).collect()
+}
+
+#[test]
+fn the_schema_of_requests_has_the_parameters_of_every_kind() {
+    let expected = Kind::ALL.iter().map(|kind| kind.params_member()).collect();
+    assert_eq!(members(&schema("request")), expected);
+}
+
+#[test]
+fn the_schema_of_properties_has_the_parameters_of_every_kind() {
+    let properties: Vec<String> = Kind::ALL.iter().map(|kind| property(*kind)).collect();
+    let expected = properties.iter().map(String::as_str).collect();
+    assert_eq!(members(&schema("properties")), expected);
+}
+
+#[test]
+fn the_schema_of_results_has_every_action_type() {
+    let schema = schema("request-succeeded");
+    let expected = Kind::ALL.iter().map(|kind| kind.as_str()).collect();
+    assert_eq!(words(&schema["properties"]["actionType"]["enum"]), expected);
+}
+
+#[test]
+fn the_example_of_all_kinds_declares_an_action_of_every_kind() {
+    let example = file("examples/all-kinds.yaml");
+    for kind in Kind::ALL {
+        let member = format!("{}:", property(*kind));
+        assert!(example.lines().any(|line| line.trim() == member), "no {member}");
+    }
+}
+
+#[test]
+fn the_cdk_library_has_the_parameters_of_every_kind() {
+    let source = file("cdk/src/index.ts").split_whitespace().collect::<Vec<_>>().join(" ");
+    for kind in Kind::ALL {
+        let params = format!("new MitigationParams(\"{kind}\", {{ {}: {{", property(*kind));
+        assert!(source.contains(&params), "no {params}");
+    }
+}
+
+#[test]
+fn the_reference_lists_every_kind_with_its_action_type_and_permissions() {
+    let reference = file("docs/reference.md");
+    let kinds = part(&reference, "| Kind | Action type |", "\n\n");
+    let permissions = part(&reference, "| Kind | Permissions |", "\n\n");
+    for kind in Kind::ALL {
+        let member = format!("\n| `{}` |", property(*kind));
+        let row = format!("{member} `{kind}` |");
+        assert!(kinds.contains(&row), "no {row}");
+        assert!(permissions.contains(&member), "no permissions of {member}");
+    }
+}
+
+#[test]
+fn every_kind_fits_a_check_that_the_schema_of_properties_knows() {
+    let schema = schema("properties");
+    let definitions = schema["$defs"].as_object().unwrap();
+    let lists = definitions.iter().filter(|(name, _)| name.ends_with("Checks"));
+    let names: Vec<&str> = lists.flat_map(|(_, list)| words(&list["enum"])).collect();
+    let fit: BTreeSet<Kind> = names
+        .iter()
+        .flat_map(|name| AuditCheck::named(name).unwrap_or_else(|| panic!("no {name}")).kinds())
+        .collect();
+    assert_eq!(fit, Kind::ALL.iter().copied().collect());
+}

@@ -1,0 +1,62 @@
+//! Requests that find an action whose tags are not visible yet.
+
+use std::time::Duration;
+
+use stand_ins::{OWNER_TAG, fault::Fault};
+
+use super::{NAME, OURS, create, delete_of, request_tag, update};
+use crate::{names, world};
+
+#[tokio::test]
+async fn a_delete_waits_for_tags_that_lag() {
+    let world = world().await;
+    world.aws.iot.set_tag_lag(Duration::from_secs(1));
+    world.send(&create()).await.succeeded();
+    let deleted = world.send(&delete_of(&create(), NAME)).await;
+    // Six looks of two calls at most, as the waits double.
+    assert!(deleted.succeeded().calls.len() <= 14, "{:?}", deleted.operations());
+    assert_eq!(names(&world), [""; 0]);
+}
+
+#[tokio::test]
+async fn an_update_whose_tags_lag_ends_as_one_whose_tags_are_found() {
+    let world = world().await;
+    world.send(&create()).await.succeeded();
+    world.send(&update()).await.succeeded();
+    let expected = world.aws.iot.action(NAME).unwrap();
+
+    world.aws.iot.reset();
+    world.send(&create()).await.succeeded();
+    let tag = request_tag(&world, NAME);
+    let lag = Fault::Refuse(404, "ResourceNotFoundException");
+    world.aws.iot.faults.set("ListTagsForResource", lag, 2);
+    world.send(&update()).await.succeeded();
+    let updated = world.aws.iot.action(NAME).unwrap();
+    assert_eq!(updated.params, expected.params);
+    let keys = |action: &stand_ins::iot::Action| action.tags.keys().cloned().collect::<Vec<_>>();
+    assert_eq!(keys(&updated), keys(&expected));
+    assert_eq!(request_tag(&world, NAME), tag);
+}
+
+#[tokio::test]
+async fn an_update_whose_tags_never_appear_fails_after_eight_attempts() {
+    let world = world().await;
+    world.aws.iot.set_tag_lag(Duration::from_hours(1));
+    world.plant_identical(NAME, &[(OWNER_TAG, OURS)]);
+    let played = world.send(&update()).await;
+    let calls = played.failed("InternalFailureException").operations();
+    let creates = calls.iter().filter(|call| **call == "CreateMitigationAction").count();
+    assert_eq!(creates, 8, "{calls:?}");
+}
+
+#[tokio::test]
+async fn an_update_whose_tags_lag_fails_on_an_action_of_another_owner() {
+    let world = world().await;
+    world.plant_identical(NAME, &[(OWNER_TAG, super::OTHERS)]);
+    let before = world.aws.iot.actions();
+    let lag = Fault::Refuse(404, "ResourceNotFoundException");
+    world.aws.iot.faults.set("ListTagsForResource", lag, 2);
+    let played = world.send(&update()).await;
+    assert_eq!(played.response()["Status"], "FAILED");
+    assert_eq!(world.aws.iot.actions(), before);
+}
