@@ -28,7 +28,7 @@ use crate::{
     iot::{Iot, Session},
     lifecycle,
     metrics::{Metric, Metrics},
-    mitigation::{ErrorCode, Failure, Success, cut},
+    mitigation::{ErrorCode, Failure, Success, truncate},
     result_bus::{ResultBus, Unpublished},
     settings::Settings,
     trigger::{Casing, FunctionLocation, Payload, Plan, Trigger, TriggerName, Unrecognized, api},
@@ -82,7 +82,7 @@ impl From<&Failure> for FunctionError {
 impl From<Unpublished> for FunctionError {
     fn from(unpublished: Unpublished) -> Self {
         let message = format!("the work is done, but its result was not published: {unpublished}");
-        Self { error_type: "UndeliverableResult", message: cut(&message, 4096) }
+        Self { error_type: "UndeliverableResult", message: truncate(&message, 4096) }
     }
 }
 

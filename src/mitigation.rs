@@ -8,6 +8,7 @@ mod action_name;
 mod arn;
 mod audit_check;
 mod definition;
+mod digest;
 mod failure;
 mod kind;
 mod outcome;
@@ -16,6 +17,7 @@ mod problem;
 mod request;
 mod request_tag;
 mod tags;
+mod text;
 
 pub use action_name::ActionName;
 pub use arn::{Arn, Location, StackId, partition_of};
@@ -25,7 +27,7 @@ pub use definition::{
     ThingGroupNames, TopicArn,
 };
 pub(crate) use failure::owned_by;
-pub use failure::{Detail, ErrorCode, Failure, NameConflict, Remedy, cut};
+pub use failure::{Detail, ErrorCode, Failure, NameConflict, Remedy};
 pub use kind::Kind;
 pub use outcome::{Action, Description, Outcome, Success, Timestamp};
 pub use ownership::{Owner, OwnerKind, Ownership};
@@ -36,39 +38,5 @@ pub use request::{
 };
 pub use request_tag::{RequestDigest, RequestMark, RequestTag};
 pub use tags::{OWNER_TAG, REQUEST_TAG, TagChange, Tags};
-
-/// Text that has a rule: a name, an ARN, one of a few words.
-pub trait Parse: Sized {
-    /// What is expected, as the end of a sentence that names the value.
-    const EXPECTED: &'static str;
-
-    /// The text as this type, or `None` where it breaks the rule.
-    fn parse(text: &str) -> Option<Self>;
-}
-
-/// Whether `text` has `least` to `most` characters (Unicode scalar values, as the service counts).
-fn has_length(text: &str, least: usize, most: usize) -> bool {
-    text.len() >= least
-        && (least..=most).contains(&text.chars().take(most.saturating_add(1)).count())
-}
-
-/// The SHA-256 of `parts`, each ended by a zero byte.
-fn digest(parts: &[&str]) -> [u8; 32] {
-    use sha2::{Digest, Sha256};
-
-    let mut hash = Sha256::new();
-    for part in parts {
-        hash.update(part.as_bytes());
-        hash.update([0]);
-    }
-    hash.finalize().into()
-}
-
-/// The first `bytes` of a digest in hexadecimal digits, upper case.
-fn hex(digest: &[u8; 32], bytes: usize) -> String {
-    digest.iter().take(bytes).flat_map(|byte| [byte >> 4, byte & 0xf]).map(hex_digit).collect()
-}
-
-fn hex_digit(nibble: u8) -> char {
-    char::from_digit(nibble.into(), 16).unwrap_or('0').to_ascii_uppercase()
-}
+pub use text::Parse;
+pub(crate) use text::truncate;

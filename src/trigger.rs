@@ -7,6 +7,7 @@ pub mod eventbridge;
 mod json;
 mod location;
 mod message;
+mod plan;
 mod reader;
 mod sns;
 pub mod sqs;
@@ -19,6 +20,7 @@ pub use self::{
     action::word_conflict,
     location::{Elsewhere, FunctionLocation},
     message::Content,
+    plan::Plan,
     reader::Casing,
     unrecognized::Unrecognized,
 };
@@ -26,7 +28,6 @@ use self::{
     api::ApiRequest, cloudformation::CustomResourceRequest, eventbridge::Event, json::Fields,
     sqs::Batch,
 };
-use crate::mitigation::{Failure, Request, Success};
 
 /// The event as it came. Taking it never fails, as nobody could be told; it cannot be printed.
 pub struct Payload(Option<Box<RawValue>>);
@@ -70,14 +71,6 @@ pub enum Trigger {
     Sqs(Batch),
     /// A request of somebody who waits for its result.
     Direct(Box<ApiRequest>),
-}
-
-/// What to do about a request.
-pub enum Plan {
-    /// Execute it, and log the warnings.
-    Execute(Box<Request>, Vec<String>),
-    /// Respond at once: the result is clear without a call.
-    Respond(Result<Success, Failure>),
 }
 
 impl Trigger {

@@ -3,7 +3,7 @@
 use serde_json::value::RawValue;
 
 use super::{FunctionError, Handler, Invocation, to_json};
-use crate::{iot::OnTimeout, mitigation::Owner, trigger::api::ApiRequest};
+use crate::{iot::OnTimeout, trigger::api::ApiRequest};
 
 impl Handler<'_> {
     pub(super) async fn serve_direct_call(
@@ -14,7 +14,7 @@ impl Handler<'_> {
         let until = invocation.deadlines().work;
         let session = self.iot.session(until, OnTimeout::Transient);
         let id = request.request_id().unwrap_or(&invocation.request_id);
-        let owner = Owner::request(id, request.create());
+        let owner = request.owner(id);
         let result = self.execute_api(request, owner, id, invocation, &session, until).await;
         match &result {
             Ok(_) => to_json(&request.result(&result)),

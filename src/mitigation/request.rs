@@ -1,8 +1,9 @@
 //! What can be asked of the life cycle.
 
 use super::{
-    ActionName, Definition, Location, Owner, Params, Parse, RequestDigest, RoleArn, Tags, digest,
-    hex,
+    ActionName, Definition, Location, Owner, Params, RequestDigest, RoleArn, Tags,
+    digest::{digest, hex},
+    text::Parse,
 };
 
 words! {

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use serde::ser::{Serialize, SerializeSeq, Serializer};
 use unicode_general_category::{GeneralCategory, get_general_category};
 
-use super::{RequestTag, has_length};
+use super::{RequestTag, text::has_length};
 
 /// The key of the tag that says who owns an action.
 pub const OWNER_TAG: &str = "mitigation-action-provider:owner";

@@ -5,7 +5,7 @@ use super::reader::{Casing, Node, Reader};
 use crate::mitigation::{
     AuditCheck, CertificateAction, Detail, Failure, Flag, Kind, LogLevel, OWNER_TAG, OnConflict,
     Params, Parse, PolicyTemplate, Problem, Remedy, RoleArn, Tags, ThingGroupName, ThingGroupNames,
-    TopicArn, cut,
+    TopicArn, truncate,
 };
 
 /// How a casing writes `onConflict` and its values.
@@ -244,7 +244,7 @@ impl Reader {
             };
             match (AuditCheck::named(&name), kind) {
                 (None, _) => reader.warn(|| {
-                    let name = cut(&name, 128);
+                    let name = truncate(&name, 128);
                     format!("{}: {name:?} is not an audit check that is known here", item.path())
                 }),
                 (Some(check), Some(kind)) if !check.kinds().any(|fit| fit == kind) => {

@@ -67,7 +67,10 @@ impl Event {
         }
         let detail_type = text("detail-type");
         if detail_type != REQUESTED {
-            return Err(Unrecognized::AnotherDetailType(repeated(&detail_type)));
+            return Err(Unrecognized::AnotherDetailType {
+                given: repeated(&detail_type),
+                expected: REQUESTED,
+            });
         }
         let id = text("id");
         let mut request = ApiRequest::read("detail", fields.get("detail"), RequestIds::NotTaken);
@@ -90,7 +93,7 @@ impl EventRequest {
     ) -> Self {
         let source = source.to_owned();
         if let Some(given) = request.request_id() {
-            let (id, owner) = (given.to_owned(), Owner::request(given, request.create()));
+            let (id, owner) = (given.to_owned(), request.owner(given));
             return Self { request, owner, id, source };
         }
         let request = if id.is_empty() {

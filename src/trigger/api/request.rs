@@ -6,7 +6,7 @@ use super::repeated;
 use crate::{
     mitigation::{
         ActionName, Change, Create, Definition, Delete, DeleteTarget, Failure, Lookup, OnForeign,
-        Operation, Params, Parse, Problem, Problems, Replay, RoleArn, Task, Update,
+        Operation, Owner, Params, Parse, Problem, Problems, Replay, RoleArn, Task, Update,
     },
     trigger::{
         json::Fields,
@@ -105,12 +105,14 @@ impl ApiRequest {
         self.task.clone().map_err(Failure::invalid)
     }
 
-    /// The create, where the request is one.
+    /// The owner of what the request creates under the request id `id`.
     #[must_use]
-    pub fn create(&self) -> Option<&Create> {
+    pub fn owner(&self, id: &str) -> Owner {
         match &self.task {
-            Ok(Task::Create(create)) => Some(create),
-            Ok(Task::Update(_) | Task::Delete(_) | Task::Describe(_)) | Err(_) => None,
+            Ok(Task::Create(create)) => Owner::request(id, Some(&create.digest())),
+            Ok(Task::Update(_) | Task::Delete(_) | Task::Describe(_)) | Err(_) => {
+                Owner::request(id, None)
+            }
         }
     }
 

@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 
 use super::response_url::{ForbiddenUrl, ResponseUrl};
 use crate::{
-    mitigation::{Problem, StackId, cut},
+    mitigation::{Problem, StackId, truncate},
     trigger::{json::Fields, reader::Casing},
 };
 
@@ -71,7 +71,7 @@ impl CustomResourceRequest {
         };
         let short = |name: &str| {
             let text = text(name);
-            if text.len() > Self::MAX_TEXT { cut(&text, Self::MAX_TEXT) } else { text }
+            if text.len() > Self::MAX_TEXT { truncate(&text, Self::MAX_TEXT) } else { text }
         };
         let raw = |name: &str| fields.get(name).map(RawValue::to_owned);
         Self {
@@ -118,7 +118,7 @@ impl CustomResourceRequest {
     pub fn request_type_text(&self) -> String {
         let given = self.request_type.as_ref();
         let text = given.and_then(|given| Casing::CloudFormation.text(given));
-        cut(&text.unwrap_or_default(), 64)
+        truncate(&text.unwrap_or_default(), 64)
     }
 
     /// `ServiceTimeout`: how long CloudFormation waits for the response, 1 to 3600 s; the default

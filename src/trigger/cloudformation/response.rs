@@ -6,7 +6,7 @@ use aws_lambda_events::event::cloudformation::CloudFormationCustomResourceRespon
 use serde::Serialize;
 
 use super::request::CustomResourceRequest;
-use crate::mitigation::{Failure, cut};
+use crate::mitigation::{Failure, truncate};
 
 /// The longest response that CloudFormation takes, in bytes.
 pub const MAX_RESPONSE: usize = 4096;
@@ -54,21 +54,22 @@ pub(super) fn to_json<D: Serialize>(
     if bare.len() + MIN_REASON <= MAX_RESPONSE {
         return write(result, &whole, MAX_RESPONSE - bare.len());
     }
-    let [stack, request, logical] = [stack_id, request_id, logical_id].map(|text| cut(text, 512));
-    let physical = cut(physical_id, 1024);
+    let [stack, request, logical] =
+        [stack_id, request_id, logical_id].map(|text| truncate(text, 512));
+    let physical = truncate(physical_id, 1024);
     let short = Echo { stack: &stack, request: &request, logical: &logical, physical: &physical };
-    let room = MAX_RESPONSE.saturating_sub(write(result, &short, 0).len());
-    write(result, &short, room)
+    let budget = MAX_RESPONSE.saturating_sub(write(result, &short, 0).len());
+    write(result, &short, budget)
 }
 
 fn write<D: Serialize>(
     result: Result<Option<&D>, &Failure>,
     echo: &Echo<'_>,
-    reason_room: usize,
+    reason_budget: usize,
 ) -> String {
     let response = Response {
         status: if result.is_ok() { Status::Success } else { Status::Failed },
-        reason: result.err().map(|failure| failure.reason(reason_room)),
+        reason: result.err().map(|failure| failure.reason(reason_budget)),
         physical_resource_id: echo.physical,
         stack_id: echo.stack,
         request_id: echo.request,
