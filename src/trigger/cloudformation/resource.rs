@@ -4,15 +4,16 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::{
+    physical_id::PhysicalId,
     request::{CustomResourceRequest, RequestType},
-    response,
+    response::{self, Resource},
     response_url::ResponseUrl,
 };
 use crate::{
     mitigation::{
         Action, ActionName, Change, Create, Definition, Delete, DeleteTarget, Failure, InventedId,
         Lookup, OnConflict, OnForeign, Owner, Params, Parse, Problem, Problems, Replay, Request,
-        RequestDigest, RoleArn, StackId, Success, Tags, Task, Update,
+        RoleArn, StackId, Success, Tags, Task, Update,
     },
     trigger::{
         FunctionLocation, Plan,
@@ -34,10 +35,6 @@ const KNOWN: [&str; 8] = [
     "serviceToken",
     "serviceTimeout",
 ];
-
-/// What the physical id of a failed Create begins with. The colon ensures that it is no action's
-/// name.
-const NOT_CREATED: &str = "not-created:";
 
 /// What `!GetAtt` finds: the API's names, and the native resource's names for the same.
 #[derive(Serialize)]
@@ -66,11 +63,7 @@ pub fn plan(
     url: &ResponseUrl,
     location: &FunctionLocation,
 ) -> Plan {
-    let stack = stack_of(request).and_then(|stack| match location.check(&stack.location) {
-        Ok(()) => Ok(stack),
-        Err(elsewhere) => Err(Problem::other("StackId", &elsewhere.to_string()).into()),
-    });
-    let planned = match (request.request_type(), stack) {
+    let planned = match (request.request_type(), request.stack(location)) {
         (Ok(RequestType::Delete), Ok(stack)) => Ok((plan_delete(request, &stack), Vec::new())),
         (Ok(RequestType::Delete), Err(problems)) => {
             let why = Failure::invalid(problems).message(usize::MAX);
@@ -80,84 +73,50 @@ pub fn plan(
         (Ok(RequestType::Create), Ok(stack)) => plan_create(request, &stack),
         (Ok(RequestType::Update), Ok(stack)) => plan_update(request, &stack),
         // All problems at once: the properties are read although they cannot be used.
-        (request_type, stack) => {
-            let mut problems = Problems::default();
-            if let Err(problem) = request_type {
-                problems.add(|| problem);
-            }
-            let declared = declared(request, stack.as_ref().ok()).err();
-            problems.extend(stack.err().unwrap_or_default());
-            problems.extend(declared.unwrap_or_default());
-            Err(problems)
+        (Ok(RequestType::Create | RequestType::Update), Err(problems)) => {
+            Err(with_problems_of_properties(problems, request, None))
+        }
+        (Err(problem), stack) => {
+            let mut problems = Problems::from(problem);
+            let stack = stack.map_err(|more| problems.extend(more)).ok();
+            Err(with_problems_of_properties(problems, request, stack.as_ref()))
         }
     };
     match planned {
         Ok((planned, warnings)) => {
-            let digest = Some(RequestDigest::new(&request.request_id, url.date()));
+            let digest = Some(request.digest(url));
             Plan::Execute(Box::new(Request { digest, ..planned }), warnings)
         }
         Err(problems) => Plan::Respond(Err(Failure::invalid(problems))),
     }
 }
 
-/// The response: the one document that is PUT.
+fn with_problems_of_properties(
+    mut problems: Problems,
+    request: &CustomResourceRequest,
+    stack: Option<&StackId>,
+) -> Problems {
+    problems.extend(declared(request, stack).err().unwrap_or_default());
+    problems
+}
+
+/// The response to a request that came to `result`.
 #[must_use]
 pub fn respond(
     request: &CustomResourceRequest,
     url: &ResponseUrl,
     result: &Result<Success, Failure>,
 ) -> String {
-    let request_type = request.request_type();
-    let action = match (&request_type, result) {
-        (Ok(RequestType::Delete), _) | (_, Err(_)) => None,
-        (_, Ok(success)) => success.action.as_ref(),
-    };
-    let placeholder;
-    let keeps_id = match &request_type {
-        Ok(RequestType::Create) => false,
-        Ok(RequestType::Update) => !request.physical_id.starts_with(NOT_CREATED),
-        Ok(RequestType::Delete) | Err(_) => true,
-    };
-    let physical_id = match action {
-        Some(action) => action.name.as_str(),
-        None if keeps_id && !request.physical_id.is_empty() => &request.physical_id,
-        None => {
-            placeholder = placeholder_id(request, url);
-            &placeholder
-        }
-    };
-    let attributes = action.map(Attributes::new);
-    let result = result.as_ref().map(|_| attributes.as_ref());
-    response::to_json(request, physical_id, result)
+    let result = result.as_ref().map(|success| success.action.as_ref().map(Resource::from));
+    response::respond(request, url, result, name_of_create)
 }
 
-/// The physical id of what was not created, `not-created:<name>:<digest>`.
-fn placeholder_id(request: &CustomResourceRequest, url: &ResponseUrl) -> String {
-    let name = request.stack().map(|stack| {
-        let generated = || ActionName::generated(&stack, &request.logical_id);
-        name_of(request.properties.as_deref(), &stack, &request.logical_id)
-            .unwrap_or_else(generated)
-    });
-    let name = name.as_ref().map_or("unknown", ActionName::as_str);
-    let digest = RequestDigest::new(&request.request_id, url.date());
-    format!("{NOT_CREATED}{name}:{}", digest.as_str())
-}
-
-/// The stack, where there is also a logical id: without both nothing can be anybody's.
-fn stack_of(request: &CustomResourceRequest) -> Result<StackId, Problems> {
-    let mut problems = Problems::default();
-    let stack = request.stack();
-    if stack.is_none() {
-        problems.add(|| match request.stack_id.as_str() {
-            "" => Problem::missing("StackId", "the ARN of a stack"),
-            other => Problem::invalid("StackId", &format!("{other:?}"), "the ARN of a stack"),
-        });
-    }
-    if request.logical_id.is_empty() {
-        let expected = "the resource's name in its template";
-        problems.add(|| Problem::missing("LogicalResourceId", expected));
-    }
-    stack.filter(|_| problems.is_empty()).ok_or(problems)
+/// The name that a Create uses, where its stack is known.
+fn name_of_create(request: &CustomResourceRequest) -> Option<String> {
+    let stack = StackId::parse(&request.stack_id)?;
+    let declared = name_of(request.properties.as_deref(), &stack, &request.logical_id);
+    let name = declared.unwrap_or_else(|| ActionName::generated(&stack, &request.logical_id));
+    Some(name.as_str().to_owned())
 }
 
 type Planned = Result<(Request, Vec<String>), Problems>;
@@ -198,14 +157,18 @@ fn plan_delete(request: &CustomResourceRequest, stack: &StackId) -> Request {
     let properties = request.properties.as_deref();
     let declared = name_of(properties, stack, &request.logical_id);
     let generated = ActionName::generated(stack, &request.logical_id);
-    let target = match (request.physical_id.as_str(), declared) {
-        ("", declared) => declared.map_or(DeleteTarget::Nothing, DeleteTarget::Named),
-        (id, declared) => match (id.strip_prefix(NOT_CREATED), ActionName::parse(id)) {
-            (Some(rest), _) => failed_create(rest),
-            (None, Some(id)) if Some(&id) == declared.as_ref() || id == generated => {
+    let target = match PhysicalId::parse(&request.physical_id) {
+        PhysicalId::Missing => declared.map_or(DeleteTarget::Nothing, DeleteTarget::Named),
+        PhysicalId::Placeholder(failed) => failed
+            .and_then(|(name, digest)| {
+                Some(DeleteTarget::FailedCreate(ActionName::parse(name)?, digest))
+            })
+            .unwrap_or(DeleteTarget::Nothing),
+        PhysicalId::Resource(id) => match ActionName::parse(id) {
+            Some(id) if Some(&id) == declared.as_ref() || id == generated => {
                 DeleteTarget::Named(id)
             }
-            (None, id) => DeleteTarget::Invented(InventedId {
+            id => DeleteTarget::Invented(InventedId {
                 id,
                 name: declared,
                 on_conflict: on_conflict_of(properties),
@@ -225,19 +188,6 @@ fn new_request(request: &CustomResourceRequest, stack: &StackId, task: Task) -> 
         current: None,
         orphan: None,
     }
-}
-
-/// What the id `not-created:<name>:<digest>` stands for.
-fn failed_create(name_and_digest: &str) -> DeleteTarget {
-    let parts = name_and_digest.split_once(':');
-    parts
-        .and_then(|(name, digest)| {
-            Some(DeleteTarget::FailedCreate(
-                ActionName::parse(name)?,
-                RequestDigest::parse(digest)?,
-            ))
-        })
-        .unwrap_or(DeleteTarget::Nothing)
 }
 
 /// Reads the properties; all of their problems are named.
@@ -315,6 +265,12 @@ impl Declared {
     fn create(self) -> Create {
         let Self { name, definition, tags, on_conflict } = self;
         Create { name, definition, tags, on_conflict, replay: Replay::Converge }
+    }
+}
+
+impl<'a> From<&'a Action> for Resource<'a, Attributes<'a>> {
+    fn from(action: &'a Action) -> Self {
+        Self { physical_id: action.name.as_str(), data: Attributes::new(action) }
     }
 }
 
