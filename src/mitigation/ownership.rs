@@ -24,7 +24,7 @@ words! {
 impl OwnerKind {
     fn of(tag: &str) -> Option<Self> {
         let (word, _) = tag.split_once('/')?;
-        Self::ALL.iter().copied().find(|kind| kind.as_str() == word)
+        Self::from_word(word)
     }
 
     /// Whether any event, message or direct call may change what has this kind of owner.

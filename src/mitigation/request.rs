@@ -28,7 +28,7 @@ impl Parse for Operation {
                                     DeleteMitigationAction or DescribeMitigationAction";
 
     fn parse(text: &str) -> Option<Self> {
-        Self::ALL.iter().copied().find(|operation| operation.as_str() == text)
+        Self::from_word(text)
     }
 }
 
@@ -90,16 +90,22 @@ impl Create {
     }
 }
 
-/// What a create does where an action has the name that is not its owner's, and may be taken over.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub enum OnConflict {
-    /// Fail, and change nothing.
-    #[default]
-    Fail,
-    /// Take it as it is, where role and parameters are the same.
-    Adopt,
-    /// Give it this definition.
-    Overwrite,
+words! {
+    /// What a create does where an action has the name that is not its owner's, and may be taken
+    /// over: the values of `onConflict`.
+    ///
+    /// When adding one, the compiler names every other place in Rust; besides those, update
+    /// `schemas/*.json` and `docs/reference.md`.
+    #[derive(Default)]
+    pub enum OnConflict {
+        /// Fail, and change nothing.
+        #[default]
+        Fail = "fail",
+        /// Take it as it is, where role and parameters are the same.
+        Adopt = "adopt",
+        /// Give it this definition.
+        Overwrite = "overwrite",
+    }
 }
 
 /// What a create does where its owner's action has the name.

@@ -109,8 +109,8 @@ impl CustomResourceRequest {
             return Err(Problem::missing("RequestType", EXPECTED));
         };
         let text = Casing::CloudFormation.text(given).unwrap_or_default();
-        let known = RequestType::ALL.iter().copied().find(|known| known.as_str() == text);
-        known.ok_or_else(|| Problem::invalid("RequestType", given.get(), EXPECTED))
+        RequestType::from_word(&text)
+            .ok_or_else(|| Problem::invalid("RequestType", given.get(), EXPECTED))
     }
 
     /// `RequestType` as given, for logs.
