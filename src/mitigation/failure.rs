@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{ActionName, Problems, problem, text::truncate};
+use super::{ActionName, Problems, text::truncate};
 
 words! {
     /// The name of an error: the API's own where it has one. Callers branch on it.
@@ -132,7 +132,7 @@ impl Failure {
     pub fn message(&self, budget: usize) -> String {
         match &self.detail {
             Detail::Service(text) | Detail::Refusal(text) => truncate(text, budget),
-            Detail::Problems(problems) => problem::list(problems, budget),
+            Detail::Problems(problems) => problems.list(budget),
             Detail::NameConflict(conflict) => truncate(&conflict.to_string(), budget),
         }
     }

@@ -1,5 +1,7 @@
 //! What is wrong with a request: each problem with its path, the value, and what is expected.
 
+use std::fmt;
+
 use super::text::{json_len, truncate};
 
 /// One problem, as a sentence without a full stop.
@@ -95,7 +97,50 @@ impl Problems {
     pub fn kept(&self) -> &[Problem] {
         &self.kept
     }
+
+    /// As many as fit `budget` bytes of a JSON string, then "and N more".
+    pub(super) fn list(&self, budget: usize) -> String {
+        /// What "; and N more" takes at most.
+        const MORE: usize = 32;
+
+        let mut list = match (self.kept(), self.len()) {
+            ([only], 1) => return truncate(only.as_str(), budget),
+            (_, count) => format!("{count} problems: "),
+        };
+        let mut left = budget.saturating_sub(list.len());
+        for (index, problem) in self.kept().iter().enumerate() {
+            let separator = if index == 0 { "" } else { "; " };
+            let length = separator.len() + json_len(problem.as_str());
+            let is_last = index + 1 == self.len();
+            if length + if is_last { 0 } else { MORE } > left {
+                return and_more(list, separator, self.len() - index, budget);
+            }
+            left -= length;
+            list.push_str(separator);
+            list.push_str(problem.as_str());
+        }
+        match self.len() - self.kept().len() {
+            0 => list,
+            more => and_more(list, "; ", more, budget),
+        }
+    }
 }
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Problem {}
+
+impl fmt::Display for Problems {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.list(usize::MAX))
+    }
+}
+
+impl std::error::Error for Problems {}
 
 impl From<Problem> for Problems {
     fn from(problem: Problem) -> Self {
@@ -124,33 +169,6 @@ fn excerpt(text: &str) -> String {
         excerpt.push('…');
     }
     excerpt
-}
-
-/// As many of `problems` as fit `budget` bytes of a JSON string, then "and N more".
-pub(super) fn list(problems: &Problems, budget: usize) -> String {
-    /// What "; and N more" takes at most.
-    const MORE: usize = 32;
-
-    let mut list = match (problems.kept(), problems.len()) {
-        ([only], 1) => return truncate(only.as_str(), budget),
-        (_, count) => format!("{count} problems: "),
-    };
-    let mut left = budget.saturating_sub(list.len());
-    for (index, problem) in problems.kept().iter().enumerate() {
-        let separator = if index == 0 { "" } else { "; " };
-        let length = separator.len() + json_len(problem.as_str());
-        let is_last = index + 1 == problems.len();
-        if length + if is_last { 0 } else { MORE } > left {
-            return and_more(list, separator, problems.len() - index, budget);
-        }
-        left -= length;
-        list.push_str(separator);
-        list.push_str(problem.as_str());
-    }
-    match problems.len() - problems.kept().len() {
-        0 => list,
-        more => and_more(list, "; ", more, budget),
-    }
 }
 
 fn and_more(mut list: String, separator: &str, more: usize, budget: usize) -> String {
