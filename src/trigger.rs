@@ -1,6 +1,6 @@
 //! Who called: recognises an event by its members and reads it by its protocol. Pure: no I/O.
 
-mod action;
+mod action_properties;
 pub mod api;
 pub mod cloudformation;
 pub mod eventbridge;
@@ -17,7 +17,7 @@ use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
 pub use self::{
-    action::word_conflict,
+    action_properties::word_conflict,
     location::{Elsewhere, FunctionLocation},
     message::Content,
     plan::Plan,

@@ -1,5 +1,7 @@
 //! Text that callers give: its rules, and its length in JSON.
 
+use std::fmt;
+
 /// Text that has a rule: a name, an ARN, one of a few words.
 pub trait Parse: Sized {
     /// What is expected, as the end of a sentence that names the value.
@@ -8,6 +10,18 @@ pub trait Parse: Sized {
     /// The text as this type, or `None` where it breaks the rule.
     fn parse(text: &str) -> Option<Self>;
 }
+
+/// What is expected of a text that breaks a rule, as the end of a sentence that names the text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Expected(pub &'static str);
+
+impl fmt::Display for Expected {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "expected {}", self.0)
+    }
+}
+
+impl std::error::Error for Expected {}
 
 /// Whether `text` has `least` to `most` characters (Unicode scalar values, as the service counts).
 pub(super) fn has_length(text: &str, least: usize, most: usize) -> bool {

@@ -73,7 +73,7 @@ impl Event {
             });
         }
         let id = text("id");
-        let mut request = ApiRequest::read("detail", fields.get("detail"), RequestIds::NotTaken);
+        let mut request = ApiRequest::read("detail", fields.get("detail"), RequestIds::Rejected);
         if id.is_empty() {
             let expected = "the event's id, by which a second delivery is recognised";
             request = request.rejected(Problem::missing("id", expected));

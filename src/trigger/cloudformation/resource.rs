@@ -11,9 +11,9 @@ use super::{
 };
 use crate::{
     mitigation::{
-        Action, ActionName, Change, Create, Definition, Delete, DeleteTarget, Failure, InventedId,
-        Lookup, OnConflict, OnForeign, Owner, Params, Parse, Problem, Problems, Replay, Request,
-        RoleArn, StackId, Success, Tags, Task, Update,
+        Action, ActionName, Change, Create, Delete, DeleteTarget, Failure, InventedId, Lookup,
+        OnConflict, OnForeign, Owner, Parse, Problem, Problems, Replay, Request, StackId, Success,
+        Tags, Task, Update,
     },
     trigger::{
         FunctionLocation, Plan,
@@ -46,14 +46,6 @@ struct Attributes<'a> {
     mitigation_action_id: &'a str,
     action_name: &'a str,
     action_type: &'a str,
-}
-
-/// What the properties declare.
-struct Declared {
-    name: ActionName,
-    definition: Definition,
-    tags: Tags,
-    on_conflict: OnConflict,
 }
 
 /// What to do about a request whose response goes to `url`, for a function at `location`.
@@ -96,7 +88,7 @@ fn with_problems_of_properties(
     request: &CustomResourceRequest,
     stack: Option<&StackId>,
 ) -> Problems {
-    problems.extend(declared(request, stack).err().unwrap_or_default());
+    problems.extend(read_properties(request, stack).err().unwrap_or_default());
     problems
 }
 
@@ -122,30 +114,29 @@ fn name_of_create(request: &CustomResourceRequest) -> Option<String> {
 type Planned = Result<(Request, Vec<String>), Problems>;
 
 fn plan_create(request: &CustomResourceRequest, stack: &StackId) -> Planned {
-    let (declared, warnings) = declared(request, Some(stack))?;
-    Ok((new_request(request, stack, Task::Create(declared.create())), warnings))
+    let (create, warnings) = read_properties(request, Some(stack))?;
+    Ok((new_request(request, stack, Task::Create(create)), warnings))
 }
 
 /// An Update in place, or a replacement where the name is new: that is made like a Create.
 fn plan_update(request: &CustomResourceRequest, stack: &StackId) -> Planned {
-    let declared = declared(request, Some(stack));
+    let properties = read_properties(request, Some(stack));
     if request.physical_id.is_empty() {
         let expected = "the id that an earlier response gave";
         let mut problems = Problems::from(Problem::missing("PhysicalResourceId", expected));
-        problems.extend(declared.err().unwrap_or_default());
+        problems.extend(properties.err().unwrap_or_default());
         return Err(problems);
     }
-    let (declared, warnings) = declared?;
+    let (create, warnings) = properties?;
     let old = request.old_properties.as_deref().filter(|old| old.get().starts_with('{'));
     let old_name = old.and_then(|old| name_of(Some(old), stack, &request.logical_id));
-    let orphan =
-        old_name.filter(|old| old.as_str() != request.physical_id && *old != declared.name);
-    let task = if declared.name.as_str() == request.physical_id {
-        let Declared { name, definition, tags, .. } = declared;
+    let orphan = old_name.filter(|old| old.as_str() != request.physical_id && *old != create.name);
+    let task = if create.name.as_str() == request.physical_id {
+        let Create { name, definition, tags, .. } = create;
         let previous_keys = old.map(tag_keys).unwrap_or_default();
         Task::Update(Update { name, change: Change::Whole(definition), tags, previous_keys })
     } else {
-        Task::Create(declared.create())
+        Task::Create(create)
     };
     let current = ActionName::parse(&request.physical_id);
     Ok((Request { current, orphan, ..new_request(request, stack, task) }, warnings))
@@ -190,11 +181,11 @@ fn new_request(request: &CustomResourceRequest, stack: &StackId, task: Task) -> 
     }
 }
 
-/// Reads the properties; all of their problems are named.
-fn declared(
+/// What creates the action that the properties declare; all of their problems are named.
+fn read_properties(
     request: &CustomResourceRequest,
     stack: Option<&StackId>,
-) -> Result<(Declared, Vec<String>), Problems> {
+) -> Result<(Create, Vec<String>), Problems> {
     const PATH: &str = "ResourceProperties";
 
     let Some(properties) = request.properties.as_deref() else {
@@ -211,17 +202,8 @@ fn declared(
         None => stack.map(|stack| ActionName::generated(stack, &request.logical_id)),
         Some(_) => reader.optional_text(&name),
     };
-    let role_arn: Option<RoleArn> = reader.text(&reader.member(&members, "roleArn"));
-    let params = reader.params(&reader.member(&members, "actionParams"));
-    let tags = reader.tags(&reader.member(&members, "tags"));
-    let on_conflict = reader.on_conflict(&reader.member(&members, "onConflict"));
-    let kind = params.as_ref().map(Params::kind);
-    reader.check_names(&reader.member(&members, "checkNames"), kind);
-    let declared = || {
-        let definition = Definition { role_arn: role_arn?, params: params? };
-        Some(Declared { name: name?, definition, tags, on_conflict: on_conflict? })
-    };
-    reader.finish(declared())
+    let create = reader.create(&members, name, Replay::Converge);
+    reader.finish(create)
 }
 
 /// The name that the properties declare, read leniently: the one that is given, or where none is
@@ -253,19 +235,12 @@ fn tag_keys(properties: &RawValue) -> Vec<String> {
     json::each_item(tags.get(), &mut |tag| {
         let tag = Fields::read(tag.get(), &["Key"]).unwrap_or_default();
         let key = tag.get("Key").and_then(|key| CASING.text(key));
-        let key = key.filter(|key| Tags::expected_key(key).is_none());
+        let key = key.filter(|key| Tags::check_key(key).is_ok());
         keys.extend(key.filter(|_| keys.len() < Tags::MAX).map(std::borrow::Cow::into_owned));
     })
     // What cannot be read was never set.
     .unwrap_or_default();
     keys
-}
-
-impl Declared {
-    fn create(self) -> Create {
-        let Self { name, definition, tags, on_conflict } = self;
-        Create { name, definition, tags, on_conflict, replay: Replay::Converge }
-    }
 }
 
 impl<'a> From<&'a Action> for Resource<'a, Attributes<'a>> {
