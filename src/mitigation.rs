@@ -38,5 +38,5 @@ pub use request::{
 };
 pub use request_tag::{RequestDigest, RequestMark, RequestTag};
 pub use tags::{OWNER_TAG, REQUEST_TAG, TagChange, Tags};
-pub use text::Parse;
 pub(crate) use text::truncate;
+pub use text::{Expected, Parse};

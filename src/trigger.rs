@@ -3,6 +3,7 @@
 mod action_properties;
 pub mod api;
 pub mod cloudformation;
+mod document;
 pub mod eventbridge;
 mod json;
 mod location;
@@ -25,8 +26,8 @@ pub use self::{
     unrecognized::Unrecognized,
 };
 use self::{
-    api::ApiRequest, cloudformation::CustomResourceRequest, eventbridge::Event, json::Fields,
-    sqs::Batch,
+    api::ApiRequest, cloudformation::CustomResourceRequest, document::Document, eventbridge::Event,
+    json::Fields, sqs::Batch,
 };
 
 /// The event as it came. Taking it never fails, as nobody could be told; it cannot be printed.
@@ -84,24 +85,19 @@ impl Trigger {
             // EventBridge Pipes invoke the function with the records alone.
             return Self::recognise_records(text);
         }
-        let mut names = vec!["Records", "actionName", "operation"];
-        names.extend(CustomResourceRequest::MEMBERS);
-        names.extend(Event::MEMBERS);
+        let mut names = Document::member_names();
+        names.push("Records");
         let fields = Fields::read(text, &names).map_err(|_| Unrecognized::NotAnObject)?;
-        if fields.get("ResponseURL").is_some() {
-            let request = CustomResourceRequest::read(&fields);
-            return Ok(Self::CloudFormation(Box::new(request)));
-        }
-        if let Some(records) = fields.get("Records") {
+        if let Some(records) = fields.get("Records")
+            && fields.get("ResponseURL").is_none()
+        {
             return Self::recognise_records(records.get());
         }
-        if Event::is_one(&fields) {
-            return Event::read(&fields).map(Self::EventBridge);
-        }
-        if fields.has("actionName") || fields.has("operation") {
-            return Ok(Self::Direct(Box::new(ApiRequest::whole(text))));
-        }
-        Err(Unrecognized::hint(text))
+        Ok(match Document::read(text, &fields, Unrecognized::NoKnownMember)? {
+            Document::CustomResource(request) => Self::CloudFormation(request),
+            Document::Event(event) => Self::EventBridge(event),
+            Document::ApiRequest(request) => Self::Direct(request),
+        })
     }
 
     /// Recognises records by any of them: those of an invocation are of one kind, and one may be

@@ -3,9 +3,9 @@
 //! See <https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-events-structure.html>.
 
 use super::{
-    Unrecognized,
     api::{ApiRequest, RequestIds, repeated},
     json::Fields,
+    unrecognized::Unrecognized,
 };
 use crate::mitigation::{Failure, Owner, Problem, Success};
 
@@ -51,7 +51,7 @@ impl Event {
     pub(super) const MEMBERS: [&'static str; 4] = ["detail-type", "source", "detail", "id"];
 
     /// Whether the members are those of an event.
-    pub(super) fn is_one(fields: &Fields<'_>) -> bool {
+    pub(super) fn has_event_members(fields: &Fields<'_>) -> bool {
         ["detail-type", "source", "detail"].iter().all(|name| fields.has(name))
     }
 

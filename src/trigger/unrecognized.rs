@@ -51,20 +51,20 @@ impl Unrecognized {
         "Detail",
     ];
 
-    /// The usual mistake that the members of the object `text` look like.
-    pub(super) fn hint(text: &str) -> Self {
+    /// The usual mistake that the members of the object `text` look like, if they look like one.
+    pub(super) fn hint(text: &str) -> Option<Self> {
         let fields = Fields::read(text, &Self::MEMBERS).unwrap_or_default();
         let has = |name: &&str| fields.has(name);
         if ["AWSTemplateFormatVersion", "Resources"].iter().any(has) {
-            Self::Template
+            Some(Self::Template)
         } else if fields.has("ServiceToken") || ["Type", "Properties"].iter().all(has) {
-            Self::Properties
+            Some(Self::Properties)
         } else if ["Entries", "DetailType", "Detail"].iter().any(has) {
-            Self::PutEventsEntry
+            Some(Self::PutEventsEntry)
         } else if ["ActionName", "ActionParams", "RoleArn", "Operation"].iter().any(has) {
-            Self::PascalCase
+            Some(Self::PascalCase)
         } else {
-            Self::NoKnownMember
+            None
         }
     }
 }
