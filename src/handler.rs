@@ -32,7 +32,7 @@ use crate::{
     result_bus::{ResultBus, Unpublished},
     settings::Settings,
     trigger::{Casing, FunctionLocation, Payload, Plan, Trigger, TriggerName, Unrecognized, api},
-    trigger::{eventbridge::Event, word_conflict},
+    trigger::{describe_conflict, eventbridge::Event},
 };
 
 /// The function: what its invocations share.
@@ -206,7 +206,7 @@ impl<'s> Handler<'s> {
     ) -> Result<Success, Failure> {
         let work = catch_panic(self.execute_plan(plan, session));
         let result = match timeout_at(until, work).await {
-            Ok(result) => result.map_err(|failure| word_conflict(failure, casing)),
+            Ok(result) => result.map_err(|failure| describe_conflict(failure, casing)),
             Err(_) => Err(session.out_of_time()),
         };
         outcome::record(label, &result, session, metrics);

@@ -19,24 +19,27 @@ mod request_tag;
 mod tags;
 mod text;
 
-pub use action_name::ActionName;
-pub use arn::{Arn, Location, StackId, partition_of};
-pub use audit_check::AuditCheck;
-pub use definition::{
-    CertificateAction, Definition, Flag, LogLevel, Params, PolicyTemplate, RoleArn, ThingGroupName,
-    ThingGroupNames, TopicArn,
+pub use self::{
+    action_name::ActionName,
+    arn::{Location, StackId},
+    definition::{Definition, Params, PolicyTemplate, RoleArn},
+    failure::{Detail, ErrorCode, Failure, NameConflict},
+    outcome::{Action, Outcome, Success},
+    ownership::{Owner, Ownership},
+    problem::{Problem, Problems},
+    request::{Change, Create, Delete, DeleteTarget, OnConflict, Replay, Request, Task, Update},
+    tags::{OWNER_TAG, REQUEST_TAG, Tags},
+    text::Parse,
 };
-pub(crate) use failure::owned_by;
-pub use failure::{Detail, ErrorCode, Failure, NameConflict, Remedy};
-pub use kind::Kind;
-pub use outcome::{Action, Description, Outcome, Success, Timestamp};
-pub use ownership::{Owner, OwnerKind, Ownership};
-pub use problem::{Problem, Problems};
-pub use request::{
-    Change, Create, Delete, DeleteTarget, InventedId, Lookup, OnConflict, OnForeign, Operation,
-    Replay, Request, Task, Update,
+pub(crate) use self::{
+    arn::{Arn, partition_of},
+    audit_check::AuditCheck,
+    definition::{CertificateAction, Flag, LogLevel, ThingGroupName, ThingGroupNames, TopicArn},
+    failure::{Remedy, owned_by},
+    kind::Kind,
+    outcome::{Description, Timestamp},
+    request::{Lookup, OnForeign, Operation, UnknownPhysicalId},
+    request_tag::{RequestDigest, RequestMark, RequestTag},
+    tags::TagChange,
+    text::{Expected, truncate},
 };
-pub use request_tag::{RequestDigest, RequestMark, RequestTag};
-pub use tags::{OWNER_TAG, REQUEST_TAG, TagChange, Tags};
-pub(crate) use text::truncate;
-pub use text::{Expected, Parse};

@@ -17,17 +17,13 @@ mod unrecognized;
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
-pub use self::{
-    action_properties::word_conflict,
-    location::{Elsewhere, FunctionLocation},
-    message::Content,
-    plan::Plan,
-    reader::Casing,
-    unrecognized::Unrecognized,
-};
+pub(crate) use self::{action_properties::describe_conflict, reader::Casing};
 use self::{
     api::ApiRequest, cloudformation::CustomResourceRequest, document::Document, eventbridge::Event,
     json::Fields, sqs::Batch,
+};
+pub use self::{
+    location::FunctionLocation, message::Content, plan::Plan, unrecognized::Unrecognized,
 };
 
 /// The event as it came. Taking it never fails, as nobody could be told; it cannot be printed.

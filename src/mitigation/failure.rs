@@ -109,7 +109,7 @@ impl Failure {
 
     /// A create that met an action that is not its own.
     #[must_use]
-    pub fn name_conflict(conflict: NameConflict) -> Self {
+    pub(crate) fn name_conflict(conflict: NameConflict) -> Self {
         Self { code: ErrorCode::ResourceAlreadyExists, detail: Detail::NameConflict(conflict) }
     }
 

@@ -69,7 +69,7 @@ pub enum Ownership {
 impl Ownership {
     /// Whether the action is this owner's alone: made or adopted by it.
     #[must_use]
-    pub fn is_exclusive(self) -> bool {
+    pub(crate) fn is_exclusive(self) -> bool {
         match self {
             Self::Own | Self::Adopted => true,
             Self::Shared | Self::Claimable | Self::Unowned | Self::Foreign => false,

@@ -166,14 +166,14 @@ pub enum DeleteTarget {
     FailedCreate(ActionName, RequestDigest),
     /// What a Create makes that may still be running: CloudFormation cancelled it, and invented the
     /// physical id.
-    Invented(InventedId),
+    UnknownPhysicalId(UnknownPhysicalId),
     /// None: a Create with these properties makes nothing.
     Nothing,
 }
 
 /// A Delete whose physical id the provider did not give.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct InventedId {
+pub struct UnknownPhysicalId {
     /// The physical id, where it could be an action's name after all.
     pub id: Option<ActionName>,
     /// The name that the Create uses, where it can have one.

@@ -31,14 +31,14 @@ impl Tags {
     pub const MAX: usize = 50;
 
     /// Tags that a user may give: two are the provider's own.
-    pub const MAX_GIVEN: usize = 48;
+    pub(crate) const MAX_GIVEN: usize = 48;
 
     /// Checks the key of a tag: 1 to 128 characters of `[\p{L}\p{Z}\p{N}_.:/=+\-@]`, and no prefix
     /// that AWS or the provider reserves.
     ///
     /// # Errors
     /// What is expected of a key instead.
-    pub fn check_key(key: &str) -> Result<(), Expected> {
+    pub(crate) fn check_key(key: &str) -> Result<(), Expected> {
         let begins_with = |prefix: &str| {
             let start = key.trim_start().get(..prefix.len());
             start.is_some_and(|start| start.eq_ignore_ascii_case(prefix))
@@ -61,7 +61,7 @@ impl Tags {
     ///
     /// # Errors
     /// What is expected of a value instead.
-    pub fn check_value(value: &str) -> Result<(), Expected> {
+    pub(crate) fn check_value(value: &str) -> Result<(), Expected> {
         if has_length(value, 0, 256) { Ok(()) } else { Err(Expected("at most 256 characters")) }
     }
 
@@ -128,7 +128,7 @@ impl Tags {
 
     /// How many tags there are after `change`.
     #[must_use]
-    pub fn len_after(&self, change: &TagChange) -> usize {
+    pub(crate) fn len_after(&self, change: &TagChange) -> usize {
         let new = change.set.0.keys().filter(|key| !self.contains(key)).count();
         self.len() + new - change.remove.len()
     }

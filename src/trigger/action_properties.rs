@@ -250,7 +250,7 @@ impl Reader {
 
 /// The failure with a name conflict in the words of `casing`.
 #[must_use]
-pub fn word_conflict(failure: Failure, casing: Casing) -> Failure {
+pub fn describe_conflict(failure: Failure, casing: Casing) -> Failure {
     let Detail::NameConflict(conflict) = &failure.detail else { return failure };
     let [property, adopt, overwrite] =
         ["onConflict", OnConflict::Adopt.as_str(), OnConflict::Overwrite.as_str()]

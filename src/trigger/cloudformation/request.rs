@@ -115,7 +115,7 @@ impl CustomResourceRequest {
 
     /// `RequestType` as given, for logs.
     #[must_use]
-    pub fn request_type_text(&self) -> String {
+    pub(crate) fn request_type_text(&self) -> String {
         let given = self.request_type.as_ref();
         let text = given.and_then(|given| Casing::CloudFormation.text(given));
         truncate(&text.unwrap_or_default(), 64)

@@ -11,9 +11,9 @@ use super::{
 };
 use crate::{
     mitigation::{
-        Action, ActionName, Change, Create, Delete, DeleteTarget, Failure, InventedId, Lookup,
-        OnConflict, OnForeign, Owner, Parse, Problem, Problems, Replay, Request, StackId, Success,
-        Tags, Task, Update,
+        Action, ActionName, Change, Create, Delete, DeleteTarget, Failure, Lookup, OnConflict,
+        OnForeign, Owner, Parse, Problem, Problems, Replay, Request, StackId, Success, Tags, Task,
+        UnknownPhysicalId, Update,
     },
     trigger::{
         FunctionLocation, Plan,
@@ -159,7 +159,7 @@ fn plan_delete(request: &CustomResourceRequest, stack: &StackId) -> Request {
             Some(id) if Some(&id) == declared.as_ref() || id == generated => {
                 DeleteTarget::Named(id)
             }
-            id => DeleteTarget::Invented(InventedId {
+            id => DeleteTarget::UnknownPhysicalId(UnknownPhysicalId {
                 id,
                 name: declared,
                 on_conflict: on_conflict_of(properties),
