@@ -35,7 +35,7 @@ use crate::{
     settings::Settings,
     trigger::{
         Casing, FunctionLocation, Payload, Plan, Trigger, TriggerName, Unrecognized,
-        eventbridge::Event, word_conflict,
+        describe_conflict, eventbridge::Event,
     },
 };
 
@@ -173,7 +173,7 @@ impl<'s> Handler<'s> {
     ) -> Result<Success, Failure> {
         let work = catch_panic(async { self.execute_plan(plan(), session).await });
         let result = match timeout_at(until, work).await {
-            Ok(result) => result.map_err(|failure| word_conflict(failure, casing)),
+            Ok(result) => result.map_err(|failure| describe_conflict(failure, casing)),
             Err(_) => Err(session.out_of_time()),
         };
         outcome::record(label, &result, session, metrics);

@@ -83,12 +83,9 @@ impl<'r> Lifecycle<'r> {
     /// [`ErrorCode::ResourceNotFound`] where there is no such action, or its tags lag behind.
     async fn find(&self, name: &ActionName) -> Result<ExistingAction, Failure> {
         let action = match &self.request.location {
-            Some(location) => Action {
-                name: name.clone(),
-                arn: location.action_arn(name),
-                id: None,
-                action_type: None,
-            },
+            Some(location) => {
+                Action { name: name.clone(), arn: name.arn(location), id: None, action_type: None }
+            }
             None => self.iot.describe(name).await?.0,
         };
         let tags = self.iot.tags(&action.arn).await?;

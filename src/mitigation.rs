@@ -8,6 +8,7 @@ mod action_name;
 mod arn;
 mod audit_check;
 mod definition;
+mod digest;
 mod failure;
 mod kind;
 mod outcome;
@@ -16,59 +17,31 @@ mod problem;
 mod request;
 mod request_tag;
 mod tags;
+mod text;
 
-pub use action_name::ActionName;
-pub use arn::{Arn, Location, StackId, partition_of};
-pub use audit_check::AuditCheck;
-pub use definition::{
-    CertificateAction, Definition, Flag, LogLevel, Params, PolicyTemplate, RoleArn, ThingGroupName,
-    ThingGroupNames, TopicArn,
+pub use self::{
+    action_name::ActionName,
+    arn::{Location, StackId},
+    audit_check::AuditCheck,
+    definition::{Definition, Params, PolicyTemplate, RoleArn},
+    failure::{Detail, ErrorCode, Failure, NameConflict},
+    kind::Kind,
+    outcome::{Action, Outcome, Success},
+    ownership::{Owner, Ownership},
+    problem::{Problem, Problems},
+    request::{
+        Change, Create, Delete, DeleteTarget, OnConflict, Operation, Replay, Request, Task, Update,
+    },
+    tags::{OWNER_TAG, REQUEST_TAG, Tags},
+    text::Parse,
 };
-pub(crate) use failure::owned_by;
-pub use failure::{Detail, ErrorCode, Failure, NameConflict, Remedy, cut};
-pub use kind::Kind;
-pub use outcome::{Action, Description, Outcome, Success, Timestamp};
-pub use ownership::{Owner, OwnerKind, Ownership};
-pub use problem::{Problem, Problems};
-pub use request::{
-    Change, Create, Delete, DeleteTarget, InventedId, Lookup, OnConflict, OnForeign, Operation,
-    Replay, Request, Task, Update,
+pub(crate) use self::{
+    arn::{Arn, partition_of},
+    definition::{CertificateAction, Flag, LogLevel, ThingGroupName, ThingGroupNames, TopicArn},
+    failure::{Remedy, owned_by},
+    outcome::{Description, Timestamp},
+    request::{Lookup, OnForeign, UnknownPhysicalId},
+    request_tag::{RequestDigest, RequestMark, RequestTag},
+    tags::TagChange,
+    text::{Expected, truncate},
 };
-pub use request_tag::{RequestDigest, RequestMark, RequestTag};
-pub use tags::{OWNER_TAG, REQUEST_TAG, TagChange, Tags};
-
-/// Text that has a rule: a name, an ARN, one of a few words.
-pub trait Parse: Sized {
-    /// What is expected, as the end of a sentence that names the value.
-    const EXPECTED: &'static str;
-
-    /// The text as this type, or `None` where it breaks the rule.
-    fn parse(text: &str) -> Option<Self>;
-}
-
-/// Whether `text` has `least` to `most` characters (Unicode scalar values, as the service counts).
-fn has_length(text: &str, least: usize, most: usize) -> bool {
-    text.len() >= least
-        && (least..=most).contains(&text.chars().take(most.saturating_add(1)).count())
-}
-
-/// The SHA-256 of `parts`, each ended by a zero byte.
-fn digest(parts: &[&str]) -> [u8; 32] {
-    use sha2::{Digest, Sha256};
-
-    let mut hash = Sha256::new();
-    for part in parts {
-        hash.update(part.as_bytes());
-        hash.update([0]);
-    }
-    hash.finalize().into()
-}
-
-/// The first `bytes` of a digest in hexadecimal digits, upper case.
-fn hex(digest: &[u8; 32], bytes: usize) -> String {
-    digest.iter().take(bytes).flat_map(|byte| [byte >> 4, byte & 0xf]).map(hex_digit).collect()
-}
-
-fn hex_digit(nibble: u8) -> char {
-    char::from_digit(nibble.into(), 16).unwrap_or('0').to_ascii_uppercase()
-}

@@ -135,15 +135,13 @@ fn error_code(status: u16, name: Option<&str>, unnamed_conflict: ErrorCode) -> E
         (409, "") => unnamed_conflict,
         // A success that cannot be read is retried.
         (500.. | ..=399 | 408, _) | (_, "") => ErrorCode::InternalFailure,
-        // It is in the SDK's list of throttling errors, and final here.
-        (_, "LimitExceededException") => ErrorCode::LimitExceeded,
-        (_, "AccessDeniedException") => ErrorCode::AccessDenied,
-        (_, "ResourceAlreadyExistsException") => ErrorCode::ResourceAlreadyExists,
-        (_, "ResourceNotFoundException") => ErrorCode::ResourceNotFound,
-        (_, name) if THROTTLING_ERRORS.contains(&name) => ErrorCode::Throttling,
-        (_, name) if TRANSIENT_ERRORS.contains(&name) || name == "InternalFailureException" => {
-            ErrorCode::InternalFailure
-        }
-        _ => ErrorCode::InvalidRequest,
+        // The API's own names come first: the SDK lists LimitExceededException, which is permanent
+        // here, as a throttling error.
+        (_, name) => match ErrorCode::from_word(name) {
+            Some(code) => code,
+            None if THROTTLING_ERRORS.contains(&name) => ErrorCode::Throttling,
+            None if TRANSIENT_ERRORS.contains(&name) => ErrorCode::InternalFailure,
+            None => ErrorCode::InvalidRequest,
+        },
     }
 }

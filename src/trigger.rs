@@ -1,12 +1,14 @@
 //! Who called: recognises an event by its members and reads it by its protocol. Pure: no I/O.
 
-mod action;
+mod action_properties;
 pub mod api;
 pub mod cloudformation;
+mod document;
 pub mod eventbridge;
 mod json;
 mod location;
 mod message;
+mod plan;
 mod reader;
 mod sns;
 pub mod sqs;
@@ -15,18 +17,14 @@ mod unrecognized;
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
-pub use self::{
-    action::word_conflict,
-    location::{Elsewhere, FunctionLocation},
-    message::Content,
-    reader::Casing,
-    unrecognized::Unrecognized,
-};
+pub(crate) use self::{action_properties::describe_conflict, reader::Casing};
 use self::{
-    api::ApiRequest, cloudformation::CustomResourceRequest, eventbridge::Event, json::Fields,
-    sqs::Batch,
+    api::ApiRequest, cloudformation::CustomResourceRequest, document::Document, eventbridge::Event,
+    json::Fields, sqs::Batch,
 };
-use crate::mitigation::{Failure, Request, Success};
+pub use self::{
+    location::FunctionLocation, message::Content, plan::Plan, unrecognized::Unrecognized,
+};
 
 /// The event as it came. Taking it never fails, as nobody could be told; it cannot be printed.
 pub struct Payload(Option<Box<RawValue>>);
@@ -74,14 +72,6 @@ pub enum Trigger {
     Direct(Box<ApiRequest>),
 }
 
-/// What to do about a request.
-pub enum Plan {
-    /// Execute it, and log the warnings.
-    Execute(Box<Request>, Vec<String>),
-    /// Respond at once: the result is clear without a call.
-    Respond(Result<Success, Failure>),
-}
-
 impl Trigger {
     /// Recognises an event by the members that it has.
     ///
@@ -93,24 +83,19 @@ impl Trigger {
             // EventBridge Pipes invoke the function with the records alone.
             return Self::recognise_records(text);
         }
-        let mut names = vec!["Records", "actionName", "operation"];
-        names.extend(CustomResourceRequest::MEMBERS);
-        names.extend(Event::MEMBERS);
+        let mut names = Document::member_names();
+        names.push("Records");
         let fields = Fields::read(text, &names).map_err(|_| Unrecognized::NotAnObject)?;
-        if fields.get("ResponseURL").is_some() {
-            let request = CustomResourceRequest::read(&fields);
-            return Ok(Self::CloudFormation(Box::new(request)));
-        }
-        if let Some(records) = fields.get("Records") {
+        if let Some(records) = fields.get("Records")
+            && fields.get("ResponseURL").is_none()
+        {
             return Self::recognise_records(records.get());
         }
-        if Event::is_one(&fields) {
-            return Event::read(&fields).map(Self::EventBridge);
-        }
-        if fields.has("actionName") || fields.has("operation") {
-            return Ok(Self::Direct(Box::new(ApiRequest::whole(text))));
-        }
-        Err(Unrecognized::hint(text))
+        Ok(match Document::read(text, &fields, Unrecognized::NoKnownMember)? {
+            Document::CustomResource(request) => Self::CloudFormation(request),
+            Document::Event(event) => Self::EventBridge(event),
+            Document::ApiRequest(request) => Self::Direct(request),
+        })
     }
 
     /// Recognises records by any of them: those of an invocation are of one kind, and one may be

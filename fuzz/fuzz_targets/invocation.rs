@@ -205,7 +205,7 @@ fn task(task: &Task) {
             DeleteTarget::Named(given) | DeleteTarget::FailedCreate(given, _) => {
                 name(given.as_str());
             }
-            DeleteTarget::Invented(_) | DeleteTarget::Nothing => {}
+            DeleteTarget::UnknownPhysicalId(_) | DeleteTarget::Nothing => {}
         },
         Task::Describe(given) => name(given.as_str()),
     }

@@ -192,7 +192,7 @@ fn action(
     // AWS IoT's ids have 36 characters, its types at most 30: twice that must fit, too.
     let cut = |text: String| text.chars().take(72).filter(char::is_ascii_graphic).collect();
     Some(Action {
-        arn: location.action_arn(&name),
+        arn: name.arn(&location),
         name,
         id: id.map(|id| cut(id.text())),
         action_type: action_type.map(|text| cut(text.to_owned())),

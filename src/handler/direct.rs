@@ -5,7 +5,6 @@ use serde_json::value::RawValue;
 use super::{FunctionError, Handler, Invocation, to_json};
 use crate::{
     iot::{OnTimeout, Pacing},
-    mitigation::Owner,
     trigger::api::ApiRequest,
 };
 
@@ -18,7 +17,7 @@ impl Handler<'_> {
         let until = invocation.deadlines().work;
         let session = self.iot.session(until, OnTimeout::Transient, Pacing::None);
         let id = request.request_id().unwrap_or(&invocation.request_id);
-        let owner = Owner::request(id, request.create());
+        let owner = request.owner(id);
         let result = self.execute_api(request, &owner, id, invocation, &session, until).await;
         match &result {
             Ok(_) => to_json(&request.result(&result)),

@@ -5,7 +5,7 @@ use std::fmt;
 use lambda_runtime::Diagnostic;
 
 use crate::{
-    mitigation::{ErrorCode, Failure, cut},
+    mitigation::{ErrorCode, Failure, truncate},
     result_bus::Unpublished,
     trigger::{Unrecognized, api},
 };
@@ -77,7 +77,10 @@ impl From<&Failure> for FunctionError {
 impl From<Unpublished> for FunctionError {
     fn from(unpublished: Unpublished) -> Self {
         let message = format!("the work is done, but its result was not published: {unpublished}");
-        Self { error_type: ErrorType::UndeliverableResult, message: cut(&message, MAX_MESSAGE) }
+        Self {
+            error_type: ErrorType::UndeliverableResult,
+            message: truncate(&message, MAX_MESSAGE),
+        }
     }
 }
 

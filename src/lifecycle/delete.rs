@@ -7,8 +7,8 @@ use tokio::time::sleep;
 
 use super::{ExistingAction, Lifecycle, not_owned, unless_absent};
 use crate::mitigation::{
-    Action, ActionName, Delete, DeleteTarget, Failure, InventedId, Lookup, OWNER_TAG, OnConflict,
-    OnForeign, Outcome, Ownership, REQUEST_TAG, RequestDigest, Success,
+    Action, ActionName, Delete, DeleteTarget, Failure, Lookup, OWNER_TAG, OnConflict, OnForeign,
+    Outcome, Ownership, REQUEST_TAG, RequestDigest, Success, UnknownPhysicalId,
 };
 
 const NO_SUCH_ACTION: &str = "there is no such action";
@@ -28,7 +28,7 @@ impl Lifecycle<'_> {
             DeleteTarget::FailedCreate(name, request) => {
                 self.delete_failed_create(name, request).await
             }
-            DeleteTarget::Invented(invented) => self.delete_invented(invented).await,
+            DeleteTarget::UnknownPhysicalId(invented) => self.delete_invented(invented).await,
             DeleteTarget::Nothing => Ok(Success::absent(NO_SUCH_ACTION)),
         }
     }
@@ -77,7 +77,7 @@ impl Lifecycle<'_> {
     }
 
     /// Removes what a cancelled Create makes: looks again until it is there, or cannot be any more.
-    async fn delete_invented(&self, invented: &InventedId) -> Result<Success, Failure> {
+    async fn delete_invented(&self, invented: &UnknownPhysicalId) -> Result<Success, Failure> {
         /// The longest time that is kept for the last poll.
         const LAST_POLL: Duration = Duration::from_secs(2);
 

@@ -2,7 +2,11 @@
 
 use std::fmt;
 
-use super::{Parse, StackId, digest, has_length};
+use super::{
+    Location, StackId,
+    digest::digest,
+    text::{Parse, has_length},
+};
 
 /// The name of a mitigation action: 1 to 128 characters of `[a-zA-Z0-9_-]`.
 ///
@@ -30,6 +34,13 @@ impl ActionName {
         name.push('-');
         name.extend(letters_of(&digest(&[&stack.text, logical_id])).take(Self::SUFFIX));
         Self(name)
+    }
+
+    /// The ARN of the action of this name at `location`.
+    #[must_use]
+    pub fn arn(&self, location: &Location) -> String {
+        let Location { partition, region, account } = location;
+        format!("arn:{partition}:iot:{region}:{account}:mitigationaction/{self}")
     }
 
     /// The name as text.

@@ -2,8 +2,6 @@
 
 use std::fmt;
 
-use super::ActionName;
-
 /// An Amazon Resource Name, `arn:<partition>:<service>:<region>:<account>:<resource>`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Arn<'a> {
@@ -80,15 +78,6 @@ pub struct Location {
     pub region: String,
     /// Twelve digits.
     pub account: String,
-}
-
-impl Location {
-    /// The ARN of the action of this name here.
-    #[must_use]
-    pub fn action_arn(&self, name: &ActionName) -> String {
-        let Self { partition, region, account } = self;
-        format!("arn:{partition}:iot:{region}:{account}:mitigationaction/{name}")
-    }
 }
 
 impl From<Arn<'_>> for Location {

@@ -2,7 +2,10 @@
 
 use serde::Serialize;
 
-use super::{Arn, Kind, Parse, has_length};
+use super::{
+    Arn, Kind,
+    text::{Parse, has_length},
+};
 
 /// What an action does when Device Defender applies it: everything but its name and its tags.
 #[derive(Clone, Debug, PartialEq, Eq)]

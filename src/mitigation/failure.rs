@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{ActionName, Problems, problem};
+use super::{ActionName, Problems, text::truncate};
 
 words! {
     /// The name of an error: the API's own where it has one. Callers branch on it.
@@ -109,7 +109,7 @@ impl Failure {
 
     /// A create that met an action that is not its own.
     #[must_use]
-    pub fn name_conflict(conflict: NameConflict) -> Self {
+    pub(crate) fn name_conflict(conflict: NameConflict) -> Self {
         Self { code: ErrorCode::ResourceAlreadyExists, detail: Detail::NameConflict(conflict) }
     }
 
@@ -126,23 +126,23 @@ impl Failure {
         Self { code: self.code, detail }
     }
 
-    /// The message in at most `room` bytes of a JSON string: of several problems as many as fit,
+    /// The message in at most `budget` bytes of a JSON string: of several problems as many as fit,
     /// then "and N more"; of a sentence its beginning, cut between characters.
     #[must_use]
-    pub fn message(&self, room: usize) -> String {
+    pub fn message(&self, budget: usize) -> String {
         match &self.detail {
-            Detail::Service(text) | Detail::Refusal(text) => cut(text, room),
-            Detail::Problems(problems) => problem::list(problems, room),
-            Detail::NameConflict(conflict) => cut(&conflict.to_string(), room),
+            Detail::Service(text) | Detail::Refusal(text) => truncate(text, budget),
+            Detail::Problems(problems) => problems.list(budget),
+            Detail::NameConflict(conflict) => truncate(&conflict.to_string(), budget),
         }
     }
 
-    /// The code and the message in at most `room` bytes of a JSON string.
+    /// The code and the message in at most `budget` bytes of a JSON string.
     #[must_use]
-    pub fn reason(&self, room: usize) -> String {
+    pub fn reason(&self, budget: usize) -> String {
         let code = self.code.as_str();
-        let message = self.message(room.saturating_sub(code.len() + 2));
-        cut(&format!("{code}: {message}"), room)
+        let message = self.message(budget.saturating_sub(code.len() + 2));
+        truncate(&format!("{code}: {message}"), budget)
     }
 }
 
@@ -167,37 +167,4 @@ pub(crate) fn owned_by(tag: Option<&str>) -> String {
         Some(tag) => format!("owned by \"{tag}\""),
         None => "which has no owner tag of this provider".to_owned(),
     }
-}
-
-/// The bytes that `text` takes inside a JSON string.
-pub(super) fn json_len(text: &str) -> usize {
-    text.chars().map(json_char_len).sum()
-}
-
-fn json_char_len(c: char) -> usize {
-    match c {
-        '"' | '\\' | '\u{8}' | '\t' | '\n' | '\u{c}' | '\r' => 2,
-        '\0'..='\u{1f}' => 6,
-        other => other.len_utf8(),
-    }
-}
-
-/// As much of `text` as takes at most `room` bytes of a JSON string, with an ellipsis where some of
-/// it does not fit.
-#[must_use]
-pub fn cut(text: &str, room: usize) -> String {
-    if text.len() <= room && json_len(text) <= room {
-        return text.to_owned();
-    }
-    let mut left = room.saturating_sub('…'.len_utf8());
-    let mut fits = |c: &char| {
-        let rest = left.checked_sub(json_char_len(*c));
-        left = rest.unwrap_or_default();
-        rest.is_some()
-    };
-    let mut cut: String = text.chars().take_while(|c| fits(c)).collect();
-    if room >= '…'.len_utf8() {
-        cut.push('…');
-    }
-    cut
 }

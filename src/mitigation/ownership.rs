@@ -1,6 +1,9 @@
 //! Who owns an action: one tag, put in with the create call and compared whole.
 
-use super::{Create, StackId, digest, hex, hex_digit};
+use super::{
+    StackId,
+    digest::{digest, hex, hex_digit},
+};
 
 words! {
     /// What the owner tag of an action begins with, before a slash.
@@ -21,7 +24,7 @@ words! {
 impl OwnerKind {
     fn of(tag: &str) -> Option<Self> {
         let (word, _) = tag.split_once('/')?;
-        Self::ALL.iter().copied().find(|kind| kind.as_str() == word)
+        Self::from_word(word)
     }
 
     /// Whether any event, message or direct call may change what has this kind of owner.
@@ -66,7 +69,7 @@ pub enum Ownership {
 impl Ownership {
     /// Whether the action is this owner's alone: made or adopted by it.
     #[must_use]
-    pub fn is_exclusive(self) -> bool {
+    pub(crate) fn is_exclusive(self) -> bool {
         match self {
             Self::Own | Self::Adopted => true,
             Self::Shared | Self::Claimable | Self::Unowned | Self::Foreign => false,
@@ -95,13 +98,13 @@ impl Owner {
         Self::plain(OwnerKind::Message, &[id])
     }
 
-    /// The direct call or the message with the request id `id`. What a create would send is part of
+    /// The direct call or the message with the request id `id`. The digest of a create is part of
     /// it, so that an id used again for another action is a conflict and not a replay.
     #[must_use]
-    pub fn request(id: &str, create: Option<&Create>) -> Self {
-        match create {
+    pub fn request(id: &str, create_digest: Option<&str>) -> Self {
+        match create_digest {
             None => Self::plain(OwnerKind::Request, &[id]),
-            Some(create) => Self::plain(OwnerKind::Request, &[id, &create.digest()]),
+            Some(digest) => Self::plain(OwnerKind::Request, &[id, digest]),
         }
     }
 

@@ -1,6 +1,8 @@
 //! What is wrong with a request: each problem with its path, the value, and what is expected.
 
-use super::cut;
+use std::fmt;
+
+use super::text::{json_len, truncate};
 
 /// One problem, as a sentence without a full stop.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -8,18 +10,18 @@ pub struct Problem(String);
 
 impl Problem {
     /// The longest text of a caller's that a problem repeats, in characters.
-    const SHOWN: usize = 80;
+    const MAX_EXCERPT: usize = 80;
 
     /// `value`, as written in JSON, breaks the rule at `path`.
     #[must_use]
     pub fn invalid(path: &str, value: &str, expected: &str) -> Self {
-        Self(format!("{}: invalid value {}: expected {expected}", shown(path), shown(value)))
+        Self(format!("{}: invalid value {}: expected {expected}", excerpt(path), excerpt(value)))
     }
 
     /// Nothing is given at `path`.
     #[must_use]
     pub fn missing(path: &str, expected: &str) -> Self {
-        Self(format!("{}: missing: expected {expected}", shown(path)))
+        Self(format!("{}: missing: expected {expected}", excerpt(path)))
     }
 
     /// `name`, at the end of `path`, is none of `known`. Its value is not repeated: it may be a
@@ -30,13 +32,13 @@ impl Problem {
             Some(near) => format!("did you mean {near}?"),
             None => format!("expected one of {}", known.join(", ")),
         };
-        Self(format!("{}: unknown property: {hint}", shown(path)))
+        Self(format!("{}: unknown property: {hint}", excerpt(path)))
     }
 
     /// What is wrong at `path`, in words.
     #[must_use]
     pub fn other(path: &str, words: &str) -> Self {
-        Self(format!("{}: {words}", shown(path)))
+        Self(format!("{}: {words}", excerpt(path)))
     }
 
     /// The problem as text.
@@ -95,7 +97,50 @@ impl Problems {
     pub fn kept(&self) -> &[Problem] {
         &self.kept
     }
+
+    /// As many as fit `budget` bytes of a JSON string, then "and N more".
+    pub(super) fn list(&self, budget: usize) -> String {
+        /// What "; and N more" takes at most.
+        const MORE: usize = 32;
+
+        let mut list = match (self.kept(), self.len()) {
+            ([only], 1) => return truncate(only.as_str(), budget),
+            (_, count) => format!("{count} problems: "),
+        };
+        let mut left = budget.saturating_sub(list.len());
+        for (index, problem) in self.kept().iter().enumerate() {
+            let separator = if index == 0 { "" } else { "; " };
+            let length = separator.len() + json_len(problem.as_str());
+            let is_last = index + 1 == self.len();
+            if length + if is_last { 0 } else { MORE } > left {
+                return and_more(list, separator, self.len() - index, budget);
+            }
+            left -= length;
+            list.push_str(separator);
+            list.push_str(problem.as_str());
+        }
+        match self.len() - self.kept().len() {
+            0 => list,
+            more => and_more(list, "; ", more, budget),
+        }
+    }
 }
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Problem {}
+
+impl fmt::Display for Problems {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.list(usize::MAX))
+    }
+}
+
+impl std::error::Error for Problems {}
 
 impl From<Problem> for Problems {
     fn from(problem: Problem) -> Self {
@@ -108,7 +153,7 @@ impl From<Problem> for Problems {
 /// The member of `known` that `name` is likely to mean: at most a third of its letters differ, case
 /// aside.
 fn nearest<'a>(name: &str, known: &'a [String]) -> Option<&'a str> {
-    let name: String = name.chars().take(Problem::SHOWN).collect::<String>().to_lowercase();
+    let name: String = name.chars().take(Problem::MAX_EXCERPT).collect::<String>().to_lowercase();
     let distance = |known: &str| strsim::damerau_levenshtein(&name, &known.to_lowercase());
     let (nearest, distance) =
         known.iter().map(|known| (known, distance(known))).min_by_key(|(_, distance)| *distance)?;
@@ -116,47 +161,20 @@ fn nearest<'a>(name: &str, known: &'a [String]) -> Option<&'a str> {
 }
 
 /// The beginning of a text that the caller gave, on one line.
-fn shown(text: &str) -> String {
-    let end = text.char_indices().nth(Problem::SHOWN).map(|(end, _)| end);
-    let shown = text.get(..end.unwrap_or(text.len())).unwrap_or_default();
-    let mut shown: String = shown.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+fn excerpt(text: &str) -> String {
+    let end = text.char_indices().nth(Problem::MAX_EXCERPT).map(|(end, _)| end);
+    let start = text.get(..end.unwrap_or(text.len())).unwrap_or_default();
+    let mut excerpt: String = start.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
     if end.is_some() {
-        shown.push('…');
+        excerpt.push('…');
     }
-    shown
+    excerpt
 }
 
-/// As many of `problems` as fit `room` bytes of a JSON string, then "and N more".
-pub(super) fn list(problems: &Problems, room: usize) -> String {
-    /// What "; and N more" takes at most.
-    const MORE: usize = 32;
-
-    let mut list = match (problems.kept(), problems.len()) {
-        ([only], 1) => return cut(only.as_str(), room),
-        (_, count) => format!("{count} problems: "),
-    };
-    let mut left = room.saturating_sub(list.len());
-    for (index, problem) in problems.kept().iter().enumerate() {
-        let separator = if index == 0 { "" } else { "; " };
-        let length = separator.len() + super::failure::json_len(problem.as_str());
-        let is_last = index + 1 == problems.len();
-        if length + if is_last { 0 } else { MORE } > left {
-            return and_more(list, separator, problems.len() - index, room);
-        }
-        left -= length;
-        list.push_str(separator);
-        list.push_str(problem.as_str());
-    }
-    match problems.len() - problems.kept().len() {
-        0 => list,
-        more => and_more(list, "; ", more, room),
-    }
-}
-
-fn and_more(mut list: String, separator: &str, more: usize, room: usize) -> String {
+fn and_more(mut list: String, separator: &str, more: usize, budget: usize) -> String {
     list.push_str(separator);
     list.push_str("and ");
     list.push_str(&more.to_string());
     list.push_str(" more");
-    cut(&list, room)
+    truncate(&list, budget)
 }

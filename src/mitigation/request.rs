@@ -1,8 +1,9 @@
 //! What can be asked of the life cycle.
 
 use super::{
-    ActionName, Definition, Location, Owner, Params, Parse, RequestDigest, RoleArn, Tags, digest,
-    hex,
+    ActionName, Definition, Location, Owner, Params, RequestDigest, RoleArn, Tags,
+    digest::{digest, hex},
+    text::Parse,
 };
 
 words! {
@@ -29,7 +30,7 @@ impl Parse for Operation {
                                     DeleteMitigationAction or DescribeMitigationAction";
 
     fn parse(text: &str) -> Option<Self> {
-        Self::ALL.iter().copied().find(|operation| operation.as_str() == text)
+        Self::from_word(text)
     }
 }
 
@@ -91,16 +92,22 @@ impl Create {
     }
 }
 
-/// What a create does where an action has the name that is not its owner's, and may be taken over.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub enum OnConflict {
-    /// Fail, and change nothing.
-    #[default]
-    Fail,
-    /// Take it as it is, where role and parameters are the same.
-    Adopt,
-    /// Give it this definition.
-    Overwrite,
+words! {
+    /// What a create does where an action has the name that is not its owner's, and may be taken
+    /// over: the values of `onConflict`.
+    ///
+    /// When adding one, the compiler names every other place in Rust; besides those, update
+    /// `schemas/*.json` and `docs/reference.md`.
+    #[derive(Default)]
+    pub enum OnConflict {
+        /// Fail, and change nothing.
+        #[default]
+        Fail = "fail",
+        /// Take it as it is, where role and parameters are the same.
+        Adopt = "adopt",
+        /// Give it this definition.
+        Overwrite = "overwrite",
+    }
 }
 
 /// What a create does where its owner's action has the name.
@@ -161,14 +168,14 @@ pub enum DeleteTarget {
     FailedCreate(ActionName, RequestDigest),
     /// What a Create makes that may still be running: CloudFormation cancelled it, and invented the
     /// physical id.
-    Invented(InventedId),
+    UnknownPhysicalId(UnknownPhysicalId),
     /// None: a Create with these properties makes nothing.
     Nothing,
 }
 
 /// A Delete whose physical id the provider did not give.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct InventedId {
+pub struct UnknownPhysicalId {
     /// The physical id, where it could be an action's name after all.
     pub id: Option<ActionName>,
     /// The name that the Create uses, where it can have one.

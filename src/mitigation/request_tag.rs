@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use super::{digest, hex};
+use super::digest::{digest, hex};
 
 /// What distinguishes one request of a resource from the others: a digest of its `RequestId` and of
 /// the date in its `ResponseURL`, so that a second delivery has the same one.

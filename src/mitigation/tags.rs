@@ -6,7 +6,10 @@ use std::collections::BTreeMap;
 use serde::ser::{Serialize, SerializeSeq, Serializer};
 use unicode_general_category::{GeneralCategory, get_general_category};
 
-use super::{RequestTag, has_length};
+use super::{
+    RequestTag,
+    text::{Expected, has_length},
+};
 
 /// The key of the tag that says who owns an action.
 pub const OWNER_TAG: &str = "mitigation-action-provider:owner";
@@ -18,7 +21,7 @@ pub const REQUEST_TAG: &str = "mitigation-action-provider:request";
 const RESERVED_PREFIX: &str = "mitigation-action-provider:";
 
 /// Tags by key. A value may be anything that the service holds; what users give is checked where it
-/// is read, with [`Tags::expected_key`] and [`Tags::expected_value`]. Serialises as the API writes
+/// is read, with [`Tags::check_key`] and [`Tags::check_value`]. Serialises as the API writes
 /// it: `[{"Key": …, "Value": …}]`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tags(BTreeMap<String, String>);
@@ -28,35 +31,38 @@ impl Tags {
     pub const MAX: usize = 50;
 
     /// Tags that a user may give: two are the provider's own.
-    pub const MAX_GIVEN: usize = 48;
+    pub(crate) const MAX_GIVEN: usize = 48;
 
-    /// What is expected of a key where `key` breaks the rules, `None` where it keeps them.
+    /// Checks the key of a tag: 1 to 128 characters of `[\p{L}\p{Z}\p{N}_.:/=+\-@]`, and no prefix
+    /// that AWS or the provider reserves.
     ///
-    /// 1 to 128 characters of `[\p{L}\p{Z}\p{N}_.:/=+\-@]`, and no prefix that is somebody else's.
-    #[must_use]
-    pub fn expected_key(key: &str) -> Option<&'static str> {
+    /// # Errors
+    /// What is expected of a key instead.
+    pub(crate) fn check_key(key: &str) -> Result<(), Expected> {
         let begins_with = |prefix: &str| {
             let start = key.trim_start().get(..prefix.len());
             start.is_some_and(|start| start.eq_ignore_ascii_case(prefix))
         };
         if !has_length(key, 1, 128) || !key.chars().all(is_legal_in_key) {
-            Some("1 to 128 letters, digits, spaces and _.:/=+-@")
+            Err(Expected("1 to 128 letters, digits, spaces and _.:/=+-@"))
         } else if begins_with("aws:") {
-            Some("a key that does not begin with aws:, which AWS reserves")
+            Err(Expected("a key that does not begin with aws:, which AWS reserves"))
         } else if begins_with(RESERVED_PREFIX) {
-            Some(
+            Err(Expected(
                 "a key that does not begin with mitigation-action-provider:, which the provider \
                  reserves",
-            )
+            ))
         } else {
-            None
+            Ok(())
         }
     }
 
-    /// What is expected of a value where `value` breaks the rule: at most 256 characters.
-    #[must_use]
-    pub fn expected_value(value: &str) -> Option<&'static str> {
-        (!has_length(value, 0, 256)).then_some("at most 256 characters")
+    /// Checks the value of a tag: at most 256 characters.
+    ///
+    /// # Errors
+    /// What is expected of a value instead.
+    pub(crate) fn check_value(value: &str) -> Result<(), Expected> {
+        if has_length(value, 0, 256) { Ok(()) } else { Err(Expected("at most 256 characters")) }
     }
 
     /// Sets one tag; returns whether the key was new.
@@ -122,7 +128,7 @@ impl Tags {
 
     /// How many tags there are after `change`.
     #[must_use]
-    pub fn len_after(&self, change: &TagChange) -> usize {
+    pub(crate) fn len_after(&self, change: &TagChange) -> usize {
         let new = change.set.0.keys().filter(|key| !self.contains(key)).count();
         self.len() + new - change.remove.len()
     }

@@ -6,8 +6,9 @@
 mod request;
 mod result;
 
-pub use request::{ApiRequest, RequestIds};
-pub use result::{ResultDocument, message};
+pub use request::ApiRequest;
+pub(super) use request::RequestIds;
+pub use result::message;
 
 /// The most characters of a request's text that a result repeats.
 const MAX_REPEATED: usize = 256;

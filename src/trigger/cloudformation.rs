@@ -1,10 +1,11 @@
 //! CloudFormation's protocol for custom resources, and `Custom::IoTMitigationAction`.
 //!
 //! See <https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/crpg-ref.html>. `request`,
-//! `response` and `response_url` know the protocol and nothing of mitigation actions;
-//! `resource` maps properties to a request and a result to what `!GetAtt` finds. A second
-//! resource type would be a second mapping.
+//! `physical_id`, `response` and `response_url` know the protocol and nothing of mitigation actions;
+//! `resource` maps properties to a request, and an outcome to a physical id and to what `!GetAtt`
+//! finds. A second resource type would be a second mapping.
 
+mod physical_id;
 mod request;
 mod resource;
 mod response;
@@ -12,5 +13,4 @@ mod response_url;
 
 pub use request::{CustomResourceRequest, RequestType};
 pub use resource::{plan, respond};
-pub use response::MAX_RESPONSE;
-pub use response_url::{ForbiddenUrl, ResponseUrl};
+pub use response_url::ResponseUrl;

@@ -3,9 +3,9 @@
 //! See <https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-events-structure.html>.
 
 use super::{
-    Unrecognized,
     api::{ApiRequest, RequestIds, repeated},
     json::Fields,
+    unrecognized::Unrecognized,
 };
 use crate::mitigation::{Failure, Owner, Problem, Success};
 
@@ -51,7 +51,7 @@ impl Event {
     pub(super) const MEMBERS: [&'static str; 4] = ["detail-type", "source", "detail", "id"];
 
     /// Whether the members are those of an event.
-    pub(super) fn is_one(fields: &Fields<'_>) -> bool {
+    pub(super) fn has_event_members(fields: &Fields<'_>) -> bool {
         ["detail-type", "source", "detail"].iter().all(|name| fields.has(name))
     }
 
@@ -67,10 +67,13 @@ impl Event {
         }
         let detail_type = text("detail-type");
         if detail_type != REQUESTED {
-            return Err(Unrecognized::AnotherDetailType(repeated(&detail_type)));
+            return Err(Unrecognized::AnotherDetailType {
+                given: repeated(&detail_type),
+                expected: REQUESTED,
+            });
         }
         let id = text("id");
-        let mut request = ApiRequest::read("detail", fields.get("detail"), RequestIds::NotTaken);
+        let mut request = ApiRequest::read("detail", fields.get("detail"), RequestIds::Rejected);
         if id.is_empty() {
             let expected = "the event's id, by which a second delivery is recognised";
             request = request.rejected(Problem::missing("id", expected));
@@ -90,7 +93,7 @@ impl EventRequest {
     ) -> Self {
         let source = source.to_owned();
         if let Some(given) = request.request_id() {
-            let (id, owner) = (given.to_owned(), Owner::request(given, request.create()));
+            let (id, owner) = (given.to_owned(), request.owner(given));
             return Self { request, owner, id, source };
         }
         let request = if id.is_empty() {

@@ -12,7 +12,7 @@ pub struct FunctionLocation {
 
 /// A stack that is not where the function is.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Elsewhere {
+pub struct LocationMismatch {
     stack: String,
     function: String,
 }
@@ -40,7 +40,7 @@ impl FunctionLocation {
     ///
     /// # Errors
     /// Where it cannot.
-    pub fn check(&self, stack: &Location) -> Result<(), Elsewhere> {
+    pub fn check(&self, stack: &Location) -> Result<(), LocationMismatch> {
         let (is_same, function) = match &self.location {
             Some(location) => (location == stack, location.to_string()),
             None => (
@@ -48,15 +48,15 @@ impl FunctionLocation {
                 format!("region {}", self.region),
             ),
         };
-        if is_same { Ok(()) } else { Err(Elsewhere { stack: stack.to_string(), function }) }
+        if is_same { Ok(()) } else { Err(LocationMismatch { stack: stack.to_string(), function }) }
     }
 }
 
-impl fmt::Display for Elsewhere {
+impl fmt::Display for LocationMismatch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { stack, function } = self;
         write!(f, "the stack is in {stack}, and the function in {function}: expected the same")
     }
 }
 
-impl std::error::Error for Elsewhere {}
+impl std::error::Error for LocationMismatch {}

@@ -2,11 +2,11 @@
 //! request.
 
 use super::{
-    Unrecognized,
-    api::ApiRequest,
     cloudformation::CustomResourceRequest,
+    document::Document,
     eventbridge::{Event, EventRequest},
     json::Fields,
+    unrecognized::Unrecognized,
 };
 
 /// What a message carries.
@@ -21,8 +21,8 @@ pub enum Content {
     Unrecognized(Unrecognized),
 }
 
-/// What carries a plain request, and so gives it an id.
-pub struct Carrier {
+/// Where a request without an event around it comes from.
+pub(super) struct MessageSource {
     /// The id of the message.
     pub id: String,
     /// The member that holds it.
@@ -33,31 +33,19 @@ pub struct Carrier {
 
 impl Content {
     /// Reads what a message says. An event keeps its own id and source.
-    pub(super) fn read(text: &str, carrier: Carrier) -> Self {
-        let mut names = vec!["actionName", "operation"];
-        names.extend(Event::MEMBERS);
-        names.extend(CustomResourceRequest::MEMBERS);
-        let Ok(fields) = Fields::read(text, &names) else {
+    pub(super) fn read(text: &str, source: MessageSource) -> Self {
+        let Ok(fields) = Fields::read(text, &Document::member_names()) else {
             return Self::Unrecognized(Unrecognized::NoRequestInside);
         };
-        if fields.get("ResponseURL").is_some() {
-            return Self::CustomResource(Box::new(CustomResourceRequest::read(&fields)));
+        match Document::read(text, &fields, Unrecognized::NoRequestInside) {
+            Ok(Document::CustomResource(request)) => Self::CustomResource(request),
+            Ok(Document::Event(Event::Request(request))) => Self::Request(request),
+            Ok(Document::Event(Event::OwnResult)) => Self::OwnResult,
+            Ok(Document::ApiRequest(request)) => {
+                let MessageSource { id, id_member, source } = source;
+                Self::Request(Box::new(EventRequest::plain(*request, id, id_member, source)))
+            }
+            Err(unrecognized) => Self::Unrecognized(unrecognized),
         }
-        if Event::is_one(&fields) {
-            return match Event::read(&fields) {
-                Ok(Event::Request(request)) => Self::Request(request),
-                Ok(Event::OwnResult) => Self::OwnResult,
-                Err(unrecognized) => Self::Unrecognized(unrecognized),
-            };
-        }
-        if !fields.has("actionName") && !fields.has("operation") {
-            return Self::Unrecognized(match Unrecognized::hint(text) {
-                Unrecognized::NoKnownMember => Unrecognized::NoRequestInside,
-                mistake => mistake,
-            });
-        }
-        let Carrier { id, id_member, source } = carrier;
-        let request = ApiRequest::whole(text);
-        Self::Request(Box::new(EventRequest::plain(request, id, id_member, source)))
     }
 }

@@ -33,7 +33,7 @@ impl Casing {
     }
 
     /// Whether `given` is the API's `name` in this casing.
-    fn is_name(self, name: &str, given: &str) -> bool {
+    pub(super) fn is_name(self, name: &str, given: &str) -> bool {
         match self {
             Self::Api => name == given,
             Self::CloudFormation => {
@@ -52,7 +52,7 @@ impl Casing {
             (Self::CloudFormation, Some(b'-' | b'0'..=b'9' | b't' | b'f')) => {
                 Some(Cow::Borrowed(value.get()))
             }
-            _ => None,
+            (Self::CloudFormation | Self::Api, _) => None,
         }
     }
 }

@@ -6,9 +6,9 @@
 use serde_json::value::RawValue;
 
 use super::{
-    Unrecognized,
     json::Fields,
-    message::{Carrier, Content},
+    message::{Content, MessageSource},
+    unrecognized::Unrecognized,
 };
 
 /// The source of plain requests that came in a notification.
@@ -55,5 +55,5 @@ pub(super) fn read_body(body: &str) -> Option<Content> {
 fn read_message(notification: &Fields<'_>) -> Option<Content> {
     let message = notification.string("Message")?;
     let id = notification.string("MessageId").unwrap_or_default().into_owned();
-    Some(Content::read(&message, Carrier { id, id_member: "MessageId", source: SOURCE }))
+    Some(Content::read(&message, MessageSource { id, id_member: "MessageId", source: SOURCE }))
 }

@@ -8,10 +8,10 @@ use aws_lambda_events::event::sqs::SqsBatchResponse;
 use serde_json::value::RawValue;
 
 use super::{
-    Unrecognized,
     json::{self, Fields},
-    message::{Carrier, Content},
+    message::{Content, MessageSource},
     sns,
+    unrecognized::Unrecognized,
 };
 
 /// The source of plain requests that came in a message.
@@ -77,11 +77,14 @@ impl Batch {
         for record in records {
             batch.add(record);
         }
-        if batch.queue == QueueType::Standard {
-            for message in &mut batch.messages {
-                message.keys.retain(|key| !matches!(key, Key::Group(_)));
+        match batch.queue {
+            QueueType::Fifo => {}
+            QueueType::Standard => {
+                for message in &mut batch.messages {
+                    message.keys.retain(|key| !key.is_group());
+                }
+                batch.messages.sort_by_key(|message| message.sent);
             }
-            batch.messages.sort_by_key(|message| message.sent);
         }
         Ok(batch)
     }
@@ -109,6 +112,15 @@ impl Batch {
             of_root.entry(root).or_default().push(message);
         }
         of_root.into_values().collect()
+    }
+}
+
+impl Key {
+    fn is_group(&self) -> bool {
+        match self {
+            Self::Group(_) => true,
+            Self::Action(_) | Self::Resource(..) => false,
+        }
     }
 }
 
@@ -140,8 +152,9 @@ impl Message {
             return Content::Unrecognized(Unrecognized::NoRequestInside);
         };
         sns::read_body(body).unwrap_or_else(|| {
-            let carrier = Carrier { id: self.id.clone(), id_member: "messageId", source: SOURCE };
-            Content::read(body, carrier)
+            let source =
+                MessageSource { id: self.id.clone(), id_member: "messageId", source: SOURCE };
+            Content::read(body, source)
         })
     }
 

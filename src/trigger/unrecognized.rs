@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, fmt};
 
-use super::{eventbridge::REQUESTED, json::Fields};
+use super::json::Fields;
 
 /// Why an event is not served.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -11,8 +11,13 @@ pub enum Unrecognized {
     NotAnObject,
     /// It has none of the members that are looked for.
     NoKnownMember,
-    /// It is an event of another type, which is named.
-    AnotherDetailType(String),
+    /// It is an event with another `detail-type`.
+    AnotherDetailType {
+        /// Its `detail-type`.
+        given: String,
+        /// That of the events that are served.
+        expected: &'static str,
+    },
     /// A notification or a message that holds no request.
     NoRequestInside,
     /// Its records are neither a queue's nor a topic's.
@@ -46,20 +51,20 @@ impl Unrecognized {
         "Detail",
     ];
 
-    /// The usual mistake that the members of the object `text` look like.
-    pub(super) fn hint(text: &str) -> Self {
+    /// The usual mistake that the members of the object `text` look like, if they look like one.
+    pub(super) fn hint(text: &str) -> Option<Self> {
         let fields = Fields::read(text, &Self::MEMBERS).unwrap_or_default();
         let has = |name: &&str| fields.has(name);
         if ["AWSTemplateFormatVersion", "Resources"].iter().any(has) {
-            Self::Template
+            Some(Self::Template)
         } else if fields.has("ServiceToken") || ["Type", "Properties"].iter().all(has) {
-            Self::Properties
+            Some(Self::Properties)
         } else if ["Entries", "DetailType", "Detail"].iter().any(has) {
-            Self::PutEventsEntry
+            Some(Self::PutEventsEntry)
         } else if ["ActionName", "ActionParams", "RoleArn", "Operation"].iter().any(has) {
-            Self::PascalCase
+            Some(Self::PascalCase)
         } else {
-            Self::NoKnownMember
+            None
         }
     }
 }
@@ -75,9 +80,9 @@ impl Unrecognized {
             Self::NotAnObject => "the event is not a JSON object",
             Self::NoKnownMember => "the event has no known member",
             Self::UnknownRecords => "the event's Records are neither a queue's nor a topic's",
-            Self::AnotherDetailType(given) => {
+            Self::AnotherDetailType { given, expected } => {
                 let words = format!("invalid value {given:?} of the event's detail-type");
-                return Cow::Owned(format!("{words}: expected {REQUESTED:?}"));
+                return Cow::Owned(format!("{words}: expected {expected:?}"));
             }
             Self::NoRequestInside => "the message holds no request",
             Self::TooManyRecords => {
@@ -108,8 +113,16 @@ impl fmt::Display for Unrecognized {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.words())?;
         match self {
-            Self::AnotherDetailType(_) => Ok(()),
-            _ => write!(f, "; {LOOKED_FOR}"),
+            Self::AnotherDetailType { .. } => Ok(()),
+            Self::NotAnObject
+            | Self::NoKnownMember
+            | Self::NoRequestInside
+            | Self::UnknownRecords
+            | Self::TooManyRecords
+            | Self::Template
+            | Self::Properties
+            | Self::PascalCase
+            | Self::PutEventsEntry => write!(f, "; {LOOKED_FOR}"),
         }
     }
 }

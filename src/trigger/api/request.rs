@@ -5,8 +5,8 @@ use serde_json::value::RawValue;
 use super::repeated;
 use crate::{
     mitigation::{
-        ActionName, Change, Create, Definition, Delete, DeleteTarget, Failure, Lookup, OnForeign,
-        Operation, Params, Parse, Problem, Problems, Replay, RoleArn, Task, Update,
+        ActionName, Change, Delete, DeleteTarget, Failure, Lookup, OnForeign, Operation, Owner,
+        Params, Parse, Problem, Problems, Replay, RoleArn, Task, Update,
     },
     trigger::{
         json::Fields,
@@ -28,17 +28,22 @@ pub struct ApiRequest {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RequestIds {
     /// A direct call or a plain message, which nothing else may identify.
-    Taken,
+    Accepted,
     /// The detail of an event, which has an id.
-    NotTaken,
+    Rejected,
 }
 
-const MEMBERS: [&str; 7] =
-    ["operation", "actionName", "roleArn", "actionParams", "tags", "onConflict", "checkNames"];
-const MEMBERS_WITH_ID: [&str; 8] = {
-    let [a, b, c, d, e, f, g] = MEMBERS;
-    [a, b, c, d, e, f, g, "requestId"]
-};
+/// The members; the last one only where [`RequestIds::Accepted`].
+const MEMBERS: [&str; 8] = [
+    "operation",
+    "actionName",
+    "roleArn",
+    "actionParams",
+    "tags",
+    "onConflict",
+    "checkNames",
+    "requestId",
+];
 
 impl ApiRequest {
     /// Reads the request `value` at `path`, empty for a whole payload.
@@ -52,9 +57,10 @@ impl ApiRequest {
         let given =
             value.and_then(|value| Fields::read(value.get(), &["operation", "actionName"]).ok());
         let given = |name: &str| Some(repeated(&given.as_ref()?.string(name)?));
+        let [without_id @ .., _] = &MEMBERS;
         let known = match ids {
-            RequestIds::Taken => MEMBERS_WITH_ID.as_slice(),
-            RequestIds::NotTaken => MEMBERS.as_slice(),
+            RequestIds::Accepted => MEMBERS.as_slice(),
+            RequestIds::Rejected => without_id,
         };
         let members = value.map(|value| reader.object(&Node::new(path, value), known));
         let members = members.filter(Members::is_object);
@@ -85,7 +91,7 @@ impl ApiRequest {
     #[must_use]
     pub(in crate::trigger) fn whole(text: &str) -> Self {
         let value: Option<&RawValue> = serde_json::from_str(text).ok();
-        Self::read("", value, RequestIds::Taken)
+        Self::read("", value, RequestIds::Accepted)
     }
 
     /// The same request, rejected for `problem` besides its own.
@@ -105,12 +111,14 @@ impl ApiRequest {
         self.task.clone().map_err(Failure::invalid)
     }
 
-    /// The create, where the request is one.
+    /// The owner of what the request creates under the request id `id`.
     #[must_use]
-    pub fn create(&self) -> Option<&Create> {
+    pub fn owner(&self, id: &str) -> Owner {
         match &self.task {
-            Ok(Task::Create(create)) => Some(create),
-            Ok(Task::Update(_) | Task::Delete(_) | Task::Describe(_)) | Err(_) => None,
+            Ok(Task::Create(create)) => Owner::request(id, Some(&create.digest())),
+            Ok(Task::Update(_) | Task::Delete(_) | Task::Describe(_)) | Err(_) => {
+                Owner::request(id, None)
+            }
         }
     }
 
@@ -149,8 +157,8 @@ type Read = (Option<Operation>, Option<RequestId>, Option<Task>);
 
 fn read_members(reader: &mut Reader, members: &Members<'_>, ids: RequestIds) -> Read {
     let request_id = match ids {
-        RequestIds::Taken => reader.optional_text(&reader.member(members, "requestId")),
-        RequestIds::NotTaken => None,
+        RequestIds::Accepted => reader.optional_text(&reader.member(members, "requestId")),
+        RequestIds::Rejected => None,
     };
     let node = reader.member(members, "operation");
     let operation = match node.value() {
@@ -183,7 +191,7 @@ fn read_task(operation: Operation, reader: &mut Reader, members: &Members<'_>) -
     }
     let name: Option<ActionName> = reader.text(&reader.member(members, "actionName"));
     match operation {
-        Operation::Create => read_create(name, reader, members),
+        Operation::Create => reader.create(members, name, Replay::Keep).map(Task::Create),
         Operation::Update => read_update(name, reader, members),
         Operation::Delete => Some(Task::Delete(Delete {
             target: DeleteTarget::Named(name?),
@@ -192,22 +200,6 @@ fn read_task(operation: Operation, reader: &mut Reader, members: &Members<'_>) -
         })),
         Operation::Describe => Some(Task::Describe(name?)),
     }
-}
-
-fn read_create(
-    name: Option<ActionName>,
-    reader: &mut Reader,
-    members: &Members<'_>,
-) -> Option<Task> {
-    let role_arn: Option<RoleArn> = reader.text(&reader.member(members, "roleArn"));
-    let params = reader.params(&reader.member(members, "actionParams"));
-    let tags = reader.tags(&reader.member(members, "tags"));
-    let on_conflict = reader.on_conflict(&reader.member(members, "onConflict"));
-    let kind = params.as_ref().map(Params::kind);
-    reader.check_names(&reader.member(members, "checkNames"), kind);
-    let definition = Definition { role_arn: role_arn?, params: params? };
-    let (name, on_conflict) = (name?, on_conflict?);
-    Some(Task::Create(Create { name, definition, tags, on_conflict, replay: Replay::Keep }))
 }
 
 fn read_update(

@@ -3,16 +3,26 @@
 use serde::Serialize;
 
 use super::ApiRequest;
-use crate::mitigation::{Description, Failure, Outcome, Params, RoleArn, Success, Tags};
+use crate::mitigation::{Description, ErrorCode, Failure, Outcome, Params, RoleArn, Success, Tags};
 
 /// The most bytes of a failure's message, as a JSON string.
 const MAX_MESSAGE: usize = 4096;
+
+words! {
+    /// How a request ended.
+    pub enum Status {
+        /// Its result has an outcome.
+        Succeeded = "SUCCEEDED",
+        /// Its result has an error.
+        Failed = "FAILED",
+    }
+}
 
 /// The result document.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ResultDocument<'a> {
-    status: &'static str,
+    status: Status,
     operation: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     action_name: Option<&'a str>,
@@ -60,7 +70,7 @@ struct DescriptionPart<'a> {
 
 #[derive(Serialize)]
 struct ErrorPart {
-    code: &'static str,
+    code: ErrorCode,
     message: String,
     retryable: bool,
 }
@@ -70,8 +80,8 @@ impl ApiRequest {
     #[must_use]
     pub fn result<'a>(&'a self, result: &'a Result<Success, Failure>) -> ResultDocument<'a> {
         let (status, result) = match result {
-            Ok(success) => ("SUCCEEDED", ResultPart::succeeded(success)),
-            Err(failure) => ("FAILED", ResultPart::Failed { error: ErrorPart::new(failure) }),
+            Ok(success) => (Status::Succeeded, ResultPart::succeeded(success)),
+            Err(failure) => (Status::Failed, ResultPart::Failed { error: ErrorPart::new(failure) }),
         };
         ResultDocument {
             status,
@@ -134,7 +144,7 @@ impl<'a> DescriptionPart<'a> {
 impl ErrorPart {
     fn new(failure: &Failure) -> Self {
         Self {
-            code: failure.code.as_str(),
+            code: failure.code,
             message: message(failure),
             retryable: failure.code.is_transient(),
         }

@@ -10,8 +10,8 @@ use serde_json::value::RawValue;
 
 use super::response_url::{ForbiddenUrl, ResponseUrl};
 use crate::{
-    mitigation::{Problem, StackId, cut},
-    trigger::{json::Fields, reader::Casing},
+    mitigation::{Problem, Problems, RequestDigest, StackId, truncate},
+    trigger::{json::Fields, location::FunctionLocation, reader::Casing},
 };
 
 words! {
@@ -71,7 +71,7 @@ impl CustomResourceRequest {
         };
         let short = |name: &str| {
             let text = text(name);
-            if text.len() > Self::MAX_TEXT { cut(&text, Self::MAX_TEXT) } else { text }
+            if text.len() > Self::MAX_TEXT { truncate(&text, Self::MAX_TEXT) } else { text }
         };
         let raw = |name: &str| fields.get(name).map(RawValue::to_owned);
         Self {
@@ -109,16 +109,16 @@ impl CustomResourceRequest {
             return Err(Problem::missing("RequestType", EXPECTED));
         };
         let text = Casing::CloudFormation.text(given).unwrap_or_default();
-        let known = RequestType::ALL.iter().copied().find(|known| known.as_str() == text);
-        known.ok_or_else(|| Problem::invalid("RequestType", given.get(), EXPECTED))
+        RequestType::from_word(&text)
+            .ok_or_else(|| Problem::invalid("RequestType", given.get(), EXPECTED))
     }
 
     /// `RequestType` as given, for logs.
     #[must_use]
-    pub fn request_type_text(&self) -> String {
+    pub(crate) fn request_type_text(&self) -> String {
         let given = self.request_type.as_ref();
         let text = given.and_then(|given| Casing::CloudFormation.text(given));
-        cut(&text.unwrap_or_default(), 64)
+        truncate(&text.unwrap_or_default(), 64)
     }
 
     /// `ServiceTimeout`: how long CloudFormation waits for the response, 1 to 3600 s; the default
@@ -137,9 +137,33 @@ impl CustomResourceRequest {
             .map_or(Self::DEFAULT_TIMEOUT, Duration::from_secs)
     }
 
-    /// `StackId`, where it can be read.
-    #[must_use]
-    pub fn stack(&self) -> Option<StackId> {
-        StackId::parse(&self.stack_id)
+    /// The stack whose resource this is, where `function` can act on it.
+    ///
+    /// # Errors
+    /// Where there is no stack or no logical id, as without both no action can be the resource's;
+    /// and where the stack is in another account or region.
+    pub(super) fn stack(&self, function: &FunctionLocation) -> Result<StackId, Problems> {
+        let mut problems = Problems::default();
+        let stack = StackId::parse(&self.stack_id);
+        if stack.is_none() {
+            problems.add(|| match self.stack_id.as_str() {
+                "" => Problem::missing("StackId", "the ARN of a stack"),
+                other => Problem::invalid("StackId", &format!("{other:?}"), "the ARN of a stack"),
+            });
+        }
+        if self.logical_id.is_empty() {
+            let expected = "the resource's name in its template";
+            problems.add(|| Problem::missing("LogicalResourceId", expected));
+        }
+        let stack = stack.filter(|_| problems.is_empty()).ok_or(problems)?;
+        match function.check(&stack.location) {
+            Ok(()) => Ok(stack),
+            Err(mismatch) => Err(Problem::other("StackId", &mismatch.to_string()).into()),
+        }
+    }
+
+    /// What distinguishes this request from the others of its resource.
+    pub(super) fn digest(&self, url: &ResponseUrl) -> RequestDigest {
+        RequestDigest::new(&self.request_id, url.date())
     }
 }

@@ -4,15 +4,16 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::{
+    physical_id::PhysicalId,
     request::{CustomResourceRequest, RequestType},
-    response,
+    response::{self, Resource},
     response_url::ResponseUrl,
 };
 use crate::{
     mitigation::{
-        Action, ActionName, Change, Create, Definition, Delete, DeleteTarget, Failure, InventedId,
-        Lookup, OnConflict, OnForeign, Owner, Params, Parse, Problem, Problems, Replay, Request,
-        RequestDigest, RoleArn, StackId, Success, Tags, Task, Update,
+        Action, ActionName, Change, Create, Delete, DeleteTarget, Failure, Lookup, OnConflict,
+        OnForeign, Owner, Parse, Problem, Problems, Replay, Request, StackId, Success, Tags, Task,
+        UnknownPhysicalId, Update,
     },
     trigger::{
         FunctionLocation, Plan,
@@ -35,10 +36,6 @@ const KNOWN: [&str; 8] = [
     "serviceTimeout",
 ];
 
-/// What the physical id of a failed Create begins with. The colon ensures that it is no action's
-/// name.
-const NOT_CREATED: &str = "not-created:";
-
 /// What `!GetAtt` finds: the API's names, and the native resource's names for the same.
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
@@ -51,14 +48,6 @@ struct Attributes<'a> {
     action_type: &'a str,
 }
 
-/// What the properties declare.
-struct Declared {
-    name: ActionName,
-    definition: Definition,
-    tags: Tags,
-    on_conflict: OnConflict,
-}
-
 /// What to do about a request whose response goes to `url`, for a function at `location`.
 #[must_use]
 pub fn plan(
@@ -66,11 +55,7 @@ pub fn plan(
     url: &ResponseUrl,
     location: &FunctionLocation,
 ) -> Plan {
-    let stack = stack_of(request).and_then(|stack| match location.check(&stack.location) {
-        Ok(()) => Ok(stack),
-        Err(elsewhere) => Err(Problem::other("StackId", &elsewhere.to_string()).into()),
-    });
-    let planned = match (request.request_type(), stack) {
+    let planned = match (request.request_type(), request.stack(location)) {
         (Ok(RequestType::Delete), Ok(stack)) => Ok((plan_delete(request, &stack), Vec::new())),
         (Ok(RequestType::Delete), Err(problems)) => {
             let why = Failure::invalid(problems).message(usize::MAX);
@@ -80,113 +65,78 @@ pub fn plan(
         (Ok(RequestType::Create), Ok(stack)) => plan_create(request, &stack),
         (Ok(RequestType::Update), Ok(stack)) => plan_update(request, &stack),
         // All problems at once: the properties are read although they cannot be used.
-        (request_type, stack) => {
-            let mut problems = Problems::default();
-            if let Err(problem) = request_type {
-                problems.add(|| problem);
-            }
-            let declared = declared(request, stack.as_ref().ok()).err();
-            problems.extend(stack.err().unwrap_or_default());
-            problems.extend(declared.unwrap_or_default());
-            Err(problems)
+        (Ok(RequestType::Create | RequestType::Update), Err(problems)) => {
+            Err(with_problems_of_properties(problems, request, None))
+        }
+        (Err(problem), stack) => {
+            let mut problems = Problems::from(problem);
+            let stack = stack.map_err(|more| problems.extend(more)).ok();
+            Err(with_problems_of_properties(problems, request, stack.as_ref()))
         }
     };
     match planned {
         Ok((planned, warnings)) => {
-            let digest = Some(RequestDigest::new(&request.request_id, url.date()));
+            let digest = Some(request.digest(url));
             Plan::Execute(Box::new(Request { digest, ..planned }), warnings)
         }
         Err(problems) => Plan::Respond(Err(Failure::invalid(problems))),
     }
 }
 
-/// The response: the one document that is PUT.
+fn with_problems_of_properties(
+    mut problems: Problems,
+    request: &CustomResourceRequest,
+    stack: Option<&StackId>,
+) -> Problems {
+    problems.extend(read_properties(request, stack).err().unwrap_or_default());
+    problems
+}
+
+/// The response to a request that came to `result`.
 #[must_use]
 pub fn respond(
     request: &CustomResourceRequest,
     url: &ResponseUrl,
     result: &Result<Success, Failure>,
 ) -> String {
-    let request_type = request.request_type();
-    let action = match (&request_type, result) {
-        (Ok(RequestType::Delete), _) | (_, Err(_)) => None,
-        (_, Ok(success)) => success.action.as_ref(),
-    };
-    let placeholder;
-    let keeps_id = match &request_type {
-        Ok(RequestType::Create) => false,
-        Ok(RequestType::Update) => !request.physical_id.starts_with(NOT_CREATED),
-        Ok(RequestType::Delete) | Err(_) => true,
-    };
-    let physical_id = match action {
-        Some(action) => action.name.as_str(),
-        None if keeps_id && !request.physical_id.is_empty() => &request.physical_id,
-        None => {
-            placeholder = placeholder_id(request, url);
-            &placeholder
-        }
-    };
-    let attributes = action.map(Attributes::new);
-    let result = result.as_ref().map(|_| attributes.as_ref());
-    response::to_json(request, physical_id, result)
+    let result = result.as_ref().map(|success| success.action.as_ref().map(Resource::from));
+    response::respond(request, url, result, name_of_create)
 }
 
-/// The physical id of what was not created, `not-created:<name>:<digest>`.
-fn placeholder_id(request: &CustomResourceRequest, url: &ResponseUrl) -> String {
-    let name = request.stack().map(|stack| {
-        let generated = || ActionName::generated(&stack, &request.logical_id);
-        name_of(request.properties.as_deref(), &stack, &request.logical_id)
-            .unwrap_or_else(generated)
-    });
-    let name = name.as_ref().map_or("unknown", ActionName::as_str);
-    let digest = RequestDigest::new(&request.request_id, url.date());
-    format!("{NOT_CREATED}{name}:{}", digest.as_str())
-}
-
-/// The stack, where there is also a logical id: without both nothing can be anybody's.
-fn stack_of(request: &CustomResourceRequest) -> Result<StackId, Problems> {
-    let mut problems = Problems::default();
-    let stack = request.stack();
-    if stack.is_none() {
-        problems.add(|| match request.stack_id.as_str() {
-            "" => Problem::missing("StackId", "the ARN of a stack"),
-            other => Problem::invalid("StackId", &format!("{other:?}"), "the ARN of a stack"),
-        });
-    }
-    if request.logical_id.is_empty() {
-        let expected = "the resource's name in its template";
-        problems.add(|| Problem::missing("LogicalResourceId", expected));
-    }
-    stack.filter(|_| problems.is_empty()).ok_or(problems)
+/// The name that a Create uses, where its stack is known.
+fn name_of_create(request: &CustomResourceRequest) -> Option<String> {
+    let stack = StackId::parse(&request.stack_id)?;
+    let declared = name_of(request.properties.as_deref(), &stack, &request.logical_id);
+    let name = declared.unwrap_or_else(|| ActionName::generated(&stack, &request.logical_id));
+    Some(name.as_str().to_owned())
 }
 
 type Planned = Result<(Request, Vec<String>), Problems>;
 
 fn plan_create(request: &CustomResourceRequest, stack: &StackId) -> Planned {
-    let (declared, warnings) = declared(request, Some(stack))?;
-    Ok((new_request(request, stack, Task::Create(declared.create())), warnings))
+    let (create, warnings) = read_properties(request, Some(stack))?;
+    Ok((new_request(request, stack, Task::Create(create)), warnings))
 }
 
 /// An Update in place, or a replacement where the name is new: that is made like a Create.
 fn plan_update(request: &CustomResourceRequest, stack: &StackId) -> Planned {
-    let declared = declared(request, Some(stack));
+    let properties = read_properties(request, Some(stack));
     if request.physical_id.is_empty() {
         let expected = "the id that an earlier response gave";
         let mut problems = Problems::from(Problem::missing("PhysicalResourceId", expected));
-        problems.extend(declared.err().unwrap_or_default());
+        problems.extend(properties.err().unwrap_or_default());
         return Err(problems);
     }
-    let (declared, warnings) = declared?;
+    let (create, warnings) = properties?;
     let old = request.old_properties.as_deref().filter(|old| old.get().starts_with('{'));
     let old_name = old.and_then(|old| name_of(Some(old), stack, &request.logical_id));
-    let orphan =
-        old_name.filter(|old| old.as_str() != request.physical_id && *old != declared.name);
-    let task = if declared.name.as_str() == request.physical_id {
-        let Declared { name, definition, tags, .. } = declared;
+    let orphan = old_name.filter(|old| old.as_str() != request.physical_id && *old != create.name);
+    let task = if create.name.as_str() == request.physical_id {
+        let Create { name, definition, tags, .. } = create;
         let previous_keys = old.map(tag_keys).unwrap_or_default();
         Task::Update(Update { name, change: Change::Whole(definition), tags, previous_keys })
     } else {
-        Task::Create(declared.create())
+        Task::Create(create)
     };
     let current = ActionName::parse(&request.physical_id);
     Ok((Request { current, orphan, ..new_request(request, stack, task) }, warnings))
@@ -198,14 +148,18 @@ fn plan_delete(request: &CustomResourceRequest, stack: &StackId) -> Request {
     let properties = request.properties.as_deref();
     let declared = name_of(properties, stack, &request.logical_id);
     let generated = ActionName::generated(stack, &request.logical_id);
-    let target = match (request.physical_id.as_str(), declared) {
-        ("", declared) => declared.map_or(DeleteTarget::Nothing, DeleteTarget::Named),
-        (id, declared) => match (id.strip_prefix(NOT_CREATED), ActionName::parse(id)) {
-            (Some(rest), _) => failed_create(rest),
-            (None, Some(id)) if Some(&id) == declared.as_ref() || id == generated => {
+    let target = match PhysicalId::parse(&request.physical_id) {
+        PhysicalId::Missing => declared.map_or(DeleteTarget::Nothing, DeleteTarget::Named),
+        PhysicalId::Placeholder(failed) => failed
+            .and_then(|(name, digest)| {
+                Some(DeleteTarget::FailedCreate(ActionName::parse(name)?, digest))
+            })
+            .unwrap_or(DeleteTarget::Nothing),
+        PhysicalId::Resource(id) => match ActionName::parse(id) {
+            Some(id) if Some(&id) == declared.as_ref() || id == generated => {
                 DeleteTarget::Named(id)
             }
-            (None, id) => DeleteTarget::Invented(InventedId {
+            id => DeleteTarget::UnknownPhysicalId(UnknownPhysicalId {
                 id,
                 name: declared,
                 on_conflict: on_conflict_of(properties),
@@ -227,24 +181,11 @@ fn new_request(request: &CustomResourceRequest, stack: &StackId, task: Task) -> 
     }
 }
 
-/// What the id `not-created:<name>:<digest>` stands for.
-fn failed_create(name_and_digest: &str) -> DeleteTarget {
-    let parts = name_and_digest.split_once(':');
-    parts
-        .and_then(|(name, digest)| {
-            Some(DeleteTarget::FailedCreate(
-                ActionName::parse(name)?,
-                RequestDigest::parse(digest)?,
-            ))
-        })
-        .unwrap_or(DeleteTarget::Nothing)
-}
-
-/// Reads the properties; all of their problems are named.
-fn declared(
+/// What creates the action that the properties declare; all of their problems are named.
+fn read_properties(
     request: &CustomResourceRequest,
     stack: Option<&StackId>,
-) -> Result<(Declared, Vec<String>), Problems> {
+) -> Result<(Create, Vec<String>), Problems> {
     const PATH: &str = "ResourceProperties";
 
     let Some(properties) = request.properties.as_deref() else {
@@ -261,17 +202,8 @@ fn declared(
         None => stack.map(|stack| ActionName::generated(stack, &request.logical_id)),
         Some(_) => reader.optional_text(&name),
     };
-    let role_arn: Option<RoleArn> = reader.text(&reader.member(&members, "roleArn"));
-    let params = reader.params(&reader.member(&members, "actionParams"));
-    let tags = reader.tags(&reader.member(&members, "tags"));
-    let on_conflict = reader.on_conflict(&reader.member(&members, "onConflict"));
-    let kind = params.as_ref().map(Params::kind);
-    reader.check_names(&reader.member(&members, "checkNames"), kind);
-    let declared = || {
-        let definition = Definition { role_arn: role_arn?, params: params? };
-        Some(Declared { name: name?, definition, tags, on_conflict: on_conflict? })
-    };
-    reader.finish(declared())
+    let create = reader.create(&members, name, Replay::Converge);
+    reader.finish(create)
 }
 
 /// The name that the properties declare, read leniently: the one that is given, or where none is
@@ -303,7 +235,7 @@ fn tag_keys(properties: &RawValue) -> Vec<String> {
     json::each_item(tags.get(), &mut |tag| {
         let tag = Fields::read(tag.get(), &["Key"]).unwrap_or_default();
         let key = tag.get("Key").and_then(|key| CASING.text(key));
-        let key = key.filter(|key| Tags::expected_key(key).is_none());
+        let key = key.filter(|key| Tags::check_key(key).is_ok());
         keys.extend(key.filter(|_| keys.len() < Tags::MAX).map(std::borrow::Cow::into_owned));
     })
     // What cannot be read was never set.
@@ -311,10 +243,9 @@ fn tag_keys(properties: &RawValue) -> Vec<String> {
     keys
 }
 
-impl Declared {
-    fn create(self) -> Create {
-        let Self { name, definition, tags, on_conflict } = self;
-        Create { name, definition, tags, on_conflict, replay: Replay::Converge }
+impl<'a> From<&'a Action> for Resource<'a, Attributes<'a>> {
+    fn from(action: &'a Action) -> Self {
+        Self { physical_id: action.name.as_str(), data: Attributes::new(action) }
     }
 }
 

@@ -5,11 +5,15 @@
 use aws_lambda_events::event::cloudformation::CloudFormationCustomResourceResponseStatus as Status;
 use serde::Serialize;
 
-use super::request::CustomResourceRequest;
-use crate::mitigation::{Failure, cut};
+use super::{
+    physical_id,
+    request::{CustomResourceRequest, RequestType},
+    response_url::ResponseUrl,
+};
+use crate::mitigation::{Failure, truncate};
 
 /// The longest response that CloudFormation takes, in bytes.
-pub const MAX_RESPONSE: usize = 4096;
+const MAX_RESPONSE: usize = 4096;
 
 /// The document that is PUT.
 #[derive(Serialize)]
@@ -34,10 +38,47 @@ struct Echo<'a> {
     physical: &'a str,
 }
 
+/// A resource that exists, for its response.
+pub(super) struct Resource<'a, D> {
+    pub physical_id: &'a str,
+    /// What `!GetAtt` finds.
+    pub data: D,
+}
+
+/// The response: the one document that is PUT. `name` is what a placeholder calls the resource.
+pub(super) fn respond<D: Serialize>(
+    request: &CustomResourceRequest,
+    url: &ResponseUrl,
+    result: Result<Option<Resource<'_, D>>, &Failure>,
+    name: fn(&CustomResourceRequest) -> Option<String>,
+) -> String {
+    let request_type = request.request_type().ok();
+    let result = result.map(|resource| match request_type {
+        Some(RequestType::Delete) => None,
+        Some(RequestType::Create | RequestType::Update) | None => resource,
+    });
+    let resource = result.as_ref().ok().and_then(Option::as_ref);
+    let placeholder;
+    let physical_id = match (resource, physical_id::kept(request, request_type)) {
+        (Some(resource), _) => resource.physical_id,
+        (None, Some(kept)) => kept,
+        (None, None) => {
+            let name = name(request);
+            placeholder = physical_id::placeholder(name.as_deref(), &request.digest(url));
+            &placeholder
+        }
+    };
+    let result = match &result {
+        Ok(resource) => Ok(resource.as_ref().map(|resource| &resource.data)),
+        Err(failure) => Err(*failure),
+    };
+    to_json(request, physical_id, result)
+}
+
 /// The response as JSON: a success with `data`, or a failure. Where it would be longer than
 /// [`MAX_RESPONSE`], the reason is cut; where that is not enough, which only texts longer than
 /// CloudFormation's own bring about, so is what it repeats.
-pub(super) fn to_json<D: Serialize>(
+fn to_json<D: Serialize>(
     request: &CustomResourceRequest,
     physical_id: &str,
     result: Result<Option<&D>, &Failure>,
@@ -54,21 +95,22 @@ pub(super) fn to_json<D: Serialize>(
     if bare.len() + MIN_REASON <= MAX_RESPONSE {
         return write(result, &whole, MAX_RESPONSE - bare.len());
     }
-    let [stack, request, logical] = [stack_id, request_id, logical_id].map(|text| cut(text, 512));
-    let physical = cut(physical_id, 1024);
+    let [stack, request, logical] =
+        [stack_id, request_id, logical_id].map(|text| truncate(text, 512));
+    let physical = truncate(physical_id, 1024);
     let short = Echo { stack: &stack, request: &request, logical: &logical, physical: &physical };
-    let room = MAX_RESPONSE.saturating_sub(write(result, &short, 0).len());
-    write(result, &short, room)
+    let budget = MAX_RESPONSE.saturating_sub(write(result, &short, 0).len());
+    write(result, &short, budget)
 }
 
 fn write<D: Serialize>(
     result: Result<Option<&D>, &Failure>,
     echo: &Echo<'_>,
-    reason_room: usize,
+    reason_budget: usize,
 ) -> String {
     let response = Response {
         status: if result.is_ok() { Status::Success } else { Status::Failed },
-        reason: result.err().map(|failure| failure.reason(reason_room)),
+        reason: result.err().map(|failure| failure.reason(reason_budget)),
         physical_resource_id: echo.physical,
         stack_id: echo.stack,
         request_id: echo.request,

@@ -1,54 +1,39 @@
 //! The properties of a mitigation action, which CloudFormation's resource and the API's request
 //! share: parameters, tags, the policy for conflicts and the audit checks.
 
-use super::reader::{Casing, Node, Reader};
+use super::reader::{Casing, Members, Node, Reader};
 use crate::mitigation::{
-    AuditCheck, CertificateAction, Detail, Failure, Flag, Kind, LogLevel, OWNER_TAG, OnConflict,
-    Params, Parse, PolicyTemplate, Problem, Remedy, RoleArn, Tags, ThingGroupName, ThingGroupNames,
-    TopicArn, cut,
+    ActionName, AuditCheck, CertificateAction, Create, Definition, Detail, Expected, Failure, Flag,
+    Kind, LogLevel, OWNER_TAG, OnConflict, Params, Parse, PolicyTemplate, Problem, Remedy, Replay,
+    RoleArn, Tags, ThingGroupName, ThingGroupNames, TopicArn, truncate,
 };
 
-/// How a casing writes `onConflict` and its values.
-pub(super) struct ConflictWords {
-    /// The property.
-    pub property: &'static str,
-    /// [`OnConflict::Fail`].
-    pub fail: &'static str,
-    /// [`OnConflict::Adopt`].
-    pub adopt: &'static str,
-    /// [`OnConflict::Overwrite`].
-    pub overwrite: &'static str,
-}
-
 impl Casing {
-    /// The words of `onConflict`.
-    pub(super) fn conflict_words(self) -> &'static ConflictWords {
-        match self {
-            Self::CloudFormation => &ConflictWords {
-                property: "OnConflict",
-                fail: "Fail",
-                adopt: "Adopt",
-                overwrite: "Overwrite",
-            },
-            Self::Api => &ConflictWords {
-                property: "onConflict",
-                fail: "fail",
-                adopt: "adopt",
-                overwrite: "overwrite",
-            },
-        }
-    }
-
-    /// The policy that `word` names.
+    /// The policy for conflicts of that name in this casing.
     pub(super) fn on_conflict(self, word: &str) -> Option<OnConflict> {
-        let ConflictWords { fail, adopt, overwrite, .. } = *self.conflict_words();
-        [(fail, OnConflict::Fail), (adopt, OnConflict::Adopt), (overwrite, OnConflict::Overwrite)]
-            .into_iter()
-            .find_map(|(known, on_conflict)| (known == word).then_some(on_conflict))
+        OnConflict::ALL.iter().copied().find(|policy| self.is_name(policy.as_str(), word))
     }
 }
 
 impl Reader {
+    /// What creates an action: the properties besides its name, which the triggers read each in
+    /// their own way.
+    pub fn create(
+        &mut self,
+        members: &Members<'_>,
+        name: Option<ActionName>,
+        replay: Replay,
+    ) -> Option<Create> {
+        let role_arn: Option<RoleArn> = self.text(&self.member(members, "roleArn"));
+        let params = self.params(&self.member(members, "actionParams"));
+        let tags = self.tags(&self.member(members, "tags"));
+        let on_conflict = self.on_conflict(&self.member(members, "onConflict"));
+        let kind = params.as_ref().map(Params::kind);
+        self.check_names(&self.member(members, "checkNames"), kind);
+        let definition = Definition { role_arn: role_arn?, params: params? };
+        Some(Create { name: name?, definition, tags, on_conflict: on_conflict?, replay })
+    }
+
     /// `actionParams`: the parameters of exactly one kind.
     pub fn params(&mut self, node: &Node<'_>) -> Option<Params> {
         let members: Vec<&str> = Kind::ALL.iter().map(|kind| kind.params_member()).collect();
@@ -180,10 +165,12 @@ impl Reader {
                 return;
             }
             let (key, value) = (reader.member(&members, "Key"), reader.member(&members, "Value"));
-            let key_text = reader.tag_text(&key, Tags::expected_key);
+            let key_text = reader.tag_text(&key, Tags::check_key);
             let value_text = match (value.value(), reader.casing()) {
                 (None, Casing::Api) => Some(String::new()),
-                _ => reader.tag_text(&value, Tags::expected_value),
+                (Some(_), Casing::Api) | (_, Casing::CloudFormation) => {
+                    reader.tag_text(&value, Tags::check_value)
+                }
             };
             let (Some(key_text), Some(value_text)) = (key_text, value_text) else { return };
             if tags.contains(&key_text) {
@@ -202,16 +189,16 @@ impl Reader {
     fn tag_text(
         &mut self,
         node: &Node<'_>,
-        expected: fn(&str) -> Option<&'static str>,
+        check: fn(&str) -> Result<(), Expected>,
     ) -> Option<String> {
         let Some(value) = node.value() else {
             self.missing(node, "a string");
             return None;
         };
         let text = self.casing().text(value);
-        match text.as_deref().map_or(Some("a string"), expected) {
-            None => text.map(Into::into),
-            Some(expected) => {
+        match text.as_deref().map_or(Err(Expected("a string")), check) {
+            Ok(()) => text.map(Into::into),
+            Err(Expected(expected)) => {
                 self.invalid(node, expected);
                 None
             }
@@ -222,14 +209,16 @@ impl Reader {
         self.add(|| Problem::invalid(node.path(), &format!("a list of {count}"), expected));
     }
 
-    /// `onConflict`; absent is [`OnConflict::Fail`].
+    /// `onConflict`; absent is the default.
     pub fn on_conflict(&mut self, node: &Node<'_>) -> Option<OnConflict> {
-        let Some(value) = node.value() else { return Some(OnConflict::Fail) };
+        let Some(value) = node.value() else { return Some(OnConflict::default()) };
         let casing = self.casing();
         let found = casing.text(value).and_then(|word| casing.on_conflict(&word));
         if found.is_none() {
-            let ConflictWords { fail, adopt, overwrite, .. } = *casing.conflict_words();
-            self.invalid(node, &format!("{fail}, {adopt} or {overwrite}"));
+            let name = |policy: &OnConflict| casing.name(policy.as_str());
+            let mut names: Vec<String> = OnConflict::ALL.iter().map(name).collect();
+            let last = names.pop().unwrap_or_default();
+            self.invalid(node, &format!("{} or {last}", names.join(", ")));
         }
         found
     }
@@ -244,7 +233,7 @@ impl Reader {
             };
             match (AuditCheck::named(&name), kind) {
                 (None, _) => reader.warn(|| {
-                    let name = cut(&name, 128);
+                    let name = truncate(&name, 128);
                     format!("{}: {name:?} is not an audit check that is known here", item.path())
                 }),
                 (Some(check), Some(kind)) if !check.kinds().any(|fit| fit == kind) => {
@@ -261,9 +250,11 @@ impl Reader {
 
 /// The failure with a name conflict in the words of `casing`.
 #[must_use]
-pub fn word_conflict(failure: Failure, casing: Casing) -> Failure {
+pub fn describe_conflict(failure: Failure, casing: Casing) -> Failure {
     let Detail::NameConflict(conflict) = &failure.detail else { return failure };
-    let ConflictWords { property, adopt, overwrite, .. } = *casing.conflict_words();
+    let [property, adopt, overwrite] =
+        ["onConflict", OnConflict::Adopt.as_str(), OnConflict::Overwrite.as_str()]
+            .map(|name| casing.name(name));
     let remedy = match conflict.remedy {
         Remedy::AdoptOrOverwrite => format!(
             "choose another name, or set {property} to {adopt} (to take it as it is, if it is the \

@@ -1,0 +1,46 @@
+//! A JSON object with a request: an event, or the text of a message.
+
+use super::{
+    api::ApiRequest, cloudformation::CustomResourceRequest, eventbridge::Event, json::Fields,
+    unrecognized::Unrecognized,
+};
+
+/// What an object holds, by its members.
+pub(super) enum Document {
+    /// A request for a custom resource.
+    CustomResource(Box<CustomResourceRequest>),
+    /// An event on a bus.
+    Event(Event),
+    /// A request in the API's JSON.
+    ApiRequest(Box<ApiRequest>),
+}
+
+impl Document {
+    /// The members that are looked at.
+    pub fn member_names() -> Vec<&'static str> {
+        let mut names = CustomResourceRequest::MEMBERS.to_vec();
+        names.extend(Event::MEMBERS);
+        names.extend(["actionName", "operation"]);
+        names
+    }
+
+    /// What the object `text` holds, whose members are `fields`.
+    ///
+    /// # Errors
+    /// Where it holds none of these: the usual mistake that it looks like, or else `otherwise`.
+    pub fn read(
+        text: &str,
+        fields: &Fields<'_>,
+        otherwise: Unrecognized,
+    ) -> Result<Self, Unrecognized> {
+        if fields.get("ResponseURL").is_some() {
+            Ok(Self::CustomResource(Box::new(CustomResourceRequest::read(fields))))
+        } else if Event::has_event_members(fields) {
+            Event::read(fields).map(Self::Event)
+        } else if fields.has("actionName") || fields.has("operation") {
+            Ok(Self::ApiRequest(Box::new(ApiRequest::whole(text))))
+        } else {
+            Err(Unrecognized::hint(text).unwrap_or(otherwise))
+        }
+    }
+}
