@@ -1,5 +1,5 @@
-# What a newcomer runs. Needs Rust (rustup), a C compiler, Python 3 and, for the tests, Node; the
-# targets install the rest, pinned. `make doctor` says what is missing.
+# Start here. Needs Rust (rustup), a C compiler, Python 3 and, for the tests, Node; the targets
+# install the rest, pinned. `make doctor` reports what is missing.
 .POSIX:
 .PHONY: help doctor run serve test lint deny advisories tools deploy-tools serve-tools test-tools \
 	package local cdk-test deploy-tests release verify-aws bench bench-tools endure measure guard \
@@ -21,12 +21,12 @@ help: ## show this list
 doctor: ## check that this machine has what the targets need
 	@$(PYTHON) tools/doctor.py
 
-run: check-build ## play a stack's life against stand-ins for AWS and print it
+run: check-build ## run the function against stand-ins for AWS, and print what happens
 	@$(CARGO) build
 	@$(CARGO) build --package stand-ins
 	@target/debug/stand-ins run target/debug/bootstrap
 
-serve: check-serve package serve-tools ## leave an AWS with the provider up on this machine
+serve: check-serve package serve-tools ## run an emulated AWS with the provider on this machine
 	@$(CARGO) build --package stand-ins
 	@.tools/aws/bin/python tools/serve.py
 
@@ -44,12 +44,12 @@ lint: ## check format, lints and documentation
 # No sanitizer: what is fuzzed is safe Rust, whose overflows and assertions are checked, and a
 # sanitizer would double the time. One thread and one core each. An input that takes more than five
 # seconds or a gigabyte is a failure, as a panic is.
-fuzz: ## fuzz what reads input, FUZZ_SECONDS a target (needs Rust nightly and a C++ compiler)
+fuzz: ## fuzz the parsers, FUZZ_SECONDS per target (needs Rust nightly and a C++ compiler)
 	@$(CARGO) +nightly --version >/dev/null || \
 		{ echo 'no nightly: rustup toolchain install nightly --profile minimal'; exit 1; }
 	@command -v cargo-fuzz >/dev/null || $(CARGO) install --quiet --locked cargo-fuzz@$(CARGO_FUZZ)
 	@for target in invocation response_url response growth; do \
-		echo "fuzz $$target: what has failed before, then $(FUZZ_SECONDS) seconds of new input" && \
+		echo "fuzz $$target: past failures, then $(FUZZ_SECONDS) seconds of new input" && \
 		mkdir -p fuzz/corpus/$$target && \
 		seeds=events && if [ -d fuzz/seeds/$$target ]; then seeds=fuzz/seeds/$$target; fi && \
 		$(CARGO) +nightly fuzz run --sanitizer none $$target fuzz/regressions/$$target/* -- \
@@ -59,16 +59,16 @@ fuzz: ## fuzz what reads input, FUZZ_SECONDS a target (needs Rust nightly and a 
 			-dict=fuzz/dict/$$target.dict -verbosity=0 -print_funcs=0 -print_final_stats=1 || exit 1; \
 	done
 
-mutants: ## change the code in every small way; each time a test must fail (ONLY=a file; hours)
+mutants: ## run mutation tests: each small change must fail a test (ONLY=a file; hours)
 	@command -v cargo-mutants >/dev/null || \
 		$(CARGO) install --quiet --locked cargo-mutants@$(CARGO_MUTANTS)
 	CARGO_TARGET_DIR="$$PWD/target" $(CARGO) mutants $(if $(ONLY),--re "$(ONLY)")
 
-deny: ## check licences, bans and sources of the dependencies
+deny: ## check licenses, bans and sources of the dependencies
 	@command -v cargo-deny >/dev/null || $(CARGO) install --quiet --locked cargo-deny@$(DENY)
 	$(CARGO) deny --log-level error check licenses bans sources
 
-advisories: ## check the dependencies for known vulnerabilities, where that can be done
+advisories: ## check the dependencies for known vulnerabilities, if a database can be reached
 	@$(PYTHON) tools/advisories.py
 
 tools: deploy-tools serve-tools test-tools ## install all tools, pinned, into this folder
@@ -112,7 +112,7 @@ tools/node_modules/.installed: tools/package-lock.json
 # Makes the package the same in every folder and for every user.
 package release: export CARGO_BUILD_RUSTFLAGS = \
 	--remap-path-prefix=$(or $(CARGO_HOME),$(HOME)/.cargo)=/cargo
-# The same build as that of `sam build`, which shows nothing of it, goes before it.
+# `sam build` shows no progress, so the same build runs before it.
 package: check-build .tools/sam/.installed ## build the package as it is deployed, with sam build
 	@if [ -z "$$(find $(PACKAGE) -newer Cargo.lock -newer template.yaml 2>/dev/null)" ] || \
 		[ -n "$$(find src build.rs Cargo.toml -newer $(PACKAGE))" ]; then \
@@ -122,7 +122,7 @@ package: check-build .tools/sam/.installed ## build the package as it is deploye
 		echo 'sam build' && sam build --region eu-west-1; \
 	fi
 
-local: check-local package ## play EVENT=events/... with sam local invoke, while make serve is up
+local: check-local package ## run EVENT=events/... with sam local invoke, while make serve runs
 	@tools/base-image
 	@sed 's/127\.0\.0\.1/host.docker.internal/' $(EVENT) | \
 		PATH="$$PWD/.tools/sam/bin:$$PATH" $(LOCAL_CREDENTIALS) \
@@ -168,7 +168,7 @@ bench: package hello bench-tools ## compare the package with others of its kind 
 	@echo
 	@target/debug/bench queue $(PACKAGE)
 
-endure: package ## play 100,000 invocations with faults; watch memory and descriptors (minutes)
+endure: package ## run 100,000 invocations with faults; watch memory and descriptors (minutes)
 	@$(CARGO) build --quiet --package bench
 	@target/debug/bench endure $(PACKAGE) 100000
 
@@ -176,7 +176,7 @@ measure: package ## count the instructions and the memory of the package (needs 
 	@$(CARGO) build --quiet --package bench
 	@target/debug/bench measure $(PACKAGE)
 
-guard: package hello ## fail where the package has grown past its limits (needs valgrind)
+guard: package hello ## fail if the package has grown past its limits (needs valgrind)
 	@$(CARGO) build --quiet --package bench
 	@target/debug/bench guard target/bench/release/hello $(PACKAGE)
 

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Requests a mitigation action by an event. The argument is the name of the request bus, which is an
-# output of the provider's stack. Prints the event's id, which is the requestId of its result.
+# Requests a mitigation action with an event. The argument is the name of the request bus, an output
+# of the provider's stack. Prints the event's id, which is the requestId of its result.
 set -eu
 
 bus=${1:?usage: send-event.sh BUS}
@@ -14,7 +14,7 @@ entries=$(BUS="$bus" DETAIL="$detail" python3 -c 'import json, os; print(json.du
     "EventBusName": os.environ["BUS"], "Source": "com.example.fleet",
     "DetailType": "Mitigation Action Requested", "Detail": os.environ["DETAIL"]}]))')
 response=$(aws events put-events --output json --entries "$entries")
-# EventBridge reports an entry that it did not take in a successful response.
+# EventBridge reports a rejected entry in a successful response.
 RESPONSE="$response" python3 -c 'import json, os, sys
 response = json.loads(os.environ["RESPONSE"])
 [entry] = response["Entries"]

@@ -2,9 +2,9 @@
 
     cfn-lint --append-rules schemas --template template.yaml
 
-A registry schema cannot do this: cfn-lint takes every type that begins with `Custom::` for
+A registry schema cannot do this: cfn-lint treats every type that begins with `Custom::` as
 AWS::CloudFormation::CustomResource before it looks for a schema. Intrinsic functions that cfn-lint
-cannot resolve are not judged.
+cannot resolve are not checked.
 """
 
 import json
@@ -18,7 +18,7 @@ from cfnlint.rules.jsonschema.CfnLintJsonSchema import CfnLintJsonSchema
 class MitigationActionProperties(CfnLintJsonSchema):
     id = "E9001"
     shortdesc = "The properties of Custom::IoTMitigationAction are invalid"
-    description = "Names before a deployment what the provider would refuse during it"
+    description = "Reports before a deployment what the provider would reject during it"
     tags = ["resources", "iot"]
 
     def __init__(self):

@@ -1,5 +1,5 @@
-//! One invocation: recognise the event, execute what it asks under a deadline with panics caught,
-//! log and count the outcome. How each trigger is served is a file of its own.
+//! One invocation: recognizes the event, executes its request under a deadline with panics caught,
+//! and logs and counts the outcome. Each trigger is served in a file of its own.
 
 mod api;
 mod custom_resource;
@@ -109,7 +109,7 @@ impl<'s> Handler<'s> {
     /// Serves one event.
     ///
     /// # Errors
-    /// Where the caller waits for no other response, or it could not be delivered.
+    /// A function error, if that is the caller's result, or if the result could not be delivered.
     pub async fn handle(
         &self,
         event: LambdaEvent<Payload>,
@@ -193,8 +193,8 @@ impl<'s> Handler<'s> {
         }
     }
 
-    /// Whether a failed request is redelivered: to be executed, or in the end to be kept for a
-    /// person. Permanent failures are published where there is a bus.
+    /// Whether a failed request is redelivered: until it succeeds, or reaches the dead-letter
+    /// queue. Permanent failures are published if there is a bus.
     fn is_redelivered(&self, failure: &Failure) -> bool {
         failure.code.is_transient()
             || failure.code == ErrorCode::InvalidSetting
@@ -206,7 +206,7 @@ async fn catch_panic(
     work: impl Future<Output = Result<Success, Failure>>,
 ) -> Result<Success, Failure> {
     AssertUnwindSafe(work).catch_unwind().await.unwrap_or_else(|_| {
-        let text = "the provider panicked, which is a defect: the log says where";
+        let text = "the provider panicked, which is a bug: the log shows where";
         Err(Failure::refusal(ErrorCode::InternalFailure, text))
     })
 }

@@ -38,8 +38,8 @@ use rustls::{ClientConfig, RootCertStore, crypto::ring};
 use tokio::net::TcpStream;
 use tower_service::Service;
 
-/// How long a TCP connection may take to open, and how long what was sent may stay unacknowledged:
-/// so a connection that died while the function was frozen is noticed in time for another one.
+/// How long a TCP connection may take to open, and how long sent data may stay unacknowledged. A
+/// connection that died while the function was frozen is noticed in time for another attempt.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// How long a preconnected connection may wait for its first request: its peer may drop it after
@@ -57,8 +57,8 @@ impl Http {
     /// A client that trusts `roots`, or the built-in root certificates where that is `None`.
     ///
     /// # Errors
-    /// Where the TLS library has no protocol version in common with its cryptography, which no
-    /// input brings about.
+    /// If the TLS library has no protocol version in common with its cryptography, which no input
+    /// can cause.
     pub fn new(roots: Option<RootCertStore>) -> Result<Self, rustls::Error> {
         let roots =
             roots.unwrap_or_else(|| webpki_roots::TLS_SERVER_ROOTS.iter().cloned().collect());
@@ -95,7 +95,7 @@ impl Http {
     /// status and the beginning of the response's body.
     ///
     /// # Errors
-    /// Where there is no response: which step failed, never the URL.
+    /// If there is no response: the step that failed, never the URL.
     pub async fn put(&self, uri: Uri, body: String) -> Result<(StatusCode, Bytes), NoResponse> {
         let request = Request::put(uri)
             .body(SdkBody::from(body))
@@ -103,8 +103,8 @@ impl Http {
         let response =
             self.client.request(request).await.map_err(|error| NoResponse::from(&error))?;
         let status = response.status();
-        // The status says all but for a 400. Otherwise the body is read so that the connection can
-        // be used again, and not waited for.
+        // Only the body of a 400 matters. Any other is read so that the connection can be reused,
+        // but not waited for.
         let wait =
             Duration::from_millis(if status == StatusCode::BAD_REQUEST { 1000 } else { 100 });
         let body = Limited::new(response.into_body(), 64 * 1024).collect();
@@ -227,8 +227,8 @@ impl Service<Uri> for Connections {
     }
 }
 
-/// Whether a connection on which nothing was asked is still there: its peer may have closed it
-/// while the function was frozen.
+/// Whether an unused connection is still open: its peer may have closed it while the function was
+/// frozen.
 async fn is_open(connection: &mut Connection) -> bool {
     let mut byte = [0];
     let mut buffer = ReadBuf::new(&mut byte);

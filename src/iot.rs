@@ -1,4 +1,4 @@
-//! AWS IoT: its SDK is named here and in the files below alone. Domain types go in and come out.
+//! AWS IoT. Only this module uses its SDK; the interface has domain types.
 //!
 //! A call is retried for as long as there is time to respond afterwards: the SDK's own retries,
 //! which stop after a few attempts, are off. See
@@ -42,7 +42,7 @@ impl<'s> Iot<'s> {
         Self { client: Client::new(&config), settings, pace: Pace::default() }
     }
 
-    /// Opens the connection of the first call over `http`, if that takes a short time.
+    /// Opens the connection for the first call over `http`, unless that takes too long.
     pub async fn preconnect(&self, http: &Http) {
         let endpoint = match &self.settings.iot_endpoint {
             Some(endpoint) => Some(endpoint.clone()),

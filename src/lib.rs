@@ -1,17 +1,17 @@
-//! An AWS Lambda function that makes AWS IoT Device Defender mitigation actions out of events.
+//! An AWS Lambda function that manages AWS IoT Device Defender mitigation actions.
 //!
 //! ```text
-//! event -> trigger -> plan -> life cycle, with calls of AWS IoT -> outcome -> response or result
+//! event -> trigger -> plan -> life cycle, with calls to AWS IoT -> outcome -> response or result
 //! ```
 //!
-//! [`trigger`] recognises who called; it has a file for each protocol and does no I/O.
+//! [`trigger`] recognizes the event; it has a file for each protocol and does no I/O.
 //! [`mitigation`] is the domain, pure. `lifecycle` creates, updates, deletes and describes an
-//! action, and decides who may do what. `iot` calls AWS IoT, `result_bus` EventBridge; both
-//! over [`http`]. [`handler`] is one invocation from start to finish, with a file for how each
+//! action, and decides who may do what. `iot` calls AWS IoT, and `result_bus` calls EventBridge,
+//! both over [`http`]. [`handler`] is one invocation from start to finish, with a file for how each
 //! trigger is served.
 //!
 //! Imports run one way: `main -> handler -> trigger -> mitigation`, and `handler -> lifecycle ->
-//! iot -> mitigation`. Public is what `main.rs`, the tests, the benchmarks and the fuzzer use.
+//! iot -> mitigation`. Only what `main.rs`, the tests, the benchmarks and the fuzzer use is public.
 
 #[macro_use]
 mod words;

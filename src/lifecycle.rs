@@ -1,10 +1,10 @@
-//! The life cycle: creates, updates, deletes and describes an action, whoever asks, and changes
-//! only what is theirs.
+//! The life cycle: creates, updates, deletes and describes an action for any trigger, and changes
+//! only actions of the request's owner.
 //!
-//! Ownership is the owner tag, put in with the create call and proven before every change. Nothing
+//! Ownership is the owner tag. The create call sets it, and every change checks it first. Nothing
 //! is remembered: each operation reads from the service what an earlier delivery of the same
-//! request may have done, so that a replay is free. An operation on a stack's action reads and
-//! writes its request tag besides: [`mark`] and [`orphan`] say what for.
+//! request may have done, so that a replay is free. An operation on a stack's action also reads and
+//! writes its request tag: see [`mark`] and [`orphan`].
 
 mod create;
 mod delete;
@@ -27,8 +27,7 @@ use crate::{
 /// Executes `request` with the calls of `iot`.
 ///
 /// # Errors
-/// Where the request cannot be executed: the service refuses, or it would change what is not its
-/// owner's.
+/// If the service rejects the request, or if it would change an action of another owner.
 pub async fn execute(request: &Request, iot: &Session<'_>) -> Result<Success, Failure> {
     let lifecycle = Lifecycle::new(request, iot);
     match &request.task {
@@ -55,7 +54,7 @@ struct Lifecycle<'r> {
     request: &'r Request,
     /// When the request began, as its request tag says: milliseconds since 1970.
     began: u64,
-    /// What it knows as a request that waits.
+    /// Its state while it waits.
     wait: WaitState,
 }
 
@@ -77,10 +76,10 @@ impl<'r> Lifecycle<'r> {
         Ok(Success::new(Outcome::Described(description), action))
     }
 
-    /// Looks up the tags of the action of that name: one call where its ARN is known beforehand.
+    /// Looks up the tags of the action of that name, with one call if its ARN is known beforehand.
     ///
     /// # Errors
-    /// [`ErrorCode::ResourceNotFound`] where there is no such action, or its tags lag behind.
+    /// [`ErrorCode::ResourceNotFound`] if there is no such action, or if its tags lag behind.
     async fn find(&self, name: &ActionName) -> Result<ExistingAction, Failure> {
         let action = match &self.request.location {
             Some(location) => {
@@ -92,8 +91,8 @@ impl<'r> Lifecycle<'r> {
         Ok(ExistingAction { action, tags })
     }
 
-    /// As [`Self::find`]; absence is believed only after `DescribeMitigationAction` says so too, as
-    /// tags may lag behind.
+    /// As [`Self::find`], but absent only if `DescribeMitigationAction` confirms it, because tags
+    /// may lag behind.
     async fn find_consistently(
         &self,
         name: &ActionName,
@@ -154,7 +153,8 @@ impl<'r> Lifecycle<'r> {
         }
     }
 
-    /// Whether this request, in this delivery or another, made or last took over what has `tags`.
+    /// Whether this request, in this or another delivery, created or last took over the action with
+    /// `tags`.
     fn is_of_this_request(&self, tags: &Tags) -> bool {
         let made_by = tags.request().map(|tag| tag.request);
         self.request.digest.is_some() && made_by == self.request.digest
@@ -166,7 +166,7 @@ fn now() -> u64 {
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// `None` where the failure is that there is no such action.
+/// `None` if the failure is that there is no such action.
 fn unless_absent<T>(result: Result<T, Failure>) -> Result<Option<T>, Failure> {
     match result {
         Ok(value) => Ok(Some(value)),
@@ -183,7 +183,7 @@ fn is_defined_as(found: &Description, wanted: &Definition) -> bool {
 /// The change from `tags` to `desired`.
 ///
 /// # Errors
-/// Where the action would have more tags than it can have.
+/// If the action would have more tags than the service allows.
 fn tag_change(
     found: &ExistingAction,
     desired: &Tags,
@@ -195,8 +195,7 @@ fn tag_change(
         return Ok(change);
     }
     let text = format!(
-        "the action {} would have {count} tags, those that others put there included: expected \
-         at most {}",
+        "the action {} would have {count} tags, including those of others: expected at most {}",
         found.action.name,
         Tags::MAX
     );

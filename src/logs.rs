@@ -1,8 +1,8 @@
-//! Logs: lines on standard output, and from the libraries only what a person must see.
+//! Logs: lines on standard output, with only warnings and errors of libraries.
 //!
-//! At TRACE and DEBUG the runtime logs the raw event, and the HTTP and SDK crates their requests: a
-//! signed URL and credentials among them. So the level that is asked for is this crate's alone, and
-//! theirs is WARN at most.
+//! At TRACE and DEBUG, the runtime logs the raw event, and the HTTP and SDK crates log their
+//! requests, which include a signed URL and credentials. So the configured level applies only to
+//! this crate, and libraries log at WARN at most.
 
 use std::panic;
 
@@ -21,9 +21,9 @@ pub fn init() {
     let filter = Targets::new()
         .with_default(level.min(LevelFilter::WARN))
         .with_target(THIS_CRATE, level)
-        // It would say once more, with the same words, what the handler has said.
+        // It would repeat the handler's line.
         .with_target("lambda_runtime::layers::panic", LevelFilter::OFF)
-        // It calls for a person at each 5xx of a connection that it cannot mark, which is harmless.
+        // It logs an error at each 5xx of a connection that it cannot mark, which is harmless.
         .with_target("aws_smithy_runtime::client::http::connection_poisoning", LevelFilter::OFF);
     let lines = tracing_subscriber::fmt::layer();
     let registry = tracing_subscriber::registry().with(filter);

@@ -12,8 +12,8 @@ const MAX_REASON: usize = 4096;
 
 /// Printed when the binary is run outside Lambda.
 const BY_HAND: &str = "\
-This is the AWS Lambda function mitigation-action-provider. It serves Lambda's Runtime API, whose
-address it expects in AWS_LAMBDA_RUNTIME_API, and takes no arguments.
+This is the AWS Lambda function mitigation-action-provider. It polls Lambda's Runtime API at the
+address in AWS_LAMBDA_RUNTIME_API, and takes no arguments.
 
 To try it on this machine: make run, or stand-ins run PATH_OF_THIS_BINARY.
 To deploy it: README.md.";

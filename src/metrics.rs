@@ -1,4 +1,4 @@
-//! Metrics: what an invocation counts, as one line in CloudWatch's [embedded metric
+//! Metrics: the counts of an invocation, as one line in CloudWatch's [embedded metric
 //! format](https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html),
 //! without a call.
 //!
@@ -39,7 +39,7 @@ words! {
         DeleteRequests = "DeleteRequests",
         /// Of those, describes.
         DescribeRequests = "DescribeRequests",
-        /// Requests that made an action, or found that they had.
+        /// Requests that created an action, in this or an earlier delivery.
         Created = "Created",
         /// Requests that adopted an action.
         Adopted = "Adopted",
@@ -51,7 +51,7 @@ words! {
         Absent = "Absent",
         /// Deletes of an adopted action, which stays.
         Released = "Released",
-        /// Deletes that left what had been the resource's: its owner tag is gone or another's.
+        /// Deletes that kept an action of the resource, because its owner tag is gone or another's.
         DeletesSkipped = "DeletesSkipped",
         /// Requests that read an action.
         Described = "Described",
@@ -59,11 +59,11 @@ words! {
         PermanentFailures = "PermanentFailures",
         /// Requests that failed and may succeed later.
         TransientFailures = "TransientFailures",
-        /// Failures that nobody but the caller can do anything about.
+        /// Failures that only the caller can fix.
         CallerMistakes = "CallerMistakes",
-        /// Requests that nobody waited for any more.
+        /// Requests that had expired.
         Expired = "Expired",
-        /// Calls of AWS IoT.
+        /// Calls to AWS IoT.
         ServiceCalls = "ServiceCalls",
         /// Calls that AWS IoT throttled.
         Throttles = "Throttles",

@@ -1,4 +1,4 @@
-//! The bus for result events: the one module that names the SDK of EventBridge.
+//! The bus for result events: the only module that uses the SDK of EventBridge.
 //!
 //! The client is created when the first result is published, so an instance that publishes none
 //! does not pay for it. See
@@ -169,8 +169,8 @@ fn entry(event: &ResultEvent, bus: &str, trace: Option<&str>) -> PutEventsReques
         .build()
 }
 
-/// Whether each of `sent` entries was taken. Where some failed and the response does not say which,
-/// all count as failed: a result may come twice, but must come.
+/// Whether each of `sent` entries was accepted. If some failed and the response does not say which,
+/// all count as failed: a result may be published twice, but must be published.
 fn entry_results(
     entries: &[PutEventsResultEntry],
     failed: i32,

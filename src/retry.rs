@@ -56,7 +56,7 @@ impl Retry {
     }
 
     /// Makes attempts until one succeeds or fails permanently. `before_attempt` runs before each;
-    /// where it fails, there is no further attempt. `attempt` gets the time that it may take, and
+    /// if it fails, there is no further attempt. `attempt` gets the time that it may take, and
     /// keeps its own output, so that the binary has this loop once for all calls.
     ///
     /// # Errors
@@ -92,7 +92,7 @@ impl Retry {
     }
 }
 
-/// How long one attempt may take of the time `left`: a service answers within a second or two, and
+/// How much of the time `left` an attempt may take: a service responds within a second or two, and
 /// a lost response must leave time for another attempt.
 #[must_use]
 pub fn attempt_time(left: Duration) -> Duration {
@@ -100,8 +100,8 @@ pub fn attempt_time(left: Duration) -> Duration {
 }
 
 /// The wait after so many attempts: doubling from 100 ms to 5 s, but at most half of the time
-/// `left`, and up to half less at random, so that callers who were refused together do not return
-/// together. `None` where no time is left for another attempt.
+/// `left`, and up to half less at random, so that callers that failed together do not retry
+/// together. `None` if no time is left for another attempt.
 #[must_use]
 pub fn backoff(attempts: u32, left: Duration) -> Option<Duration> {
     const MIN_LEFT: Duration = Duration::from_millis(150);

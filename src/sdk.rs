@@ -1,8 +1,8 @@
 //! What the clients of the AWS SDK share: their configuration, and how a failed call is classified.
 //!
 //! Credentials, region and endpoints come from the environment alone, as Lambda sets them: no
-//! profiles, no SSO, no metadata service. The SDK's own retries and time-outs are off, as only the
-//! deadline of an invocation says when to stop.
+//! profiles, no SSO, no metadata service. The SDK's own retries and timeouts are off, because only
+//! the deadline of an invocation says when to stop.
 
 use std::fmt;
 
@@ -88,7 +88,7 @@ impl CallError {
             SdkError::ResponseError(response) => {
                 let status = response.raw().status().as_u16();
                 let code = error_code(status, None, unnamed_conflict);
-                service(code, &format!("the response of status {status} cannot be read"))
+                service(code, &format!("the response with status {status} cannot be parsed"))
             }
             SdkError::DispatchFailure(_) => {
                 Self::NoResponse(format!("{operation}: no connection, or it was lost"))
@@ -104,7 +104,7 @@ impl CallError {
         Self::NoResponse(format!("{operation}: no response in time"))
     }
 
-    /// How the attempt ended that failed with this.
+    /// The end of an attempt that failed with this.
     #[must_use]
     pub fn into_attempt(self) -> Attempt<Failure> {
         let is_transient = match &self {

@@ -1,4 +1,4 @@
-//! Settings: environment variables, read once at start.
+//! Settings: environment variables, read once at startup.
 //!
 //! An invalid setting does not stop the process, because a stack would then wait until it times
 //! out: every request fails with the error instead.
@@ -117,7 +117,7 @@ impl Settings {
         Err(Failure { code: ErrorCode::InvalidSetting, ..failure })
     }
 
-    /// `text` without the credentials that AWS repeats where it refuses a signature.
+    /// `text` without the credentials that AWS repeats when it rejects a signature.
     #[must_use]
     pub fn scrub(&self, text: &str) -> String {
         let text = text.to_owned();

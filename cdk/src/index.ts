@@ -1,5 +1,5 @@
 /**
- * Mitigation actions of AWS IoT Device Defender in CDK stacks, made by mitigation-action-provider.
+ * AWS IoT Device Defender mitigation actions in CDK stacks, for mitigation-action-provider.
  */
 import {
   Annotations,
@@ -148,7 +148,7 @@ const CHECKS = {
   IOT_ROLE_ALIAS_ALLOWS_ACCESS_TO_UNUSED_SERVICES_CHECK: [],
 } satisfies Record<string, MitigationActionType[]>;
 
-/** The name of an audit check: one that is known here, or any other, because AWS adds checks. */
+/** The name of an audit check: a known one, or any other, because AWS adds checks. */
 export type AuditCheckName = keyof typeof CHECKS | (string & {});
 
 /**
@@ -170,7 +170,7 @@ export interface MitigationActionProps {
   /** What the action does. */
   readonly params: MitigationParams;
   /**
-   * The name of the action. Another name is a replacement.
+   * The name of the action. A new name is a replacement.
    * @default `<stack name>-<logical id>-<12 characters>`
    */
   readonly actionName?: string;
@@ -246,7 +246,7 @@ export class MitigationAction extends CustomResource implements ITaggableV2 {
     for (const name of names.filter((name) => !Token.isUnresolved(name))) {
       const kinds = kindsOf(name);
       if (kinds === undefined) {
-        const message = `checkNames: "${name}" is not an audit check that is known here`;
+        const message = `checkNames: "${name}" is not an audit check known to the construct`;
         Annotations.of(this).addWarningV2("mitigation-action-provider:unknownCheck", message);
       } else if (!kinds.includes(actionType)) {
         const fit = kinds.join(" or ");
@@ -257,7 +257,7 @@ export class MitigationAction extends CustomResource implements ITaggableV2 {
   }
 }
 
-/** The kinds of action that can be applied to the findings of a check that is known here. */
+/** The kinds of action that can be applied to the findings of a known check. */
 function kindsOf(check: string): MitigationActionType[] | undefined {
   const kinds = new Map<string, MitigationActionType[]>(Object.entries(CHECKS)).get(check);
   return kinds && [...kinds, "PUBLISH_FINDING_TO_SNS"];

@@ -1,4 +1,4 @@
-//! A custom resource's request: always exactly one response, even on timeout or panic.
+//! A custom resource request: always exactly one response, even on timeout or panic.
 
 use std::{fmt, time::SystemTime};
 
@@ -135,7 +135,7 @@ fn expired(
         operation = request.request_type_text(),
         subject = request.logical_id,
         id = request.request_id,
-        "the ResponseURL or the ServiceTimeout has expired, so nobody waits and nothing is done"
+        "the ResponseURL or the ServiceTimeout has expired, so the request is not executed"
     );
     invocation.metrics.add(Metric::Expired, 1);
     to_json(&serde_json::json!({ "status": "EXPIRED" }))

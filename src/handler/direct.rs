@@ -1,4 +1,4 @@
-//! A direct call: its result is the return value, its failure a function error with the API's name.
+//! A direct invocation: its result is the return value, and its failure a function error.
 
 use serde_json::value::RawValue;
 

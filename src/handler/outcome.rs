@@ -1,4 +1,4 @@
-//! What the log and the metrics say of an outcome.
+//! The log line and the metrics of an outcome.
 
 use super::FunctionError;
 use crate::{
@@ -14,13 +14,13 @@ const MAX_REASON: usize = 4096;
 /// A request, as the log and the metrics name it.
 #[derive(Clone, Copy)]
 pub struct Label<'a> {
-    /// How it came.
+    /// Its trigger.
     pub trigger: TriggerName,
-    /// What it asks, where that is known.
+    /// Its operation, if that is known.
     pub operation: Option<Operation>,
-    /// What it asks, as its trigger says it.
+    /// Its operation, as given.
     pub operation_text: &'a str,
-    /// The logical id of a resource, the name of an action.
+    /// The logical id of a resource, or the name of an action.
     pub subject: &'a str,
     /// The request's own id.
     pub id: &'a str,

@@ -8,8 +8,8 @@ use super::{FunctionError, Handler, Invocation, ignored, outcome, to_json};
 use crate::{iot::Pacing, trigger::Content};
 
 impl Handler<'_> {
-    /// Serves notifications in turn; the time that is left is shared by those still to come. Lambda
-    /// delivers one at a time.
+    /// Serves notifications in turn; the remaining ones share the remaining time. Lambda delivers
+    /// one at a time.
     pub(super) async fn serve_notifications(
         &self,
         contents: Vec<Content>,

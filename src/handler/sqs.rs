@@ -1,4 +1,4 @@
-//! A batch of messages: what is not done is reported, and redelivered by the queue.
+//! A batch of messages: unfinished ones are batch item failures, which the queue redelivers.
 //!
 //! Messages that share a name or a group are in one chain and served in order; chains are served
 //! concurrently. Once a message is to be redelivered, every later one that shares a name or a group
@@ -23,17 +23,17 @@ use crate::{
     },
 };
 
-/// What becomes of a message.
+/// How a message ends.
 enum End {
-    /// It is done, and nobody is to be told.
+    /// It is done, and there is nothing to publish.
     Done,
-    /// It is done, and this is to be published.
+    /// It is done, and this result has to be published.
     Result(ResultEvent),
     /// It is redelivered.
     Redelivered,
 }
 
-/// What becomes of a chain.
+/// How a chain ends.
 #[derive(Default)]
 struct ChainEnd {
     /// The messages that are redelivered.
@@ -152,8 +152,8 @@ impl Handler<'_> {
         }
     }
 
-    /// Serves a stack's request. One that cannot be begun in time is redelivered: with half of the
-    /// invocation's time it is, as it may have to wait for a role.
+    /// Serves a stack's request. It may have to wait for a role, so it is redelivered if less than
+    /// half of the time for work, and less than 30 s, is left.
     async fn serve_stack_message(
         &self,
         request: &CustomResourceRequest,
@@ -171,7 +171,7 @@ impl Handler<'_> {
                 trigger = invocation.trigger.as_str(),
                 subject = request.logical_id,
                 id = request.request_id,
-                "too little time is left to begin, so the message is redelivered"
+                "too little time is left, so the message is redelivered"
             );
             return End::Redelivered;
         }

@@ -46,7 +46,7 @@ impl Session<'_> {
     /// all pages.
     ///
     /// # Errors
-    /// As [`Changes::create`]; [`ErrorCode::InternalFailure`] where the list repeats a page or does
+    /// As [`Changes::create`]; [`ErrorCode::InternalFailure`] if the list repeats a page or does
     /// not end.
     pub async fn tags(&self, arn: &str) -> Result<Tags, Failure> {
         /// More pages than any action has tags.
@@ -92,7 +92,7 @@ impl Changes<'_> {
     /// [`CreateMitigationAction`](https://docs.aws.amazon.com/iot/latest/apireference/API_CreateMitigationAction.html).
     ///
     /// # Errors
-    /// The service's, and [`ErrorCode::InternalFailure`] where there was no response in time.
+    /// The service's, and [`ErrorCode::InternalFailure`] if there was no response in time.
     pub async fn create(
         &self,
         name: &ActionName,
@@ -132,7 +132,7 @@ impl Changes<'_> {
     }
 
     /// [`DeleteMitigationAction`](https://docs.aws.amazon.com/iot/latest/apireference/API_DeleteMitigationAction.html),
-    /// which succeeds where there is no such action.
+    /// which succeeds if there is no such action.
     ///
     /// # Errors
     /// As [`Changes::create`].

@@ -19,7 +19,7 @@ pub fn action(
     action_type: Option<String>,
 ) -> Result<Action, Failure> {
     let (Some(arn), Some(id)) = (arn, id) else {
-        let text = format!("AWS IoT gave no ARN or no id for the action {name}");
+        let text = format!("AWS IoT returned no ARN or no id for the action {name}");
         return Err(Failure::service(ErrorCode::InternalFailure, text));
     };
     Ok(Action { name: name.clone(), arn, id: Some(id), action_type })

@@ -1,10 +1,9 @@
-//! The pace of calls that come in numbers: under the service's rate, and slower where more share
-//! it.
+//! The pace of the calls of batches: below the service's rate, and slower if others share it.
 //!
-//! AWS IoT takes 10 calls a second of each mitigation-action operation in an account
+//! AWS IoT accepts 10 calls per second for each mitigation-action operation in an account
 //! (<https://docs.aws.amazon.com/general/latest/gr/iot-core.html>), and at least two instances
-//! serve a queue. So an instance makes at most half of that, evenly spaced; half as many where the
-//! service throttles, and a little more again with each success.
+//! serve a queue. So an instance makes at most half of these calls, evenly spaced. The rate halves
+//! when the service throttles, and rises a little with each success.
 
 use std::{
     cell::{Cell, RefCell},
@@ -28,14 +27,14 @@ const MIN_RATE: f64 = 0.5;
 #[derive(Default)]
 pub struct Pace(RefCell<BTreeMap<IotOperation, Rc<Turns>>>);
 
-/// The calls of one operation. They take turns in the order of asking, and none is given a turn
-/// ahead of time, so that those that wait are slowed down, too.
+/// The calls of one operation. They take turns in order, and no turn is assigned ahead of time, so
+/// that a lower rate also slows down waiting calls.
 struct Turns {
     turn: Mutex<()>,
     rate: Cell<f64>,
     /// When the next call may be made.
     next: Cell<Instant>,
-    /// Throttled calls that were made before this say nothing new.
+    /// Throttling of calls that were made before this carries no new information.
     slowed: Cell<Option<Instant>>,
 }
 
@@ -50,7 +49,7 @@ impl Pace {
             }
             turns.next.set(Instant::now() + turns.gap());
         };
-        // Where time runs out the caller finds so itself.
+        // If time runs out, the caller notices.
         drop(tokio::time::timeout_at(until, turn).await);
     }
 

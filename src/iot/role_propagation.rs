@@ -1,5 +1,4 @@
-//! The waits for a role that was made moments ago: IAM makes it known everywhere within seconds,
-//! and until then AWS IoT refuses it.
+//! The waits for a new role: IAM propagates it within seconds, and until then AWS IoT rejects it.
 //!
 //! See <https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot.html>, "Changes that I make
 //! are not always immediately visible".
@@ -40,7 +39,7 @@ impl RolePropagation {
         match self.waited.get().as_secs() {
             0 => failure,
             waited => failure.with_context(&format!(
-                "still so after {waited} s of retries, within which a new role becomes known"
+                "still failing after {waited} s of retries for the propagation of a new role"
             )),
         }
     }

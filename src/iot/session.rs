@@ -32,11 +32,11 @@ pub enum OnTimeout {
 pub enum Pacing {
     /// Not at all: the request comes alone.
     None,
-    /// At the rate that all paced requests of this instance share: they come in numbers.
+    /// At the rate that all paced requests of this instance share, for batches.
     Shared,
 }
 
-/// What runs before each attempt of a call. Where it fails, the call fails with it.
+/// Runs before each attempt of a call. If it fails, the call fails with it.
 pub type BeforeAttempt<'a> = &'a (dyn Fn() -> LocalBoxFuture<'a, Result<(), Failure>> + 'a);
 
 /// The calls of one request.
@@ -106,7 +106,7 @@ impl Session<'_> {
         self.until.saturating_duration_since(Instant::now())
     }
 
-    /// Adds what deserves attention in the log, whatever comes of the request.
+    /// Adds a warning to the log, whatever the outcome of the request.
     pub fn warn(&self, warning: impl Into<String>) {
         self.warnings.borrow_mut().push(warning.into());
     }
@@ -117,23 +117,23 @@ impl Session<'_> {
         self.warnings.take()
     }
 
-    /// Waits as after so many failed attempts at a call.
+    /// Waits as after that number of failed attempts at a call.
     ///
     /// # Errors
-    /// Where no time is left.
+    /// If no time is left.
     pub async fn back_off(&self, attempts: u32) -> Result<(), Failure> {
         let wait = backoff(attempts, self.time_left()).ok_or_else(|| self.out_of_time())?;
         sleep(wait).await;
         Ok(())
     }
 
-    /// The next wait for a role that may be new; `None` where it has been waited for long enough.
+    /// The next wait for a role that may be new; `None` after long enough.
     #[must_use]
     pub fn next_role_wait(&self) -> Option<Duration> {
         self.role.next_wait(self.time_left() / 2)
     }
 
-    /// `failure`, which is final now, with how long a new role was waited for.
+    /// `failure`, which is now permanent, with the time spent waiting for a new role.
     #[must_use]
     pub fn with_role_wait(&self, failure: Failure) -> Failure {
         self.role.describe(failure)
@@ -152,7 +152,7 @@ impl Session<'_> {
             let last = self.role.describe(last);
             return last.with_context(&format!("time ran out after {calls} calls"));
         }
-        let mut text = format!("time ran out after {calls} calls without a response of AWS IoT");
+        let mut text = format!("time ran out after {calls} calls without a response from AWS IoT");
         if let Some(last) = self.last_no_response.borrow().as_deref() {
             text.push_str(": ");
             text.push_str(last);

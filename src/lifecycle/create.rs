@@ -1,4 +1,4 @@
-//! Create, and what a create does where its name is taken.
+//! Create, and what a create does if its name is taken.
 
 use super::{ExistingAction, Lifecycle, is_defined_as, now, tag_change, unless_absent};
 use crate::mitigation::{
@@ -6,17 +6,17 @@ use crate::mitigation::{
     Ownership, Remedy, Replay, Success, Tags,
 };
 
-/// What one create call comes to.
+/// The result of one create call.
 pub(super) enum Attempt {
-    /// The action was made.
+    /// The action was created.
     Created(Success),
-    /// The name is taken; `None` where its action is gone again, or its tags lag behind.
+    /// The name is taken; `None` if its action is gone again, or its tags lag behind.
     NameTaken(Option<ExistingAction>),
 }
 
 impl Lifecycle<'_> {
-    /// One create call; more only where the name is taken. An action that goes away in between is
-    /// made again.
+    /// One create call; more only if the name is taken. An action that disappears meanwhile is
+    /// created again.
     pub(super) async fn create(&self, wanted: &Create) -> Result<Success, Failure> {
         let mut attempts = 0;
         loop {
@@ -35,7 +35,7 @@ impl Lifecycle<'_> {
         }
     }
 
-    /// One create call; looks up the action that has the name where it is taken.
+    /// One create call; if the name is taken, looks up the action that has it.
     pub(super) async fn try_create(&self, wanted: &Create) -> Result<Attempt, Failure> {
         let tags = wanted.tags.clone().with(OWNER_TAG, self.request.owner.tag());
         let tags = self.with_request_tag(tags, self.began);
@@ -60,7 +60,7 @@ impl Lifecycle<'_> {
     /// Waits for the action of a name that is taken, whose tags lag behind.
     ///
     /// # Errors
-    /// After so many attempts that it cannot be a lag any more.
+    /// After more attempts than a lag can explain.
     pub(super) async fn wait_for_tags(
         &self,
         name: &ActionName,
@@ -97,8 +97,8 @@ impl Lifecycle<'_> {
         }
     }
 
-    /// A create that meets its owner's own action: an earlier delivery made it, or a rename is
-    /// rolled back. The request tag of another request is replaced last of all.
+    /// A create that finds its owner's own action: an earlier delivery created it, or a rename is
+    /// rolled back. The request tag of another request is replaced last.
     async fn converge(&self, wanted: &Create, found: &ExistingAction) -> Result<Success, Failure> {
         let (action, description) = self.iot.describe(&wanted.name).await?;
         match wanted.replay {
@@ -121,8 +121,8 @@ impl Lifecycle<'_> {
         Ok(Success::new(Outcome::Created, action))
     }
 
-    /// Whether the action was made or last taken over by another request; or by another delivery of
-    /// this one, while a delivery waits, which then knows that this one has succeeded.
+    /// Whether another request created or last took over the action; or another delivery of this
+    /// request, while a delivery waits. The new tag tells that delivery that this one succeeded.
     async fn renews_request_tag(&self, found: &ExistingAction) -> Result<bool, Failure> {
         if !self.is_of_this_request(&found.tags) {
             return Ok(true);
@@ -165,8 +165,8 @@ impl Lifecycle<'_> {
         Ok(Success::new(Outcome::Updated, action))
     }
 
-    /// The tags of an action that is taken over: what events, messages and calls share keeps its
-    /// owner.
+    /// The tags of an action that is taken over. An action that events, messages and direct
+    /// invocations share keeps its owner.
     fn taken_over(&self, wanted: &Create, ownership: Ownership, owner_tag: &str) -> Tags {
         match ownership {
             Ownership::Unowned | Ownership::Claimable => {

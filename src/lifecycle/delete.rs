@@ -1,5 +1,5 @@
-//! Delete: of a name, of what a failed Create may have made, and of what a cancelled Create may
-//! still be making.
+//! Delete: of a named action, of what a failed Create may have created, and of what a canceled
+//! Create may still be creating.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ const NO_SUCH_ACTION: &str = "there is no such action";
 enum PollResult {
     /// The Delete is done.
     Done(Success),
-    /// The Create may still make or take over the action.
+    /// The Create may still create or take over the action.
     Pending,
 }
 
@@ -58,7 +58,7 @@ impl Lifecycle<'_> {
         }
     }
 
-    /// Removes what the failed request made or took over, and nothing that another one did.
+    /// Removes the action if the failed request created or took it over, and not another one.
     async fn delete_failed_create(
         &self,
         name: &ActionName,
@@ -71,12 +71,15 @@ impl Lifecycle<'_> {
         let removed = if is_of_request { self.remove(&found).await? } else { None };
         let absent = || {
             let Action { arn, .. } = &found.action;
-            Success::absent(format!("the failed request did not make or take over {arn}: it stays"))
+            Success::absent(format!(
+                "the failed request did not create or take over {arn}: it stays"
+            ))
         };
         Ok(removed.unwrap_or_else(absent))
     }
 
-    /// Removes what a cancelled Create makes: looks again until it is there, or cannot be any more.
+    /// Removes what a canceled Create creates: looks until the action is there, or until it can no
+    /// longer appear.
     async fn delete_invented(&self, invented: &UnknownPhysicalId) -> Result<Success, Failure> {
         /// The longest time that is kept for the last poll.
         const LAST_POLL: Duration = Duration::from_secs(2);
@@ -89,7 +92,7 @@ impl Lifecycle<'_> {
         }
         let Some(name) = &invented.name else {
             return Ok(Success::absent(
-                "the Create that was cancelled has no name: it made nothing",
+                "the canceled Create has no valid name: it created nothing",
             ));
         };
         let last_poll = LAST_POLL.min(self.iot.time_left() / 4);
@@ -111,7 +114,7 @@ impl Lifecycle<'_> {
         match self.poll(found, invented.on_conflict).await? {
             PollResult::Done(success) => Ok(success),
             PollResult::Pending => {
-                Ok(Success::absent("the Create that was cancelled made nothing so far"))
+                Ok(Success::absent("the canceled Create has created nothing so far"))
             }
         }
     }
@@ -143,8 +146,8 @@ impl Lifecycle<'_> {
         Ok(PollResult::Done(Success::absent(why)))
     }
 
-    /// Deletes an action that this owner made, releases one that it adopted; `None` where it may do
-    /// neither.
+    /// Deletes an action that this owner created, or releases one that it adopted; `None` if it may
+    /// do neither.
     pub(super) async fn remove(&self, found: &ExistingAction) -> Result<Option<Success>, Failure> {
         let action = &found.action;
         match self.ownership(&found.tags) {
@@ -163,7 +166,7 @@ impl Lifecycle<'_> {
                     return Ok(Some(Success::absent(NO_SUCH_ACTION)));
                 }
                 let notice = format!(
-                    "the action {} was adopted, not made: it has lost the owner tag and stays",
+                    "the action {} was adopted, not created: it loses its owner tag and stays",
                     action.name
                 );
                 Ok(Some(Success::new(Outcome::Released, action.clone()).with_notice(notice)))

@@ -159,7 +159,7 @@ impl Lifecycle<'_> {
     /// Checks that the mark is still there, if the request has added one.
     ///
     /// # Errors
-    /// Where a later request has superseded this one.
+    /// If a later request has superseded this one.
     pub(super) async fn check_mark(&self) -> Result<(), Failure> {
         let is_active = match self.wait.mark.get() {
             Mark::None => true,
@@ -235,7 +235,7 @@ impl Lifecycle<'_> {
     /// Removes the mark of an earlier request, which then changes nothing more.
     ///
     /// # Errors
-    /// Where a later request added it.
+    /// If a later request added it.
     pub(super) async fn clear_mark(&self, found: &ExistingAction) -> Result<(), Failure> {
         let Some(tag @ RequestTag { mark: Some(mark), .. }) = &found.tags.request() else {
             return Ok(());
@@ -262,13 +262,13 @@ impl Lifecycle<'_> {
             Ok(is_removed) => is_removed,
             Err(failure) => {
                 let text = failure.message(usize::MAX);
-                self.iot.warn(format!("the mark of this request stays on the action: {text}"));
+                self.iot.warn(format!("the mark of this request was not removed: {text}"));
                 true
             }
         }
     }
 
-    /// Sets the mark in the request tag of an action; `false` where the action is gone.
+    /// Sets the mark in the request tag of an action; `false` if the action is gone.
     async fn set_mark(
         &self,
         found: &ExistingAction,

@@ -4,9 +4,9 @@ use super::Lifecycle;
 use crate::mitigation::{ActionName, Failure};
 
 impl Lifecycle<'_> {
-    /// Removes the action `orphan` where it is this owner's, and was made or taken over later than
-    /// the current action. First takes the mark of a request that waits off the current action, so
-    /// that the orphan is not made after this has looked.
+    /// Removes the action `orphan` if it is this owner's, and was created or taken over later than
+    /// the current action. First removes the mark of a waiting request from the current action, so
+    /// that the orphan is not created after this look.
     pub(super) async fn remove_orphan(&self, orphan: &ActionName) -> Result<(), Failure> {
         let current = match &self.request.current {
             None => None,
@@ -27,8 +27,8 @@ impl Lifecycle<'_> {
             }
             (Some(_), Some(_)) => {}
             _ => self.iot.warn(format!(
-                "the action {orphan} may be left behind by a failed replacement: it or the current \
-                 action has no request tag to tell by, so it stays"
+                "the action {orphan} may be left behind by a failed replacement: it stays, because \
+                 it or the current action has no request tag"
             )),
         }
         Ok(())

@@ -16,8 +16,8 @@ impl Lifecycle<'_> {
         }
     }
 
-    /// Makes the action as declared; one that is gone is made again. A name that is taken after all
-    /// is looked up again, as the tags of its action lag behind.
+    /// Updates the action as declared, or creates it again if it is gone. A name that turns out to
+    /// be taken is looked up again, because the tags of its action lag behind.
     async fn update_whole(
         &self,
         wanted: &Update,
@@ -37,14 +37,14 @@ impl Lifecycle<'_> {
                 return Ok(updated);
             }
             if let Attempt::Created(success) = self.try_create(&create).await? {
-                return Ok(success.with_notice("the action was gone and has been made again"));
+                return Ok(success.with_notice("the action was gone and has been recreated"));
             }
             attempts += 1;
             self.wait_for_tags(&wanted.name, attempts).await?;
         }
     }
 
-    /// Proves the owner, changes the definition, then the tags that differ.
+    /// Checks the owner, then changes the definition, then the tags that differ.
     async fn try_update_whole(
         &self,
         wanted: &Update,
