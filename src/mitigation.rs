@@ -1,8 +1,8 @@
-//! The domain: what a mitigation action is, who owns one, what can be asked and what comes of it.
+//! The domain: mitigation actions, their owners, requests and outcomes.
 //!
 //! Pure: no AWS crate, no async, no other module of this crate. The rules are those of the
 //! [`CreateMitigationAction`](https://docs.aws.amazon.com/iot/latest/apireference/API_CreateMitigationAction.html)
-//! API page and of its service model. A value that exists obeys them, so nothing checks them again.
+//! API page and of its service model. A value that exists is valid, so nothing validates it again.
 
 mod action_name;
 mod arn;

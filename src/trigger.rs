@@ -1,4 +1,4 @@
-//! Who called: recognises an event by its members and reads it by its protocol. Pure: no I/O.
+//! Triggers: recognises an event by its members and parses it by its protocol. No I/O.
 
 mod action_properties;
 pub mod api;
@@ -26,7 +26,8 @@ pub use self::{
     location::FunctionLocation, message::Content, plan::Plan, unrecognized::Unrecognized,
 };
 
-/// The event as it came. Taking it never fails, as nobody could be told; it cannot be printed.
+/// The raw event. Deserializing it never fails, because the caller could not be told. It has no
+/// `Debug` or `Display`.
 pub struct Payload(Option<Box<RawValue>>);
 
 impl<'de> Deserialize<'de> for Payload {
@@ -40,20 +41,20 @@ words! {
     pub enum TriggerName {
         /// A CloudFormation custom-resource request.
         CloudFormation = "cloudformation",
-        /// Notifications of a topic.
+        /// SNS notifications.
         Sns = "sns",
-        /// An event on a bus.
+        /// An EventBridge event.
         EventBridge = "eventbridge",
-        /// Messages of a queue.
+        /// A batch of SQS messages.
         Sqs = "sqs",
-        /// A direct call.
+        /// A direct call with a request in the API's JSON.
         Direct = "direct",
         /// None of these.
         Unrecognized = "unrecognized",
     }
 }
 
-/// An event that is recognised.
+/// A recognised event.
 ///
 /// When adding a trigger, teach [`Trigger::recognise`] its members and add its [`TriggerName`]; the
 /// compiler names every match in Rust. The tests of `tests/contract/completeness/triggers.rs` name
@@ -62,21 +63,21 @@ words! {
 pub enum Trigger {
     /// A request for a custom resource.
     CloudFormation(Box<CustomResourceRequest>),
-    /// What notifications say.
+    /// The contents of SNS notifications.
     Sns(Vec<Content>),
-    /// An event on a bus.
+    /// An EventBridge event.
     EventBridge(Event),
-    /// Messages of a queue.
+    /// A batch of SQS messages.
     Sqs(Batch),
-    /// A request of somebody who waits for its result.
+    /// A request whose caller waits for the result.
     Direct(Box<ApiRequest>),
 }
 
 impl Trigger {
-    /// Recognises an event by the members that it has.
+    /// Recognises an event by its members.
     ///
     /// # Errors
-    /// Where this function does not serve it.
+    /// If the event is of no trigger.
     pub fn recognise(payload: &Payload) -> Result<Self, Unrecognized> {
         let text = payload.0.as_deref().ok_or(Unrecognized::NotAnObject)?.get();
         if text.starts_with('[') {
@@ -98,12 +99,12 @@ impl Trigger {
         })
     }
 
-    /// Recognises records by any of them: those of an invocation are of one kind, and one may be
-    /// broken.
+    /// Recognises records by any of them, because all come from one service, and some may be
+    /// invalid.
     fn recognise_records(text: &str) -> Result<Self, Unrecognized> {
         let mut records = Vec::new();
         let read = json::each_item(text, &mut |record| {
-            // One more than any trigger takes is enough to refuse them all.
+            // One more than any trigger accepts is enough to reject them all.
             if records.len() <= Batch::MAX_MESSAGES {
                 records.push(record);
             }

@@ -1,4 +1,4 @@
-//! Names of actions, given and generated.
+//! Names of actions, given or generated.
 
 use std::fmt;
 
@@ -11,7 +11,7 @@ use super::{
 /// The name of a mitigation action: 1 to 128 characters of `[a-zA-Z0-9_-]`.
 ///
 /// Unique in an account and region; the physical id of a stack's resource. The native
-/// CloudFormation resource also takes `:`, which the service refuses.
+/// CloudFormation resource also accepts `:`, which the service rejects.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ActionName(String);
 
@@ -23,7 +23,7 @@ impl ActionName {
     /// characters>`.
     ///
     /// A pure function of stack id and logical id, so that a replay, and a Delete that knows
-    /// nothing else, find the same action. The readable part is cut to keep the length limit.
+    /// nothing else, find the same action. The readable part is truncated to the length limit.
     #[must_use]
     pub fn generated(stack: &StackId, logical_id: &str) -> Self {
         let readable = stack.name.chars().chain(['-']).chain(logical_id.chars());
@@ -43,7 +43,7 @@ impl ActionName {
         format!("arn:{partition}:iot:{region}:{account}:mitigationaction/{self}")
     }
 
-    /// The name as text.
+    /// The name.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0

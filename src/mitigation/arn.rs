@@ -13,12 +13,12 @@ pub struct Arn<'a> {
     pub region: &'a str,
     /// Twelve digits; empty for some services.
     pub account: &'a str,
-    /// The rest, colons included.
+    /// The rest, including colons.
     pub resource: &'a str,
 }
 
 impl<'a> Arn<'a> {
-    /// The parts of `text`, or `None` where it is not an ARN.
+    /// Parses `text`; `None` if it is not an ARN.
     #[must_use]
     pub fn parse(text: &'a str) -> Option<Self> {
         let mut parts = text.splitn(6, ':');
@@ -69,7 +69,7 @@ pub fn partition_of(region: &str) -> &'static str {
     found.map_or("aws", |(_, partition)| partition)
 }
 
-/// A partition, region and account: where an action is.
+/// Where an action is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Location {
     /// `aws`, `aws-cn`, `aws-us-gov`, …
@@ -101,16 +101,16 @@ impl fmt::Display for Location {
 pub struct StackId {
     /// The whole ARN.
     pub text: String,
-    /// Where the stack is, and so where its actions are.
+    /// Where the stack is, and therefore its actions.
     pub location: Location,
-    /// The stack's name.
+    /// The part of the resource before the UUID.
     pub name: String,
-    /// What distinguishes it from an earlier stack of the same name.
+    /// Distinguishes the stack from an earlier one of the same name.
     pub uuid: String,
 }
 
 impl StackId {
-    /// The parts of `text`, or `None` where it is not the ARN of a stack.
+    /// Parses `text`; `None` if it is not the ARN of a stack.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let arn = Arn::parse(text).filter(|arn| arn.service == "cloudformation")?;

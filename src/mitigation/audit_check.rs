@@ -1,19 +1,18 @@
-//! The audit checks of Device Defender, and the kinds of action that can be applied to their
-//! findings.
+//! Device Defender's audit checks, and the kinds of action that can be applied to their findings.
 //!
 //! See
 //! <https://docs.aws.amazon.com/iot-device-defender/latest/devguide/dd-mitigation-actions.html>.
 
 use super::Kind;
 
-/// An audit check that is known here.
+/// A known audit check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AuditCheck {
-    /// The kinds that fit its findings, besides [`Kind::PublishFindingToSns`], which fits all.
+    /// The kinds for its findings, besides [`Kind::PublishFindingToSns`], which is for all.
     kinds: &'static [Kind],
 }
 
-/// Checks with the same kinds: the API's names first, then other spellings on AWS's pages.
+/// Checks with the same kinds: the API's names first, then other names on AWS's pages.
 struct Row {
     names: &'static [&'static str],
     kinds: &'static [Kind],
@@ -63,7 +62,7 @@ const TABLE: [Row; 5] = [
 ];
 
 impl AuditCheck {
-    /// The check of that name, in any of its spellings; `None` where it is not known here.
+    /// The check with any of these names; `None` if it is not known.
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {
         let row = TABLE.iter().find(|row| row.names.contains(&name))?;

@@ -1,4 +1,4 @@
-//! What an action does: the role that it assumes, and the parameters of one kind.
+//! What an action does: the role that it assumes, and parameters of exactly one kind.
 
 use serde::Serialize;
 
@@ -7,58 +7,58 @@ use super::{
     text::{Parse, has_length},
 };
 
-/// What an action does when Device Defender applies it: everything but its name and its tags.
+/// What an action does when Device Defender applies it: all but its name and tags.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Definition {
-    /// The role that the action assumes.
+    /// The role that Device Defender assumes to apply the action.
     pub role_arn: RoleArn,
-    /// What it does.
+    /// The change, and its parameters.
     pub params: Params,
 }
 
 /// [`MitigationActionParams`](https://docs.aws.amazon.com/iot/latest/apireference/API_MitigationActionParams.html):
-/// exactly one kind of change. Serialises as the API writes it.
+/// exactly one kind of change. Serializes as in the API.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub enum Params {
     /// Moves things to thing groups, typically for quarantine.
     #[serde(rename = "addThingsToThingGroupParams", rename_all = "camelCase")]
     AddThingsToThingGroup {
-        /// The groups.
+        /// One to ten groups.
         thing_group_names: ThingGroupNames,
-        /// Whether things leave dynamic groups that have reached their limit; absent is false.
+        /// Whether a thing leaves dynamic groups when it has reached the limit of groups.
         #[serde(skip_serializing_if = "Flag::is_absent")]
         override_dynamic_groups: Flag,
     },
     /// Turns AWS IoT logging on.
     #[serde(rename = "enableIoTLoggingParams", rename_all = "camelCase")]
     EnableIoTLogging {
-        /// How much is logged.
+        /// The least severe level that is logged.
         log_level: LogLevel,
-        /// The role that logging assumes.
+        /// The role that AWS IoT assumes to write logs.
         role_arn_for_logging: RoleArn,
     },
     /// Publishes the finding to a topic.
     #[serde(rename = "publishFindingToSnsParams", rename_all = "camelCase")]
     PublishFindingToSns {
-        /// The topic.
+        /// The topic that gets the finding.
         topic_arn: TopicArn,
     },
-    /// Replaces the policy by a blank one.
+    /// Replaces a policy with a blank one.
     #[serde(rename = "replaceDefaultPolicyVersionParams", rename_all = "camelCase")]
     ReplaceDefaultPolicyVersion {
-        /// What the new version is made from.
+        /// The template of the new version.
         template_name: PolicyTemplate,
     },
-    /// Deactivates the CA certificate.
+    /// Deactivates a CA certificate.
     #[serde(rename = "updateCACertificateParams", rename_all = "camelCase")]
     UpdateCaCertificate {
-        /// What becomes of it.
+        /// The change to the certificate.
         action: CertificateAction,
     },
-    /// Deactivates the device certificate.
+    /// Deactivates a device certificate.
     #[serde(rename = "updateDeviceCertificateParams", rename_all = "camelCase")]
     UpdateDeviceCertificate {
-        /// What becomes of it.
+        /// The change to the certificate.
         action: CertificateAction,
     },
 }
@@ -78,8 +78,7 @@ impl Params {
     }
 }
 
-/// A boolean that may be absent, which means false. The two are equal, and only what was given is
-/// sent.
+/// An optional boolean. Absent and false compare equal, and only a given value is sent.
 #[derive(Clone, Copy, Debug, Default, Serialize)]
 #[serde(transparent)]
 pub struct Flag(pub Option<bool>);
@@ -99,25 +98,24 @@ impl PartialEq for Flag {
 
 impl Eq for Flag {}
 
-/// One to ten thing groups. Their order means nothing, and is kept for the call.
+/// One to ten thing groups. Lists that differ only in order are equal.
 #[derive(Clone, Debug, Serialize)]
 #[serde(transparent)]
 pub struct ThingGroupNames(Vec<ThingGroupName>);
 
 impl ThingGroupNames {
-    /// The most names that a list may have.
     pub const MAX: usize = 10;
 
     /// What is expected, as [`Parse::EXPECTED`].
     pub const EXPECTED: &'static str = "a list of 1 to 10 names";
 
-    /// The list, or `None` where it is empty or longer than ten.
+    /// The list; `None` if it is empty or longer than ten.
     #[must_use]
     pub fn new(names: Vec<ThingGroupName>) -> Option<Self> {
         (1..=Self::MAX).contains(&names.len()).then_some(Self(names))
     }
 
-    /// The list that the service holds, whatever its length.
+    /// A list from the service, of any length.
     #[must_use]
     pub fn found(names: Vec<String>) -> Self {
         Self(names.into_iter().map(ThingGroupName).collect())
@@ -142,8 +140,8 @@ impl PartialEq for ThingGroupNames {
 
 impl Eq for ThingGroupNames {}
 
-/// Declares a type of text with a rule. `found` takes what the service holds, which may be older
-/// than the rule.
+/// Declares a type of text with a rule. `found` accepts any text from the service, which may be
+/// older than the rule.
 macro_rules! text {
     ($(#[$doc:meta])* $name:ident, $expected:literal, $rule:expr) => {
         $(#[$doc])*
@@ -152,7 +150,7 @@ macro_rules! text {
         pub struct $name(String);
 
         impl $name {
-            /// What the service holds, whether or not it would be taken today.
+            /// A text from the service, valid or not.
             #[must_use]
             pub fn found(text: String) -> Self {
                 Self(text)
@@ -200,16 +198,16 @@ text!(
         && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b':' | b'_' | b'-'))
 );
 text!(
-    /// How much AWS IoT logs. `DISABLED` is in the API's enum, and the service refuses it.
+    /// How much AWS IoT logs. `DISABLED` is in the API's enum, but the service rejects it.
     LogLevel, "DEBUG, INFO, WARN or ERROR (the service refuses DISABLED)",
     |text| matches!(text, "DEBUG" | "INFO" | "WARN" | "ERROR")
 );
 text!(
-    /// What becomes of a certificate.
+    /// The change to a certificate.
     CertificateAction, "DEACTIVATE", |text| text == "DEACTIVATE"
 );
 text!(
-    /// What the new version of a policy is made from.
+    /// The template of a new policy version.
     PolicyTemplate, "BLANK_POLICY", |text| text == "BLANK_POLICY"
 );
 

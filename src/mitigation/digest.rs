@@ -1,8 +1,8 @@
-//! Digests: SHA-256 in hexadecimal digits.
+//! SHA-256 digests and hexadecimal digits.
 
 use sha2::{Digest, Sha256};
 
-/// The SHA-256 of `parts`, each ended by a zero byte.
+/// The SHA-256 of `parts`, each followed by a zero byte.
 pub(super) fn digest(parts: &[&str]) -> [u8; 32] {
     let mut hash = Sha256::new();
     for part in parts {

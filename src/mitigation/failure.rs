@@ -1,33 +1,33 @@
-//! Why a request failed, in the API's words.
+//! Failures, by the API's error codes.
 
 use std::fmt;
 
 use super::{ActionName, Problems, text::truncate};
 
 words! {
-    /// The name of an error: the API's own where it has one. Callers branch on it.
+    /// The error code: the API's own where it has one. Callers branch on it.
     pub enum ErrorCode {
-        /// The request breaks a rule, or would change what its trigger does not own.
+        /// The request is invalid, or would change an action of another owner.
         InvalidRequest = "InvalidRequestException",
-        /// A create met an action that is not its own.
+        /// The name of a create is taken by another owner's action, or one without an owner.
         ResourceAlreadyExists = "ResourceAlreadyExistsException",
         /// There is no such action.
         ResourceNotFound = "ResourceNotFoundException",
-        /// The account has as many actions as it may have.
+        /// The account has reached the limit of actions.
         LimitExceeded = "LimitExceededException",
         /// Any 401 or 403.
         AccessDenied = "AccessDeniedException",
-        /// Still throttled when the time ran out.
+        /// Throttled until the time ran out.
         Throttling = "ThrottlingException",
-        /// A 5xx, a lost connection, a time-out.
+        /// A 5xx, a lost connection or a timeout.
         InternalFailure = "InternalFailureException",
-        /// The function's own settings are wrong, so no request is executed.
+        /// The function's settings are invalid, so no request is executed.
         InvalidSetting = "InvalidSetting",
     }
 }
 
 impl ErrorCode {
-    /// Whether the same request may succeed later, without anybody changing anything.
+    /// Whether the same request may succeed later without a change.
     #[must_use]
     pub fn is_transient(self) -> bool {
         match self {
@@ -42,78 +42,77 @@ impl ErrorCode {
     }
 }
 
-/// A request that failed: by which error, and why.
+/// A request that failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {
-    /// The error.
+    /// What callers branch on.
     pub code: ErrorCode,
-    /// What was wrong and what is expected.
+    /// What people read.
     pub detail: Detail,
 }
 
-/// What there is to say of a failure.
+/// Why a request failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Detail {
-    /// All problems of the request.
+    /// The request is invalid, for these reasons.
     Problems(Problems),
-    /// What AWS IoT said, or that it said nothing.
+    /// The message of AWS IoT, or that there was no response.
     Service(String),
-    /// Why the provider itself refused.
+    /// Why the provider itself refuses the request.
     Refusal(String),
-    /// A create met an action that is not its own.
+    /// The name of a create is taken.
     NameConflict(NameConflict),
 }
 
-/// The facts of a name conflict, which each trigger words with its own names of properties.
+/// The facts of a name conflict. Each trigger describes them with its own property names.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NameConflict {
-    /// The name that is taken.
+    /// The name that the create was to use.
     pub name: ActionName,
     /// The ARN of the action that has it.
     pub arn: String,
-    /// The value of its owner tag, if it has one.
+    /// The value of that action's owner tag, if any.
     pub owner: Option<String>,
     /// What the caller can do.
     pub remedy: Remedy,
 }
 
-/// The way out of a name conflict.
+/// How a caller can resolve a name conflict.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Remedy {
-    /// Choose another policy for conflicts.
+    /// Set another policy for conflicts.
     AdoptOrOverwrite,
-    /// The action differs, so that it cannot be adopted: make it the same, or overwrite it.
+    /// The action differs, so it cannot be adopted: change one to match, or overwrite it.
     MatchOrOverwrite,
-    /// It is another stack's: that stack has to delete it; where the stack is gone, remove the tag.
+    /// Another stack owns it and has to delete it; if that stack is gone, remove the tag.
     DeleteThere,
 }
 
 impl Failure {
-    /// What AWS IoT answered.
+    /// A failure that AWS IoT reports.
     #[must_use]
     pub fn service(code: ErrorCode, text: impl Into<String>) -> Self {
         Self { code, detail: Detail::Service(text.into()) }
     }
 
-    /// What the provider itself refuses.
+    /// A failure that the provider decides on.
     #[must_use]
     pub fn refusal(code: ErrorCode, text: impl Into<String>) -> Self {
         Self { code, detail: Detail::Refusal(text.into()) }
     }
 
-    /// A request with `problems`.
+    /// An invalid request.
     #[must_use]
     pub fn invalid(problems: Problems) -> Self {
         Self { code: ErrorCode::InvalidRequest, detail: Detail::Problems(problems) }
     }
 
-    /// A create that met an action that is not its own.
     #[must_use]
     pub(crate) fn name_conflict(conflict: NameConflict) -> Self {
         Self { code: ErrorCode::ResourceAlreadyExists, detail: Detail::NameConflict(conflict) }
     }
 
-    /// The same failure with `more` to say.
+    /// Appends `more` to the message, in parentheses.
     #[must_use]
     pub fn with_context(self, more: &str) -> Self {
         let text = format!("{} ({more})", self.message(usize::MAX));
@@ -127,7 +126,7 @@ impl Failure {
     }
 
     /// The message in at most `budget` bytes of a JSON string: of several problems as many as fit,
-    /// then "and N more"; of a sentence its beginning, cut between characters.
+    /// then "and N more"; other messages are truncated between characters.
     #[must_use]
     pub fn message(&self, budget: usize) -> String {
         match &self.detail {
@@ -161,7 +160,7 @@ impl fmt::Display for NameConflict {
     }
 }
 
-/// Who an owner tag names, in words.
+/// Describes the owner that an owner tag names.
 pub(crate) fn owned_by(tag: Option<&str>) -> String {
     match tag {
         Some(tag) => format!("owned by \"{tag}\""),

@@ -1,15 +1,15 @@
-//! What came of a request.
+//! Outcomes of requests that succeed.
 
 use super::{ActionName, Params, RoleArn, Tags};
 
-/// A request that did not fail.
+/// The outcome of a request that succeeded.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Success {
-    /// What was done.
+    /// What the request did.
     pub outcome: Outcome,
-    /// The action as it is now, or was when it was deleted; `None` where there is none.
+    /// The action as it is now, or as it was before its deletion; `None` if there is none.
     pub action: Option<Action>,
-    /// What deserves attention, such as why a delete deleted nothing.
+    /// What a person should know, such as why a delete deleted nothing.
     pub notice: Option<String>,
 }
 
@@ -33,12 +33,12 @@ impl Success {
     }
 }
 
-/// What was done. When adding one, add its word to the schema of results.
+/// What a request did. When adding one, add its word to the schema of results.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Outcome {
-    /// The action was made, now or by an earlier delivery of the same request.
+    /// The action was created, now or by an earlier delivery of the same request.
     Created,
-    /// An identical action that was there is taken as it is.
+    /// An identical action existed and was taken over as it is.
     Adopted,
     /// The action was changed.
     Updated,
@@ -46,16 +46,16 @@ pub enum Outcome {
     Deleted,
     /// There was nothing to delete.
     Absent,
-    /// The action had been adopted: it lost the owner tag and stays.
+    /// The action had been adopted: it loses the owner tag and stays.
     Released,
-    /// The action had been this resource's, and its owner tag is gone or another's: it stays.
+    /// The action was this resource's, but its owner tag is gone or another's: it stays.
     Skipped,
     /// The action was read.
     Described(Box<Description>),
 }
 
 impl Outcome {
-    /// The word for it in results and logs.
+    /// The word for the outcome in results and logs.
     #[must_use]
     pub fn as_str(&self) -> &'static str {
         match self {
@@ -74,36 +74,34 @@ impl Outcome {
 /// What identifies an action.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Action {
-    /// Its name.
+    /// `actionName`.
     pub name: ActionName,
-    /// Its ARN.
+    /// `actionArn`.
     pub arn: String,
-    /// The id that the service gave it; `None` where it was not asked for.
+    /// `actionId`; `None` if it was not looked up.
     pub id: Option<String>,
-    /// The API's `actionType`; `None` where it was not asked for.
+    /// `actionType`; `None` if it was not looked up.
     pub action_type: Option<String>,
 }
 
-/// All that the service says of an action.
+/// What the service knows about an action.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Description {
-    /// The role that it assumes.
     pub role_arn: Option<RoleArn>,
-    /// What it does; `None` for a kind that came after this version.
+    /// `None` for a kind that is newer than this version.
     pub params: Option<Params>,
-    /// Its tags, the provider's own included.
+    /// All tags, including the provider's own.
     pub tags: Tags,
-    /// When it was made.
     pub created: Option<Timestamp>,
-    /// When its definition was last changed.
+    /// When the definition last changed.
     pub modified: Option<Timestamp>,
 }
 
-/// A date of the service's.
+/// A date that the service gives.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Timestamp {
     /// Milliseconds since 1970.
     pub milliseconds: u64,
-    /// The same by RFC 3339, in UTC.
+    /// RFC 3339, in UTC.
     pub text: String,
 }

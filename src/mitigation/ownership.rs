@@ -1,4 +1,4 @@
-//! Who owns an action: one tag, put in with the create call and compared whole.
+//! Ownership of actions: one tag, which the create call sets, and which is compared as a whole.
 
 use super::{
     StackId,
@@ -6,17 +6,17 @@ use super::{
 };
 
 words! {
-    /// What the owner tag of an action begins with, before a slash.
+    /// The part of an owner tag before the first slash.
     pub enum OwnerKind {
-        /// A stack's resource made it, or overwrote it.
+        /// Created or overwritten by a stack's resource.
         Stack = "stack",
-        /// A stack's resource adopted it.
+        /// Adopted by a stack's resource.
         Adopted = "adopted",
-        /// An EventBridge event made it.
+        /// Created by an EventBridge event.
         Event = "event",
-        /// A message without a request id made it.
+        /// Created by a message without a request id.
         Message = "message",
-        /// A direct call, or a message with a request id, made it.
+        /// Created by a direct call, or by a message with a request id.
         Request = "request",
     }
 }
@@ -27,7 +27,7 @@ impl OwnerKind {
         Self::from_word(word)
     }
 
-    /// Whether any event, message or direct call may change what has this kind of owner.
+    /// Whether any event, message or direct call may change an action of such an owner.
     fn is_shared(self) -> bool {
         match self {
             Self::Stack | Self::Adopted => false,
@@ -36,11 +36,11 @@ impl OwnerKind {
     }
 }
 
-/// Who a request makes, changes and deletes actions for.
+/// The owner for whom a request creates, changes and deletes actions.
 ///
 /// A stack's resource keeps its action over many requests and shares it with nobody. The owner tag
-/// of what an event, a message or a direct call made only distinguishes a replay from a conflict:
-/// any later event, message or call may change it.
+/// of an action that an event, a message or a direct call created only distinguishes a replay from
+/// a conflict: any later event, message or call may change the action.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Owner {
     kind: OwnerKind,
@@ -48,26 +48,26 @@ pub struct Owner {
     adopted_tag: Option<String>,
 }
 
-/// What the owner tag of an action allows an [`Owner`].
+/// What an [`Owner`] may do with an action, by the action's owner tag.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ownership {
-    /// Made by this owner, who may change and delete it.
+    /// Created by this owner, who may change and delete it.
     Own,
-    /// Adopted by this owner, who may change it, and releases it at the end.
+    /// Adopted by this owner, who may change it, and releases it instead of deleting it.
     Adopted,
-    /// Made by an event, a message or a call, as this owner is one: may be changed and deleted.
+    /// Created by an event, a message or a call, as this owner is: may be changed and deleted.
     Shared,
-    /// Made by an event, a message or a call, and this owner is a stack: may be taken over by
-    /// `OnConflict`, and is another's otherwise.
+    /// Created by an event, a message or a call, while this owner is a stack: may be taken over
+    /// with `OnConflict`, and is otherwise foreign.
     Claimable,
-    /// Has no owner tag: may be taken over by `OnConflict`, and is nobody's otherwise.
+    /// Has no owner tag: may be taken over with `OnConflict`, and is otherwise left alone.
     Unowned,
-    /// Another owner's, or has a tag that this provider does not write: never changed.
+    /// Has another owner's tag, or one that this provider does not write: never changed.
     Foreign,
 }
 
 impl Ownership {
-    /// Whether the action is this owner's alone: made or adopted by it.
+    /// Whether this owner created or adopted the action, and does not share it.
     #[must_use]
     pub(crate) fn is_exclusive(self) -> bool {
         match self {
@@ -99,7 +99,7 @@ impl Owner {
     }
 
     /// The direct call or the message with the request id `id`. The digest of a create is part of
-    /// it, so that an id used again for another action is a conflict and not a replay.
+    /// the tag, so that using an id again for another action is a conflict and not a replay.
     #[must_use]
     pub fn request(id: &str, create_digest: Option<&str>) -> Self {
         match create_digest {
@@ -112,20 +112,19 @@ impl Owner {
         Self { kind, tag: tag_value(kind, parts), adopted_tag: None }
     }
 
-    /// The value of the owner tag of what this owner makes.
+    /// The owner tag of actions that this owner creates.
     #[must_use]
     pub fn tag(&self) -> &str {
         &self.tag
     }
 
-    /// The value of the owner tag of what this owner adopts; `None` where adopting leaves the owner
-    /// tag alone.
+    /// The owner tag of actions that this owner adopts; `None` if adopting does not change the tag.
     #[must_use]
     pub fn adopted_tag(&self) -> Option<&str> {
         self.adopted_tag.as_deref()
     }
 
-    /// What `tag`, the value of an action's owner tag, allows this owner.
+    /// What this owner may do with an action that has the owner tag `tag`.
     #[must_use]
     pub fn ownership(&self, tag: Option<&str>) -> Ownership {
         let Some(tag) = tag else { return Ownership::Unowned };
@@ -144,7 +143,7 @@ impl Owner {
     }
 }
 
-/// `<kind>/<part>/…`, at most the 256 characters of a tag's value; what is longer ends in a hash of
+/// `<kind>/<part>/…` in at most the 256 characters of a tag's value; a longer one ends in a hash of
 /// the whole.
 fn tag_value(kind: OwnerKind, parts: &[&str]) -> String {
     const MAX_LENGTH: usize = 256;

@@ -1,4 +1,4 @@
-//! What is wrong with a request: each problem with its path, the value, and what is expected.
+//! Problems of a request: the path of each, its value, and what is expected.
 
 use std::fmt;
 
@@ -9,23 +9,23 @@ use super::text::{json_len, truncate};
 pub struct Problem(String);
 
 impl Problem {
-    /// The longest text of a caller's that a problem repeats, in characters.
+    /// The most characters of the caller's text that a problem repeats.
     const MAX_EXCERPT: usize = 80;
 
-    /// `value`, as written in JSON, breaks the rule at `path`.
+    /// The value at `path`, in JSON, is invalid.
     #[must_use]
     pub fn invalid(path: &str, value: &str, expected: &str) -> Self {
         Self(format!("{}: invalid value {}: expected {expected}", excerpt(path), excerpt(value)))
     }
 
-    /// Nothing is given at `path`.
+    /// There is no value at `path`.
     #[must_use]
     pub fn missing(path: &str, expected: &str) -> Self {
         Self(format!("{}: missing: expected {expected}", excerpt(path)))
     }
 
-    /// `name`, at the end of `path`, is none of `known`. Its value is not repeated: it may be a
-    /// secret under a misspelt name.
+    /// `name`, at the end of `path`, is none of `known`. The value is not repeated, because it may
+    /// be a secret under a misspelt name.
     #[must_use]
     pub fn unknown(path: &str, name: &str, known: &[String]) -> Self {
         let hint = match nearest(name, known) {
@@ -35,7 +35,7 @@ impl Problem {
         Self(format!("{}: unknown property: {hint}", excerpt(path)))
     }
 
-    /// What is wrong at `path`, in words.
+    /// Another problem at `path`.
     #[must_use]
     pub fn other(path: &str, words: &str) -> Self {
         Self(format!("{}: {words}", excerpt(path)))
@@ -48,8 +48,8 @@ impl Problem {
     }
 }
 
-/// The problems of a request: all are counted, the first ones kept, so that what a broken request
-/// costs does not grow with the number of its problems.
+/// The problems of a request. All are counted but only the first ones kept, so that the cost of an
+/// invalid request does not grow with the number of its problems.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Problems {
     kept: Vec<Problem>,
@@ -58,10 +58,10 @@ pub struct Problems {
 }
 
 impl Problems {
-    /// Bytes of problems that are kept: no message has room for more.
+    /// Bytes of problems that are kept; no message is longer.
     const KEPT_BYTES: usize = 4096;
 
-    /// Adds the problem that `problem` makes, which is called only where it is kept.
+    /// Adds a problem; `problem` is called only if it is kept.
     pub fn add(&mut self, problem: impl FnOnce() -> Problem) {
         self.count = self.count.saturating_add(1);
         if self.kept_bytes < Self::KEPT_BYTES {
@@ -71,7 +71,7 @@ impl Problems {
         }
     }
 
-    /// Adds those of `other`.
+    /// Adds the problems of `other`.
     pub fn extend(&mut self, other: Self) {
         let lost = other.count - other.kept.len();
         for problem in other.kept {
@@ -80,19 +80,19 @@ impl Problems {
         self.count = self.count.saturating_add(lost);
     }
 
-    /// How many there are.
+    /// The number of all problems, kept or not.
     #[must_use]
     pub fn len(&self) -> usize {
         self.count
     }
 
-    /// Whether there are none.
+    /// Whether the request has no problem.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.count == 0
     }
 
-    /// The first ones, in the order in which they were found.
+    /// The first problems, in the order in which they were found.
     #[must_use]
     pub fn kept(&self) -> &[Problem] {
         &self.kept
@@ -100,7 +100,7 @@ impl Problems {
 
     /// As many as fit `budget` bytes of a JSON string, then "and N more".
     pub(super) fn list(&self, budget: usize) -> String {
-        /// What "; and N more" takes at most.
+        /// The most bytes of "; and N more".
         const MORE: usize = 32;
 
         let mut list = match (self.kept(), self.len()) {
@@ -150,8 +150,8 @@ impl From<Problem> for Problems {
     }
 }
 
-/// The member of `known` that `name` is likely to mean: at most a third of its letters differ, case
-/// aside.
+/// The member of `known` that `name` probably means: at most a third of its letters differ, not
+/// counting case.
 fn nearest<'a>(name: &str, known: &'a [String]) -> Option<&'a str> {
     let name: String = name.chars().take(Problem::MAX_EXCERPT).collect::<String>().to_lowercase();
     let distance = |known: &str| strsim::damerau_levenshtein(&name, &known.to_lowercase());
@@ -160,7 +160,7 @@ fn nearest<'a>(name: &str, known: &'a [String]) -> Option<&'a str> {
     (distance * 3 <= nearest.chars().count()).then_some(nearest)
 }
 
-/// The beginning of a text that the caller gave, on one line.
+/// The beginning of a caller's text, on one line.
 fn excerpt(text: &str) -> String {
     let end = text.char_indices().nth(Problem::MAX_EXCERPT).map(|(end, _)| end);
     let start = text.get(..end.unwrap_or(text.len())).unwrap_or_default();

@@ -1,4 +1,4 @@
-//! What can be asked of the life cycle.
+//! Requests to the life cycle.
 
 use super::{
     ActionName, Definition, Location, Owner, Params, RequestDigest, RoleArn, Tags,
@@ -34,49 +34,49 @@ impl Parse for Operation {
     }
 }
 
-/// One request: what to do, for whom, where.
+/// A request, in the same form for every trigger.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Request {
-    /// What to do.
+    /// The operation and its parameters.
     pub task: Task,
-    /// For whom; decides what may be changed.
+    /// Whose actions they are; decides what the request may change.
     pub owner: Owner,
-    /// Where the actions are; `None` where the account is not known, and ARNs have to be asked for.
+    /// Where the actions are; `None` where the account is unknown, so that ARNs are looked up.
     pub location: Option<Location>,
-    /// The digest of a stack's request, which goes into the request tag of what it makes. Such a
-    /// request waits for a new role; `None` for requests that do neither.
+    /// The digest of a stack's request, which is part of the request tag of what it creates. Such a
+    /// request waits until a new role can be assumed; others have no digest.
     pub digest: Option<RequestDigest>,
-    /// The action that a stack's resource has now, where this is an Update of it.
+    /// The current action of a stack's resource, in an Update of it.
     pub current: Option<ActionName>,
-    /// A name under which a failed replacement may have left an action; it is removed first.
+    /// A name under which a failed replacement may have left an action, which is removed first.
     pub orphan: Option<ActionName>,
 }
 
-/// What to do.
+/// An operation and its parameters.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Task {
-    /// Make an action.
+    /// Create an action.
     Create(Create),
     /// Change an action in place.
     Update(Update),
     /// Delete an action.
     Delete(Delete),
-    /// Read an action, whoever owns it.
+    /// Describe an action, whoever owns it.
     Describe(ActionName),
 }
 
-/// Make an action.
+/// The parameters of a create.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Create {
-    /// Its name.
+    /// Unique in an account and region.
     pub name: ActionName,
-    /// What it does.
+    /// The role and what the action does.
     pub definition: Definition,
-    /// Its tags, the provider's own apart.
+    /// The caller's tags; the provider adds its own.
     pub tags: Tags,
-    /// What to do where an action that is not this owner's has the name.
+    /// What to do where another owner's action has the name, or one without an owner.
     pub on_conflict: OnConflict,
-    /// What to do where this owner's own action has the name.
+    /// What to do where the owner's own action has the name.
     pub replay: Replay,
 }
 
@@ -93,8 +93,8 @@ impl Create {
 }
 
 words! {
-    /// What a create does where an action has the name that is not its owner's, and may be taken
-    /// over: the values of `onConflict`.
+    /// What a create does where its name is taken by an action that is not its owner's but may be
+    /// taken over: the values of `onConflict`.
     ///
     /// When adding one, the compiler names every other place in Rust; besides those, update
     /// `schemas/*.json` and `docs/reference.md`.
@@ -103,88 +103,88 @@ words! {
         /// Fail, and change nothing.
         #[default]
         Fail = "fail",
-        /// Take it as it is, where role and parameters are the same.
+        /// Take it over as it is, if role and parameters are the same.
         Adopt = "adopt",
-        /// Give it this definition.
+        /// Take it over and give it this definition.
         Overwrite = "overwrite",
     }
 }
 
-/// What a create does where its owner's action has the name.
+/// What a create does where its owner's own action has the name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Replay {
-    /// Bring it to the desired definition: the owner declares what is to be there.
+    /// Change it to this definition, because the owner declares a desired state.
     Converge,
-    /// Leave it: the owner has asked for this once.
+    /// Leave it, because it is the result of an earlier delivery of the same request.
     Keep,
 }
 
-/// Change an action in place.
+/// The parameters of an update, which changes an action in place.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Update {
-    /// Its name.
+    /// The name, which an update cannot change.
     pub name: ActionName,
-    /// What it is to do.
+    /// The definition, or the parts of it that change.
     pub change: Change,
-    /// Tags to set.
+    /// Tags to set; tags with other keys stay.
     pub tags: Tags,
-    /// Keys that an earlier request gave; those that `tags` no longer has are removed.
+    /// Keys of the tags of the previous request; those that `tags` lacks are removed.
     pub previous_keys: Vec<String>,
 }
 
-/// What an updated action is to do.
+/// How an update changes the definition of an action.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Change {
-    /// All of it, so that an action that is gone can be made again, and one that lost its owner tag
-    /// is tagged again.
+    /// The whole definition, so that an action that is gone can be created again, and one that lost
+    /// its owner tag is tagged again.
     Whole(Definition),
-    /// The parts that are given. An action that is gone is an error.
+    /// The given parts. An action that is gone is an error.
     Parts {
-        /// The role.
+        /// The role, if it changes.
         role_arn: Option<RoleArn>,
-        /// The parameters.
+        /// The parameters, if they change.
         params: Option<Params>,
     },
 }
 
-/// Delete an action.
+/// The parameters of a delete.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Delete {
-    /// Which one.
+    /// The action, or how to find it.
     pub target: DeleteTarget,
-    /// What to do where it is not this owner's.
+    /// What to do where the action is another owner's.
     pub on_foreign: OnForeign,
-    /// What the outcome says of the action.
+    /// What to look up about the action for its outcome.
     pub lookup: Lookup,
 }
 
 /// Which action to delete.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DeleteTarget {
-    /// The one of this name.
+    /// The action of this name.
     Named(ActionName),
-    /// What a failed Create may have made: the action of this name, where its request tag has this
+    /// What a failed Create may have created: the action of this name, if its request tag has this
     /// digest.
     FailedCreate(ActionName, RequestDigest),
-    /// What a Create makes that may still be running: CloudFormation cancelled it, and invented the
+    /// What a cancelled Create creates, which may still be running. CloudFormation generated the
     /// physical id.
     UnknownPhysicalId(UnknownPhysicalId),
-    /// None: a Create with these properties makes nothing.
+    /// No action: a Create with these properties creates none.
     Nothing,
 }
 
-/// A Delete whose physical id the provider did not give.
+/// A physical id that no response gave.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UnknownPhysicalId {
-    /// The physical id, where it could be an action's name after all.
+    /// The physical id, if it could be the name of an action nevertheless.
     pub id: Option<ActionName>,
-    /// The name that the Create uses, where it can have one.
+    /// The name that the Create uses, if it has a valid one.
     pub name: Option<ActionName>,
     /// What the Create does about an action that is not its own.
     pub on_conflict: OnConflict,
 }
 
-/// What a delete does where only an action of another owner is found.
+/// What a delete does where it finds only an action of another owner.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OnForeign {
     /// Leave it and succeed.
@@ -193,11 +193,11 @@ pub enum OnForeign {
     Fail,
 }
 
-/// How a delete looks its action up.
+/// What a delete looks up about its action.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Lookup {
     /// Its tags, which prove the owner.
     Tags,
-    /// Its id and type besides, which costs one more call.
+    /// Also its id and type, which takes one more call.
     Description,
 }

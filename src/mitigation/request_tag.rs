@@ -1,32 +1,32 @@
-//! The request tag of a stack's action: which request made it or last took it over, and when; and
-//! the mark of an Update that waits. It is no ownership.
+//! The request tag of a stack's action: which request created it or last took it over, and when;
+//! and the mark of a request that waits. It does not establish ownership.
 
 use std::fmt;
 
 use super::digest::{digest, hex};
 
-/// What distinguishes one request of a resource from the others: a digest of its `RequestId` and of
-/// the date in its `ResponseURL`, so that a second delivery has the same one.
+/// Distinguishes a request of a resource from its other requests: a digest of `RequestId` and of
+/// the date in `ResponseURL`, so that all deliveries of a request have the same one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RequestDigest(String);
 
 impl RequestDigest {
     const BYTES: usize = 8;
 
-    /// The digest of a request; `date` is empty where its URL has none.
+    /// The digest of a request; `date` is empty if the URL has none.
     #[must_use]
     pub fn new(request_id: &str, date: &str) -> Self {
         Self(hex(&digest(&[request_id, date]), Self::BYTES))
     }
 
-    /// The digest that `text` is, or `None` where it is none.
+    /// Parses `text`; `None` if it is not a digest.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let is_digit = |b: u8| b.is_ascii_digit() || matches!(b, b'A'..=b'F');
         (text.len() == Self::BYTES * 2 && text.bytes().all(is_digit)).then(|| Self(text.to_owned()))
     }
 
-    /// The digest as text: 16 hexadecimal digits.
+    /// 16 hexadecimal digits.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -34,28 +34,27 @@ impl RequestDigest {
 }
 
 /// The value of the request tag: `<milliseconds>/<digest>`, followed by `/<digest>/<milliseconds>`
-/// where a request waits.
+/// while a request waits.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RequestTag {
-    /// When the action was made or last taken over: milliseconds since 1970.
+    /// When the action was created or last taken over: milliseconds since 1970.
     pub milliseconds: u64,
     /// The request that did so.
     pub request: RequestDigest,
-    /// The mark of the Update that waits, if one does.
+    /// The mark of the Update or the replacement that waits, if one does.
     pub mark: Option<RequestMark>,
 }
 
 /// The mark of a request that waits.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RequestMark {
-    /// The request.
     pub request: RequestDigest,
-    /// When it began: milliseconds since 1970. Of two requests the later one counts.
+    /// When the request began: milliseconds since 1970. Of two requests the later one counts.
     pub began: u64,
 }
 
 impl RequestTag {
-    /// The tag that `value` is, or `None` where the provider did not write it.
+    /// Parses the value of a tag; `None` if the provider did not write it.
     #[must_use]
     pub fn parse(value: &str) -> Option<Self> {
         let mut parts = value.split('/');
@@ -71,7 +70,6 @@ impl RequestTag {
         parts.next().is_none().then_some(Self { milliseconds, request, mark })
     }
 
-    /// The same with this mark.
     #[must_use]
     pub fn marked(self, mark: Option<RequestMark>) -> Self {
         Self { mark, ..self }

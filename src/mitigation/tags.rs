@@ -1,5 +1,4 @@
-//! Tags: their rules, and how the tags of an action become the desired ones without touching
-//! anybody else's.
+//! Tags: their rules, and how to change the tags of an action without touching those of others.
 
 use std::collections::BTreeMap;
 
@@ -11,26 +10,26 @@ use super::{
     text::{Expected, has_length},
 };
 
-/// The key of the tag that says who owns an action.
+/// The key of the tag with the owner of an action.
 pub const OWNER_TAG: &str = "mitigation-action-provider:owner";
 
-/// The key of the tag that says which request made an action or last took it over.
+/// The key of the tag with the request that created an action or last took it over.
 pub const REQUEST_TAG: &str = "mitigation-action-provider:request";
 
-/// What the keys of the provider's own tags begin with; refused from users at every trigger.
+/// The prefix of the keys of the provider's own tags, which no request may use.
 const RESERVED_PREFIX: &str = "mitigation-action-provider:";
 
-/// Tags by key. A value may be anything that the service holds; what users give is checked where it
-/// is read, with [`Tags::check_key`] and [`Tags::check_value`]. Serialises as the API writes
-/// it: `[{"Key": …, "Value": …}]`.
+/// Tags by key. They may be any that the service returns; those in a request are checked with
+/// `check_key` and `check_value` when it is read. Serializes as in the API:
+/// `[{"Key": …, "Value": …}]`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tags(BTreeMap<String, String>);
 
 impl Tags {
-    /// Tags that an action can have.
+    /// The most tags of an action.
     pub const MAX: usize = 50;
 
-    /// Tags that a user may give: two are the provider's own.
+    /// The most tags in a request: two of an action's are the provider's own.
     pub(crate) const MAX_GIVEN: usize = 48;
 
     /// Checks the key of a tag: 1 to 128 characters of `[\p{L}\p{Z}\p{N}_.:/=+\-@]`, and no prefix
@@ -65,19 +64,19 @@ impl Tags {
         if has_length(value, 0, 256) { Ok(()) } else { Err(Expected("at most 256 characters")) }
     }
 
-    /// Sets one tag; returns whether the key was new.
+    /// Sets a tag; returns whether the key was new.
     pub fn set(&mut self, key: impl Into<String>, value: impl Into<String>) -> bool {
         self.0.insert(key.into(), value.into()).is_none()
     }
 
-    /// These tags and one more.
+    /// Sets a tag.
     #[must_use]
     pub fn with(mut self, key: &str, value: impl Into<String>) -> Self {
         self.set(key, value);
         self
     }
 
-    /// Whether there is a tag with that key.
+    /// Whether there is a tag with the key `key`.
     #[must_use]
     pub fn contains(&self, key: &str) -> bool {
         self.0.contains_key(key)
@@ -89,7 +88,7 @@ impl Tags {
         self.0.get(OWNER_TAG).map(String::as_str)
     }
 
-    /// The request tag, if there is one that the provider wrote.
+    /// The request tag, if the provider wrote it.
     #[must_use]
     pub fn request(&self) -> Option<RequestTag> {
         RequestTag::parse(self.0.get(REQUEST_TAG)?)
@@ -100,21 +99,21 @@ impl Tags {
         self.0.iter().map(|(key, value)| (key.as_str(), value.as_str()))
     }
 
-    /// How many there are.
+    /// The number of tags.
     #[must_use]
     pub fn len(&self) -> usize {
         self.0.len()
     }
 
-    /// Whether there are none.
+    /// Whether there is no tag.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// What leads from these tags, which the action has, to `desired`: of `previous_keys` (which an
-    /// earlier request gave) those that are there and no longer desired are removed; what is
-    /// missing or differs is set; the rest stays.
+    /// The change from these tags, which the action has, to `desired`: removes those of
+    /// `previous_keys` (from an earlier request) that exist and are no longer desired; sets what is
+    /// missing or differs; leaves the rest.
     #[must_use]
     pub fn change_to(&self, desired: &Self, previous_keys: &[String]) -> TagChange {
         let is_gone = |key: &&String| self.contains(key) && !desired.contains(key);
@@ -126,7 +125,7 @@ impl Tags {
         TagChange { remove, set: Self(set) }
     }
 
-    /// How many tags there are after `change`.
+    /// The number of tags after `change`.
     #[must_use]
     pub(crate) fn len_after(&self, change: &TagChange) -> usize {
         let new = change.set.0.keys().filter(|key| !self.contains(key)).count();
@@ -157,8 +156,7 @@ impl Serialize for Tags {
     }
 }
 
-/// The calls that lead from some tags to the desired ones: first `remove`, then `set`; an empty one
-/// is no call.
+/// The calls that change tags: first `remove`, then `set`; there is no call for an empty one.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TagChange {
     /// Keys to remove.

@@ -2,16 +2,16 @@
 
 use std::fmt;
 
-/// Text that has a rule: a name, an ARN, one of a few words.
+/// Types that are text with a rule: a name, an ARN, one of a few words.
 pub trait Parse: Sized {
-    /// What is expected, as the end of a sentence that names the value.
+    /// What is expected, as the end of a sentence: "expected …".
     const EXPECTED: &'static str;
 
-    /// The text as this type, or `None` where it breaks the rule.
+    /// Parses `text`; `None` if it breaks the rule.
     fn parse(text: &str) -> Option<Self>;
 }
 
-/// What is expected of a text that breaks a rule, as the end of a sentence that names the text.
+/// What is expected of a text that breaks a rule, as [`Parse::EXPECTED`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Expected(pub &'static str);
 
@@ -29,7 +29,7 @@ pub(super) fn has_length(text: &str, least: usize, most: usize) -> bool {
         && (least..=most).contains(&text.chars().take(most.saturating_add(1)).count())
 }
 
-/// The bytes that `text` takes inside a JSON string.
+/// The length of `text` in a JSON string, in bytes.
 pub(super) fn json_len(text: &str) -> usize {
     text.chars().map(json_char_len).sum()
 }
@@ -42,8 +42,7 @@ fn json_char_len(c: char) -> usize {
     }
 }
 
-/// As much of `text` as takes at most `budget` bytes of a JSON string, with an ellipsis where it
-/// does not fit.
+/// As much of `text` as fits `budget` bytes of a JSON string, with an ellipsis if it is truncated.
 #[must_use]
 pub(crate) fn truncate(text: &str, budget: usize) -> String {
     if text.len() <= budget && json_len(text) <= budget {

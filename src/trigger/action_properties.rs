@@ -1,5 +1,5 @@
-//! The properties of a mitigation action, which CloudFormation's resource and the API's request
-//! share: parameters, tags, the policy for conflicts and the audit checks.
+//! The properties of a mitigation action that CloudFormation's resource and the API's request
+//! share: role, parameters, tags, the policy for conflicts and the audit checks.
 
 use super::reader::{Casing, Members, Node, Reader};
 use crate::mitigation::{
@@ -9,15 +9,15 @@ use crate::mitigation::{
 };
 
 impl Casing {
-    /// The policy for conflicts of that name in this casing.
+    /// The policy for conflicts that `word` names in this casing.
     pub(super) fn on_conflict(self, word: &str) -> Option<OnConflict> {
         OnConflict::ALL.iter().copied().find(|policy| self.is_name(policy.as_str(), word))
     }
 }
 
 impl Reader {
-    /// What creates an action: the properties besides its name, which the triggers read each in
-    /// their own way.
+    /// The parameters of a create: all properties but the name, which each trigger reads in its own
+    /// way.
     pub fn create(
         &mut self,
         members: &Members<'_>,
@@ -113,7 +113,7 @@ impl Reader {
         Some(Params::EnableIoTLogging { log_level: log_level?, role_arn_for_logging: role_arn })
     }
 
-    /// The one member that an object may have, and must.
+    /// The only member of an object, which is required.
     fn only_member<T: Parse>(&mut self, node: &Node<'_>, name: &'static str) -> Option<T> {
         let members = self.object(node, &[name]);
         if !members.is_object() {
@@ -154,8 +154,7 @@ impl Reader {
         None
     }
 
-    /// `tags`: a list of keys and values; absent is none. CloudFormation's have both members, the
-    /// API's may lack the value.
+    /// `tags`: a list of keys and values, optional. The value is optional in the API only.
     pub fn tags(&mut self, node: &Node<'_>) -> Tags {
         let mut tags = Tags::default();
         let expected = "a list of tags, each with Key and Value";
@@ -223,8 +222,8 @@ impl Reader {
         found
     }
 
-    /// `checkNames`: the audit checks that an action of this kind is meant for. A check that is not
-    /// known here is a warning, as AWS adds checks.
+    /// `checkNames`: the audit checks that the action is meant for. An unknown check is only a
+    /// warning, because AWS adds checks.
     pub fn check_names(&mut self, node: &Node<'_>, kind: Option<Kind>) {
         self.list(node, "a list of names of audit checks", &mut |reader, item| {
             let text = item.value().and_then(|value| reader.casing().text(value));
@@ -248,7 +247,7 @@ impl Reader {
     }
 }
 
-/// The failure with a name conflict in the words of `casing`.
+/// Describes a name conflict with the property names of `casing`; leaves other failures alone.
 #[must_use]
 pub fn describe_conflict(failure: Failure, casing: Casing) -> Failure {
     let Detail::NameConflict(conflict) = &failure.detail else { return failure };

@@ -1,22 +1,22 @@
-//! A JSON object with a request: an event, or the text of a message.
+//! JSON objects that are requests, whether they are the event or the text of a message.
 
 use super::{
     api::ApiRequest, cloudformation::CustomResourceRequest, eventbridge::Event, json::Fields,
     unrecognized::Unrecognized,
 };
 
-/// What an object holds, by its members.
+/// A request, recognised by the members of its object.
 pub(super) enum Document {
     /// A request for a custom resource.
     CustomResource(Box<CustomResourceRequest>),
-    /// An event on a bus.
+    /// An EventBridge event.
     Event(Event),
     /// A request in the API's JSON.
     ApiRequest(Box<ApiRequest>),
 }
 
 impl Document {
-    /// The members that are looked at.
+    /// The members that are read.
     pub fn member_names() -> Vec<&'static str> {
         let mut names = CustomResourceRequest::MEMBERS.to_vec();
         names.extend(Event::MEMBERS);
@@ -24,10 +24,10 @@ impl Document {
         names
     }
 
-    /// What the object `text` holds, whose members are `fields`.
+    /// Recognises and parses the object `text`, whose members are `fields`.
     ///
     /// # Errors
-    /// Where it holds none of these: the usual mistake that it looks like, or else `otherwise`.
+    /// If it is no request: the usual mistake that it looks like, or else `otherwise`.
     pub fn read(
         text: &str,
         fields: &Fields<'_>,

@@ -1,4 +1,4 @@
-//! EventBridge: an event whose detail is a request in, a result event out.
+//! EventBridge: events whose detail is a request, and result events.
 //!
 //! See <https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-events-structure.html>.
 
@@ -9,56 +9,56 @@ use super::{
 };
 use crate::mitigation::{Failure, Owner, Problem, Success};
 
-/// The `detail-type` of the events that are requests.
+/// The `detail-type` of requests.
 pub const REQUESTED: &str = "Mitigation Action Requested";
 const SUCCEEDED: &str = "Mitigation Action Request Succeeded";
 const FAILED: &str = "Mitigation Action Request Failed";
 
-/// The source of the provider's own events.
+/// The `source` of result events.
 pub const SOURCE: &str = "mitigation-action-provider";
 
 /// An event.
 pub enum Event {
     /// A request.
     Request(Box<EventRequest>),
-    /// A result event of the provider's own, which it never acts on.
+    /// A result event of the provider itself, which it ignores.
     OwnResult,
 }
 
-/// A request whose result is an event: an event itself, or a plain request in a message.
+/// A request whose result is published: an event, or a request in a message.
 pub struct EventRequest {
-    /// What is asked.
+    /// The detail of the event, or the message.
     pub request: ApiRequest,
-    /// For whom.
+    /// The owner of what the request creates.
     pub owner: Owner,
     id: String,
     source: String,
 }
 
-/// An event that says what came of a request.
+/// An event with the result of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ResultEvent {
-    /// That a request succeeded, or that it failed.
+    /// Says whether the request succeeded.
     pub detail_type: &'static str,
-    /// The ARN of the action, where there is one.
+    /// The ARN of the action, if there is one.
     pub resource: Option<String>,
-    /// The result, as JSON.
+    /// A result document in JSON.
     pub detail: String,
 }
 
 impl Event {
-    /// The members of an event that are looked at.
+    /// The members of an event that are read.
     pub(super) const MEMBERS: [&'static str; 4] = ["detail-type", "source", "detail", "id"];
 
-    /// Whether the members are those of an event.
+    /// Whether an object is an event.
     pub(super) fn has_event_members(fields: &Fields<'_>) -> bool {
         ["detail-type", "source", "detail"].iter().all(|name| fields.has(name))
     }
 
-    /// Reads an event.
+    /// Parses an event.
     ///
     /// # Errors
-    /// Where its `detail-type` is another one.
+    /// If it has another `detail-type`.
     pub(super) fn read(fields: &Fields<'_>) -> Result<Self, Unrecognized> {
         let text = |name: &str| fields.string(name).unwrap_or_default().into_owned();
         let source = text("source");
@@ -84,8 +84,8 @@ impl Event {
 }
 
 impl EventRequest {
-    /// A plain request that came in a message of the id `id`, whose member `id_member` it is.
-    pub(super) fn plain(
+    /// A request in a message whose id is `id`, given in the member `id_member`.
+    pub(super) fn in_message(
         request: ApiRequest,
         id: String,
         id_member: &str,
@@ -104,13 +104,13 @@ impl EventRequest {
         Self { request, owner: Owner::message(&id), id, source }
     }
 
-    /// The id of the event or of the message, or the request's own.
+    /// The id of the event or of the message, or `requestId`.
     #[must_use]
     pub fn id(&self) -> &str {
         &self.id
     }
 
-    /// What came of it, as an event. Texts of the request are cut to 256 characters.
+    /// The result event. Texts of the request are truncated to 256 characters.
     #[must_use]
     pub fn result_event(&self, result: &Result<Success, Failure>) -> ResultEvent {
         let (id, source) = (repeated(&self.id), repeated(&self.source));

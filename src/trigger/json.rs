@@ -1,16 +1,16 @@
-//! JSON, read one level at a time as the text that it is.
+//! JSON, parsed one level at a time.
 //!
-//! Nothing is built of what is not asked for: a value is a slice of its event until somebody reads
-//! it. So the memory that an event takes does not depend on what is in it, and an event of
-//! megabytes of brackets costs no more than a scan. `serde_json` skips values without recursion.
+//! Values are parsed only when they are needed; until then each is a slice of the event text. So
+//! the memory for an event does not depend on its structure, and megabytes of brackets cost one
+//! scan. `serde_json` skips values without recursion.
 
 use std::{borrow::Cow, fmt};
 
 use serde::de::{Deserialize, DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
-/// Why a value cannot be read: its text is not the JSON of what was asked for, or a string in it is
-/// no Unicode.
+/// The error for a value that is not JSON of the expected type, or has a string that is not
+/// Unicode.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Unreadable;
 
@@ -28,10 +28,10 @@ impl From<serde_json::Error> for Unreadable {
     }
 }
 
-/// Calls `each` with the members of the object that `text` is, in their order.
+/// Calls `each` with the members of the object `text`, in order.
 ///
 /// # Errors
-/// Where `text` is not an object; `each` may have been called.
+/// If `text` is not an object; `each` may have been called.
 pub fn each_member<'t>(
     text: &'t str,
     each: &mut dyn FnMut(Cow<'t, str>, &'t RawValue),
@@ -41,17 +41,17 @@ pub fn each_member<'t>(
     Ok(deserializer.end()?)
 }
 
-/// Calls `each` with the items of the array that `text` is, in their order.
+/// Calls `each` with the items of the array `text`, in order.
 ///
 /// # Errors
-/// Where `text` is not an array; `each` may have been called.
+/// If `text` is not an array; `each` may have been called.
 pub fn each_item<'t>(text: &'t str, each: &mut dyn FnMut(&'t RawValue)) -> Result<(), Unreadable> {
     let mut deserializer = serde_json::Deserializer::from_str(text);
     deserializer.deserialize_seq(EachItem(each))?;
     Ok(deserializer.end()?)
 }
 
-/// The string that `value` is, or `None` where it is none.
+/// Parses a string; `None` if `value` is not one.
 pub fn string(value: &RawValue) -> Option<Cow<'_, str>> {
     struct Text<'t>(Cow<'t, str>);
 
@@ -65,16 +65,15 @@ pub fn string(value: &RawValue) -> Option<Cow<'_, str>> {
     is_string.then(|| serde_json::from_str(value.get()).ok().map(|Text(text)| text)).flatten()
 }
 
-/// The members of an object that somebody looks for, each still to be read, so that a broken one
-/// does not take the others along.
+/// Selected members of an object, unparsed, so that one invalid member does not affect the others.
 #[derive(Default)]
 pub struct Fields<'t>(Vec<(&'static str, &'t RawValue)>);
 
 impl<'t> Fields<'t> {
-    /// Those of `names` that the object `text` has; of a name that is there twice the last one.
+    /// The members of the object `text` with these names. The last of several with one name counts.
     ///
     /// # Errors
-    /// Where `text` is not an object.
+    /// If `text` is not an object.
     pub fn read(text: &'t str, names: &[&'static str]) -> Result<Self, Unreadable> {
         let mut fields = Self::default();
         each_member(text, &mut |name, value| {
@@ -85,29 +84,29 @@ impl<'t> Fields<'t> {
         Ok(fields)
     }
 
-    /// Adds a member, or replaces the one of that name.
+    /// Adds a member, or replaces the one with that name.
     pub fn set(&mut self, name: &'static str, value: &'t RawValue) {
         self.0.retain(|(other, _)| *other != name);
         self.0.push((name, value));
     }
 
-    /// Whether there is a member of that name, null or not.
+    /// Whether there is a member with that name, even if it is null.
     pub fn has(&self, name: &str) -> bool {
         self.0.iter().any(|(other, _)| *other == name)
     }
 
-    /// The member of that name, if there is one and it is not null.
+    /// The member with that name, unless it is null.
     pub fn get(&self, name: &str) -> Option<&'t RawValue> {
         let (_, value) = self.0.iter().find(|(other, _)| *other == name)?;
         (value.get() != "null").then_some(*value)
     }
 
-    /// The string of that name, if there is one.
+    /// The member with that name, if it is a string.
     pub fn string(&self, name: &str) -> Option<Cow<'t, str>> {
         string(self.get(name)?)
     }
 
-    /// The object of that name, if there is one: those of `names` that it has.
+    /// The members `names` of the object with that name, if it is an object.
     pub fn object(&self, name: &str, names: &[&'static str]) -> Option<Self> {
         Self::read(self.get(name)?.get(), names).ok()
     }
@@ -147,7 +146,7 @@ impl<'de> Visitor<'de> for EachItem<'_, 'de> {
     }
 }
 
-/// Reads a string, without a copy where nothing in it is escaped.
+/// Deserializes a string, without a copy unless it has an escape sequence.
 struct Name;
 
 impl<'de> DeserializeSeed<'de> for Name {

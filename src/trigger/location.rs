@@ -1,16 +1,16 @@
-//! Where the function is, and so what it can act on.
+//! Where the function is, and therefore which stacks it can serve.
 
 use std::fmt;
 
 use crate::mitigation::{Arn, Location, partition_of};
 
-/// Where the function is.
+/// The region of the function and, except with an emulator, its account.
 pub struct FunctionLocation {
     region: String,
     location: Option<Location>,
 }
 
-/// A stack that is not where the function is.
+/// The error for a stack in another account or region than the function.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LocationMismatch {
     stack: String,
@@ -18,10 +18,10 @@ pub struct LocationMismatch {
 }
 
 impl FunctionLocation {
-    /// The account in the ARN that the emulators make up, whatever the real one is.
+    /// The account in the ARN that emulators give every function.
     const EMULATED: &str = "012345678912";
 
-    /// The location in the function's ARN; with an emulator's, which is made up, only `region` is
+    /// The location in the function's ARN. An emulator invents the ARN, so then only `region` is
     /// known.
     #[must_use]
     pub fn new(arn: &str, region: &str) -> Self {
@@ -30,16 +30,16 @@ impl FunctionLocation {
         Self { region: region.to_owned(), location: arn.map(Location::from) }
     }
 
-    /// Where the actions are that the function makes; `None` with an emulator.
+    /// Where the actions of the function are; `None` with an emulator.
     #[must_use]
     pub fn location(&self) -> Option<&Location> {
         self.location.as_ref()
     }
 
-    /// Whether the function can act on a stack in `stack`.
+    /// Checks that the function can serve a stack in `stack`.
     ///
     /// # Errors
-    /// Where it cannot.
+    /// If the stack is in another account or region.
     pub fn check(&self, stack: &Location) -> Result<(), LocationMismatch> {
         let (is_same, function) = match &self.location {
             Some(location) => (location == stack, location.to_string()),

@@ -1,5 +1,4 @@
-//! What a notification or a queue's message carries: a stack's request, an event, or a plain
-//! request.
+//! The content of an SNS notification or an SQS message.
 
 use super::{
     cloudformation::CustomResourceRequest,
@@ -9,30 +8,29 @@ use super::{
     unrecognized::Unrecognized,
 };
 
-/// What a message carries.
+/// The content of a message.
 pub enum Content {
     /// A request for a custom resource.
     CustomResource(Box<CustomResourceRequest>),
-    /// An event, or a plain request.
+    /// An event, or a request in the API's JSON.
     Request(Box<EventRequest>),
-    /// A result event of the provider's own.
+    /// A result event of the provider itself.
     OwnResult,
     /// None of these.
     Unrecognized(Unrecognized),
 }
 
-/// Where a request without an event around it comes from.
+/// The id and the source of a request that comes in a message without an event around it.
 pub(super) struct MessageSource {
-    /// The id of the message.
     pub id: String,
-    /// The member that holds it.
+    /// The member of the message that has the id.
     pub id_member: &'static str,
-    /// The source that its result names.
+    /// The `requestSource` of its result.
     pub source: &'static str,
 }
 
 impl Content {
-    /// Reads what a message says. An event keeps its own id and source.
+    /// Parses the text of a message. An event keeps its own id and source.
     pub(super) fn read(text: &str, source: MessageSource) -> Self {
         let Ok(fields) = Fields::read(text, &Document::member_names()) else {
             return Self::Unrecognized(Unrecognized::NoRequestInside);
@@ -43,7 +41,7 @@ impl Content {
             Ok(Document::Event(Event::OwnResult)) => Self::OwnResult,
             Ok(Document::ApiRequest(request)) => {
                 let MessageSource { id, id_member, source } = source;
-                Self::Request(Box::new(EventRequest::plain(*request, id, id_member, source)))
+                Self::Request(Box::new(EventRequest::in_message(*request, id, id_member, source)))
             }
             Err(unrecognized) => Self::Unrecognized(unrecognized),
         }

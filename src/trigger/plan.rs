@@ -4,8 +4,8 @@ use crate::mitigation::{Failure, Request, Success};
 
 /// What to do about a request.
 pub enum Plan {
-    /// Execute it, and log the warnings.
+    /// Execute the request, and log the warnings.
     Execute(Box<Request>, Vec<String>),
-    /// Respond at once: the result is clear without a call.
+    /// Respond at once, because the result is known without a call of AWS IoT.
     Respond(Result<Success, Failure>),
 }

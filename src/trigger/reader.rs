@@ -1,8 +1,8 @@
-//! Reads the properties of a request in either casing, CloudFormation's or the API's, and collects
-//! every problem on the way.
+//! Parses the properties of a request in either casing, CloudFormation's or the API's, and collects
+//! all problems.
 //!
-//! The two differ in the case of the first letter, and in what CloudFormation does to scalars: it
-//! turns each of them into a string.
+//! The two differ in the case of the first letter. Besides, CloudFormation turns every scalar into
+//! a string.
 
 use std::borrow::Cow;
 
@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 use super::json::{self, Fields};
 use crate::mitigation::{Parse, Problem, Problems};
 
-/// How names and scalars are written.
+/// How names and scalars are written in a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Casing {
     /// `ActionParams.UpdateCACertificateParams`; any scalar may be a string or not.
@@ -44,8 +44,8 @@ impl Casing {
         }
     }
 
-    /// The text that a scalar is. CloudFormation would have turned any scalar into a string, so in
-    /// its casing any is taken for one.
+    /// The text of a scalar. CloudFormation turns scalars into strings, so its casing accepts any
+    /// scalar for a string.
     pub(super) fn text(self, value: &RawValue) -> Option<Cow<'_, str>> {
         match (self, value.get().as_bytes().first()) {
             (_, Some(b'"')) => json::string(value),
@@ -57,7 +57,7 @@ impl Casing {
     }
 }
 
-/// Reads the values of one request, and collects problems and warnings.
+/// Parses the values of one request, and collects problems and warnings.
 pub struct Reader {
     casing: Casing,
     problems: Problems,
@@ -78,15 +78,13 @@ pub struct Members<'t> {
 }
 
 impl Reader {
-    /// Warnings that are kept.
+    /// The most warnings that are kept.
     const MAX_WARNINGS: usize = 10;
 
-    /// A reader of one request.
     pub fn new(casing: Casing) -> Self {
         Self { casing, problems: Problems::default(), warnings: Vec::new() }
     }
 
-    /// The casing of the request.
     pub fn casing(&self) -> Casing {
         self.casing
     }
@@ -94,7 +92,7 @@ impl Reader {
     /// `value` and the warnings.
     ///
     /// # Errors
-    /// The problems, where there are any: a value that could not be read has left one.
+    /// The problems, if there are any. A value that is `None` has left one.
     pub fn finish<T>(self, value: Option<T>) -> Result<(T, Vec<String>), Problems> {
         match value {
             Some(value) if self.problems.is_empty() => Ok((value, self.warnings)),
@@ -102,31 +100,28 @@ impl Reader {
         }
     }
 
-    /// Problems so far.
     pub fn problem_count(&self) -> usize {
         self.problems.len()
     }
 
-    /// Adds a problem.
     pub fn add(&mut self, problem: impl FnOnce() -> Problem) {
         self.problems.add(problem);
     }
 
-    /// Adds the problem that the value of `node` is not what is expected.
+    /// Adds the problem that the value at `node` is invalid.
     pub fn invalid(&mut self, node: &Node<'_>, expected: &str) {
         let value = node.value.map_or("null", RawValue::get);
         self.problems.add(|| Problem::invalid(&node.path, value, expected));
     }
 
-    /// Adds a warning.
     pub fn warn(&mut self, warning: impl FnOnce() -> String) {
         if self.warnings.len() < Self::MAX_WARNINGS {
             self.warnings.push(warning());
         }
     }
 
-    /// The members of the object at `node`, none of which may be other than `known` (in the API's
-    /// casing).
+    /// The members of the object at `node`. Names other than `known` (in the API's casing) are
+    /// problems.
     pub fn object<'t>(&mut self, node: &Node<'t>, known: &[&'static str]) -> Members<'t> {
         let mut members =
             Members { path: node.path.clone(), fields: Fields::default(), is_object: false };
@@ -153,13 +148,13 @@ impl Reader {
         members
     }
 
-    /// The member of that name in the API's casing.
+    /// The member whose name in the API's casing is `name`.
     pub fn member<'t>(&self, members: &Members<'t>, name: &'static str) -> Node<'t> {
         let path = join(&members.path, &self.casing.name(name));
         Node { path, value: members.fields.get(name) }
     }
 
-    /// The text at `node`; its absence is a problem.
+    /// The text at `node`, which is required.
     pub fn text<T: Parse>(&mut self, node: &Node<'_>) -> Option<T> {
         if node.value.is_none() {
             self.missing(node, T::EXPECTED);
@@ -167,7 +162,7 @@ impl Reader {
         self.optional_text(node)
     }
 
-    /// The text at `node`, if there is any.
+    /// The text at `node`, if it is given.
     pub fn optional_text<T: Parse>(&mut self, node: &Node<'_>) -> Option<T> {
         let text = self.casing.text(node.value?).and_then(|text| T::parse(&text));
         if text.is_none() {
@@ -176,13 +171,13 @@ impl Reader {
         text
     }
 
-    /// Adds the problem that nothing is at `node`.
+    /// Adds the problem that there is no value at `node`.
     pub fn missing(&mut self, node: &Node<'_>, expected: &str) {
         self.problems.add(|| Problem::missing(&node.path, expected));
     }
 
-    /// Calls `each` with the items of the list at `node`; returns how many there are, or `None`
-    /// where there is no list. An item that is null is one.
+    /// Calls `each` with the items of the list at `node`, including null items; returns their
+    /// number, or `None` if there is no list.
     pub fn list<'t>(
         &mut self,
         node: &Node<'t>,
@@ -205,24 +200,23 @@ impl Reader {
 }
 
 impl Members<'_> {
-    /// Whether there was an object.
+    /// Whether the value was an object.
     pub fn is_object(&self) -> bool {
         self.is_object
     }
 }
 
 impl<'t> Node<'t> {
-    /// A value at a path, empty for a whole request.
+    /// A value at `path`, which is empty for a whole request.
     pub fn new(path: &str, value: &'t RawValue) -> Self {
         Self { path: path.to_owned(), value: Some(value).filter(|value| value.get() != "null") }
     }
 
-    /// Where it is.
     pub fn path(&self) -> &str {
         &self.path
     }
 
-    /// The value, if there is one.
+    /// The value, unless it is absent or null.
     pub fn value(&self) -> Option<&'t RawValue> {
         self.value
     }

@@ -1,4 +1,4 @@
-//! SNS: notifications, as Lambda delivers them and as a subscribed queue holds them.
+//! SNS: notifications, delivered by Lambda or in the messages of a subscribed queue.
 //!
 //! See <https://docs.aws.amazon.com/lambda/latest/dg/with-sns.html> and
 //! <https://docs.aws.amazon.com/sns/latest/dg/sns-message-and-json-formats.html>.
@@ -11,22 +11,22 @@ use super::{
     unrecognized::Unrecognized,
 };
 
-/// The source of plain requests that came in a notification.
+/// The `EventSource` of a record, and the source of a request without an event around it.
 const SOURCE: &str = "aws:sns";
 
-/// The most notifications that an event holds: Lambda delivers one.
+/// The most notifications in an event; Lambda delivers one.
 const MAX_RECORDS: usize = 100;
 
-/// Whether a record is a notification.
+/// Whether a record is an SNS notification.
 pub(super) fn is_record(record: &RawValue) -> bool {
     let record = Fields::read(record.get(), &["EventSource"]).unwrap_or_default();
     record.string("EventSource").as_deref() == Some(SOURCE)
 }
 
-/// Reads the records of an event, each by itself.
+/// Parses the records of an event. An invalid one does not affect the others.
 ///
 /// # Errors
-/// Where there are too many.
+/// If there are too many.
 pub(super) fn read_records(records: &[&RawValue]) -> Result<Vec<Content>, Unrecognized> {
     if records.len() > MAX_RECORDS {
         return Err(Unrecognized::TooManyRecords);
@@ -43,7 +43,7 @@ fn read_record(record: &RawValue) -> Content {
         .unwrap_or(Content::Unrecognized(Unrecognized::NoRequestInside))
 }
 
-/// What the notification in the body of a queue's message says; `None` where the body is none.
+/// The content of a notification in the body of an SQS message; `None` if the body is not one.
 pub(super) fn read_body(body: &str) -> Option<Content> {
     let fields = Fields::read(body, &["Type", "Message", "MessageId"]).ok()?;
     if fields.string("Type").as_deref() != Some("Notification") {

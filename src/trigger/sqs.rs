@@ -1,4 +1,4 @@
-//! SQS: a batch of messages in, the ids of those to be redelivered out.
+//! SQS: batches of messages, and the response with the ids of those to be redelivered.
 //!
 //! See <https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html>.
 
@@ -14,40 +14,39 @@ use super::{
     unrecognized::Unrecognized,
 };
 
-/// The source of plain requests that came in a message.
+/// The `eventSource` of a record, and the source of a request without an event around it.
 const SOURCE: &str = "aws:sqs";
 
-/// The messages of a batch.
+/// A batch of messages.
 pub struct Batch {
     messages: Vec<Message>,
     queue: QueueType,
 }
 
-/// What kind of queue a batch is of, which decides on its order.
+/// The type of the queue, which decides the order of a batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum QueueType {
-    /// In the order of `SentTimestamp`.
+    /// Messages are ordered by `SentTimestamp`.
     Standard,
-    /// In the order of the array; message groups are in order, too.
+    /// Messages are in the order of the array, and so are those of a message group.
     Fifo,
 }
 
-/// A message. What it carries is read when it is its turn, so that a batch takes the memory of its
-/// text.
+/// A message. The body is parsed when the message is processed, so a batch needs little more memory
+/// than its text.
 pub struct Message {
-    /// Its id, by which it is reported for redelivery.
+    /// `messageId`, which reports the message for redelivery.
     pub id: String,
     body: Option<String>,
     sent: u64,
-    /// What must not be worked out of order: the name of an action or a stack's resource, and the
-    /// message group.
+    /// Messages that share one of these are processed in order.
     keys: Vec<Key>,
 }
 
-/// What messages of a batch may share, and are then worked in order.
+/// What messages of a batch can share, so that they are processed in order.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Key {
-    /// The name of an action.
+    /// `actionName`.
     Action(String),
     /// `StackId` and `LogicalResourceId`.
     Resource(String, String),
@@ -56,19 +55,19 @@ pub enum Key {
 }
 
 impl Batch {
-    /// The most messages that an event source delivers at once.
+    /// The most messages in an event.
     pub(super) const MAX_MESSAGES: usize = 10_000;
 
-    /// Whether a record is a queue's message.
+    /// Whether a record is an SQS message.
     pub(super) fn is_record(record: &RawValue) -> bool {
         let record = Fields::read(record.get(), &["eventSource"]).unwrap_or_default();
         record.string("eventSource").as_deref() == Some(SOURCE)
     }
 
-    /// Reads the records of an event, each by itself: a broken one does not affect the others.
+    /// Parses the records of an event. An invalid one does not affect the others.
     ///
     /// # Errors
-    /// Where there are more than an event source delivers.
+    /// If there are more than an event source delivers.
     pub(super) fn read(records: &[&RawValue]) -> Result<Self, Unrecognized> {
         if records.len() > Self::MAX_MESSAGES {
             return Err(Unrecognized::TooManyRecords);
@@ -98,8 +97,8 @@ impl Batch {
         self.messages.push(Message::read(&record));
     }
 
-    /// The messages in chains, each in its order: those that share a key, directly or through
-    /// others, are in one.
+    /// Groups the messages into chains, each in order: messages that share a key, directly or
+    /// through others, are in the same chain.
     #[must_use]
     pub fn chains(self) -> Vec<Vec<Message>> {
         let mut chains = Chains::default();
@@ -129,7 +128,7 @@ impl Message {
         let text = |name: &str| record.string(name).map(std::borrow::Cow::into_owned);
         let attributes = record.object("attributes", &["SentTimestamp", "MessageGroupId"]);
         let attribute = |name: &str| attributes.as_ref().and_then(|found| found.get(name));
-        // A string of milliseconds; whoever writes events by hand may write a number.
+        // A string of milliseconds; events written by hand may have a number.
         let sent = attribute("SentTimestamp")
             .and_then(|sent| sent.get().trim_matches('"').parse().ok())
             .unwrap_or(u64::MAX);
@@ -145,7 +144,7 @@ impl Message {
         message
     }
 
-    /// What the message carries.
+    /// Parses the body.
     #[must_use]
     pub fn content(&self) -> Content {
         let Some(body) = &self.body else {
@@ -158,7 +157,7 @@ impl Message {
         })
     }
 
-    /// What it may share with other messages of the batch.
+    /// What the message can share with others of the batch.
     #[must_use]
     pub fn keys(&self) -> &[Key] {
         &self.keys
@@ -180,7 +179,8 @@ impl Content {
     }
 }
 
-/// Which messages are in one chain: a forest whose roots are the first messages of the chains.
+/// Which messages are in the same chain, as a disjoint-set forest whose roots are the first
+/// messages of the chains.
 #[derive(Default)]
 struct Chains<'k> {
     parents: Vec<usize>,
@@ -204,7 +204,7 @@ impl<'k> Chains<'k> {
         while let Some(parent) = self.parents.get(root).copied().filter(|parent| *parent != root) {
             root = parent;
         }
-        // What was walked is not walked again.
+        // Path compression: the next search is short.
         if let Some(parent) = self.parents.get_mut(index) {
             *parent = root;
         }
@@ -212,10 +212,10 @@ impl<'k> Chains<'k> {
     }
 }
 
-/// The response to a batch: the messages that are to be redelivered.
+/// The response to a batch, with the ids of the messages to be redelivered.
 ///
 /// # Errors
-/// Where it cannot be written as JSON.
+/// If it cannot be serialized.
 pub fn batch_item_failures(
     ids: impl IntoIterator<Item = String>,
 ) -> Result<Box<RawValue>, serde_json::Error> {

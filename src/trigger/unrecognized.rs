@@ -1,41 +1,41 @@
-//! Events that this function does not serve, and the usual mistakes among them.
+//! Events of no trigger, and the usual mistakes among them.
 
 use std::{borrow::Cow, fmt};
 
 use super::json::Fields;
 
-/// Why an event is not served.
+/// Why an event is not recognised.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Unrecognized {
-    /// It is neither a JSON object nor an array of records.
+    /// The event is neither a JSON object nor an array of records.
     NotAnObject,
-    /// It has none of the members that are looked for.
+    /// It has none of the expected members.
     NoKnownMember,
     /// It is an event with another `detail-type`.
     AnotherDetailType {
-        /// Its `detail-type`.
+        /// The `detail-type` of the event.
         given: String,
-        /// That of the events that are served.
+        /// The one of requests.
         expected: &'static str,
     },
-    /// A notification or a message that holds no request.
+    /// It is a notification or a message without a request.
     NoRequestInside,
-    /// Its records are neither a queue's nor a topic's.
+    /// It has records of neither SQS nor SNS.
     UnknownRecords,
     /// It has more records than an event source delivers.
     TooManyRecords,
-    /// It is a CloudFormation template.
+    /// It looks like a CloudFormation template.
     Template,
-    /// It is a resource of a template, or its properties.
+    /// It looks like a resource of a template, or its properties.
     Properties,
-    /// It is a request whose members are written as in a template.
+    /// It looks like a request with property names as in a template.
     PascalCase,
-    /// It is what `PutEvents` takes.
+    /// It looks like an entry of `PutEvents`.
     PutEventsEntry,
 }
 
 impl Unrecognized {
-    /// The members by which the usual mistakes are recognised.
+    /// The members that the usual mistakes have.
     const MEMBERS: [&'static str; 12] = [
         "AWSTemplateFormatVersion",
         "Resources",
@@ -51,7 +51,7 @@ impl Unrecognized {
         "Detail",
     ];
 
-    /// The usual mistake that the members of the object `text` look like, if they look like one.
+    /// The usual mistake that the object `text` looks like, if any.
     pub(super) fn hint(text: &str) -> Option<Self> {
         let fields = Fields::read(text, &Self::MEMBERS).unwrap_or_default();
         let has = |name: &&str| fields.has(name);
@@ -74,7 +74,7 @@ const LOOKED_FOR: &str = "expected one of: ResponseURL (a CloudFormation custom-
                           EventBridge event), actionName or operation (a direct call)";
 
 impl Unrecognized {
-    /// What the event is, or looks like.
+    /// Describes the event.
     fn words(&self) -> Cow<'static, str> {
         Cow::Borrowed(match self {
             Self::NotAnObject => "the event is not a JSON object",

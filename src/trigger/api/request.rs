@@ -14,7 +14,7 @@ use crate::{
     },
 };
 
-/// A request: the operation and the name as they were given, and the task or what is wrong.
+/// A request: the operation and the name as given, and the task or the problems.
 pub struct ApiRequest {
     operation: Option<Operation>,
     operation_text: String,
@@ -24,16 +24,16 @@ pub struct ApiRequest {
     warnings: Vec<String>,
 }
 
-/// Whether a request may give a `requestId`.
+/// Whether a request may have a `requestId`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RequestIds {
-    /// A direct call or a plain message, which nothing else may identify.
+    /// It may, in a direct call or in a message without an event around it.
     Accepted,
-    /// The detail of an event, which has an id.
+    /// It may not, in the detail of an event, which has an id.
     Rejected,
 }
 
-/// The members; the last one only where [`RequestIds::Accepted`].
+/// The members; the last one only with [`RequestIds::Accepted`].
 const MEMBERS: [&str; 8] = [
     "operation",
     "actionName",
@@ -46,7 +46,7 @@ const MEMBERS: [&str; 8] = [
 ];
 
 impl ApiRequest {
-    /// Reads the request `value` at `path`, empty for a whole payload.
+    /// Parses the request `value` at `path`, which is empty for a whole event.
     #[must_use]
     pub(in crate::trigger) fn read(
         path: &'static str,
@@ -87,14 +87,14 @@ impl ApiRequest {
         }
     }
 
-    /// Reads a whole payload or message as a request.
+    /// Parses a whole event or message as a request.
     #[must_use]
     pub(in crate::trigger) fn whole(text: &str) -> Self {
         let value: Option<&RawValue> = serde_json::from_str(text).ok();
         Self::read("", value, RequestIds::Accepted)
     }
 
-    /// The same request, rejected for `problem` besides its own.
+    /// Adds a problem to the request.
     pub(in crate::trigger) fn rejected(self, problem: Problem) -> Self {
         let mut problems = Problems::from(problem);
         if let Err(own) = self.task {
@@ -103,15 +103,15 @@ impl ApiRequest {
         Self { task: Err(problems), ..self }
     }
 
-    /// What to do.
+    /// The task of the request.
     ///
     /// # Errors
-    /// What is wrong with the request.
+    /// If the request is invalid.
     pub fn task(&self) -> Result<Task, Failure> {
         self.task.clone().map_err(Failure::invalid)
     }
 
-    /// The owner of what the request creates under the request id `id`.
+    /// The owner of what this request creates if its id is `id`.
     #[must_use]
     pub fn owner(&self, id: &str) -> Owner {
         match &self.task {
@@ -122,13 +122,13 @@ impl ApiRequest {
         }
     }
 
-    /// The operation; `None` where it is none that exists.
+    /// The operation; `None` if it is unknown.
     #[must_use]
     pub fn operation(&self) -> Option<Operation> {
         self.operation
     }
 
-    /// The operation as given.
+    /// The operation as given, or the default.
     #[must_use]
     pub fn operation_text(&self) -> &str {
         &self.operation_text
@@ -146,7 +146,7 @@ impl ApiRequest {
         self.request_id.as_ref().map(|id| id.0.as_str())
     }
 
-    /// What deserves attention although the request is valid.
+    /// Warnings about a valid request.
     #[must_use]
     pub fn warnings(&self) -> &[String] {
         &self.warnings
@@ -172,7 +172,7 @@ fn read_members(reader: &mut Reader, members: &Members<'_>, ids: RequestIds) -> 
     (operation, request_id, task)
 }
 
-/// Reads the members that `operation` takes. Others are problems.
+/// Parses the members that `operation` accepts. Others are problems.
 fn read_task(operation: Operation, reader: &mut Reader, members: &Members<'_>) -> Option<Task> {
     let (rejected, takes): (&[&'static str], _) = match operation {
         Operation::Create => (&[], ""),
@@ -224,8 +224,8 @@ fn read_update(
     Some(Task::Update(Update { name: name?, change, tags, previous_keys: Vec::new() }))
 }
 
-/// Collects what is wrong with the members that are there, where no operation says which are
-/// needed.
+/// Collects the problems of the given members if the operation is unknown, so that no member is
+/// required.
 fn check_members(reader: &mut Reader, members: &Members<'_>) -> Option<Task> {
     reader.optional_text::<ActionName>(&reader.member(members, "actionName"));
     reader.optional_text::<RoleArn>(&reader.member(members, "roleArn"));
@@ -239,7 +239,7 @@ fn check_members(reader: &mut Reader, members: &Members<'_>) -> Option<Task> {
     None
 }
 
-/// What the retries and the redriven copies of a request are recognised by.
+/// Identifies retries and redriven copies of a request.
 struct RequestId(String);
 
 impl Parse for RequestId {

@@ -1,19 +1,19 @@
-//! A result in JSON: the return value, or the detail of a result event.
+//! A result in JSON: the return value of a direct call, or the detail of a result event.
 
 use serde::Serialize;
 
 use super::ApiRequest;
 use crate::mitigation::{Description, ErrorCode, Failure, Outcome, Params, RoleArn, Success, Tags};
 
-/// The most bytes of a failure's message, as a JSON string.
+/// The most bytes of a failure's message in a JSON string.
 const MAX_MESSAGE: usize = 4096;
 
 words! {
-    /// How a request ended.
+    /// Whether a request succeeded.
     pub enum Status {
-        /// Its result has an outcome.
+        /// The result has an outcome.
         Succeeded = "SUCCEEDED",
-        /// Its result has an error.
+        /// The result has an error.
         Failed = "FAILED",
     }
 }
@@ -76,7 +76,7 @@ struct ErrorPart {
 }
 
 impl ApiRequest {
-    /// What came of it.
+    /// The result document of this request.
     #[must_use]
     pub fn result<'a>(&'a self, result: &'a Result<Success, Failure>) -> ResultDocument<'a> {
         let (status, result) = match result {
@@ -95,13 +95,13 @@ impl ApiRequest {
 }
 
 impl<'a> ResultDocument<'a> {
-    /// The same as the detail of a result event.
+    /// The document as the detail of a result event.
     pub(in crate::trigger) fn for_event(self, request_id: &'a str, source: &'a str) -> Self {
         Self { request_id: Some(request_id), request_source: Some(source), ..self }
     }
 }
 
-/// The message of a failure, as callers see it.
+/// The message of a failure in results and function errors.
 #[must_use]
 pub fn message(failure: &Failure) -> String {
     failure.message(MAX_MESSAGE)

@@ -1,4 +1,4 @@
-//! The physical id: what the one in a request says, and which one a response gives.
+//! The physical id: what the one in a request means, and which one a response gives.
 //!
 //! CloudFormation deletes the resource of the old id when an Update gives a new one, so a response
 //! keeps the id of its request wherever it can.
@@ -6,15 +6,15 @@
 use super::request::{CustomResourceRequest, RequestType};
 use crate::mitigation::RequestDigest;
 
-/// What the placeholder begins with. The colon ensures that it is no action's name.
+/// The prefix of a placeholder. The colon ensures that it is not the name of an action.
 const NOT_CREATED: &str = "not-created:";
 
-/// What `PhysicalResourceId` says.
+/// The meaning of `PhysicalResourceId`.
 pub(super) enum PhysicalId<'a> {
-    /// The request gives none.
+    /// The request has none.
     Missing,
-    /// The placeholder of a Create that failed: the name and the digest in it, `None` where it was
-    /// not written here.
+    /// The placeholder of a failed Create: its name and its digest, `None` if the provider did not
+    /// write it.
     Placeholder(Option<(&'a str, RequestDigest)>),
     /// The id of a resource, or one that CloudFormation generated for a cancelled Create.
     Resource(&'a str),
@@ -33,8 +33,8 @@ impl<'a> PhysicalId<'a> {
     }
 }
 
-/// The id of the request where the response keeps it: it does but for a Create, and for an Update
-/// that follows a failed one.
+/// The id of the request, if the response keeps it: not for a Create, nor for an Update with a
+/// placeholder.
 pub(super) fn kept(
     request: &CustomResourceRequest,
     request_type: Option<RequestType>,

@@ -1,8 +1,8 @@
-//! A request for a custom resource: the members that CloudFormation sends, whatever the resource.
+//! A request for a custom resource: the members that CloudFormation sends for any resource type.
 //!
 //! See <https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/crpg-ref-requests.html>.
-//! Reading takes anything, so that whoever can be responded to is; what is not as it should be is
-//! found later.
+//! Parsing accepts any value, so that every request with a usable `ResponseURL` gets a response;
+//! validation comes later.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ use crate::{
 words! {
     /// What CloudFormation asks for.
     pub enum RequestType {
-        /// Make the resource.
+        /// Create the resource.
         Create = "Create",
         /// Change the resource, or replace it.
         Update = "Update",
@@ -26,7 +26,7 @@ words! {
     }
 }
 
-/// What CloudFormation sent.
+/// A request from CloudFormation.
 pub struct CustomResourceRequest {
     response_url: String,
     request_type: Option<Box<RawValue>>,
@@ -45,13 +45,13 @@ pub struct CustomResourceRequest {
 }
 
 impl CustomResourceRequest {
-    /// The longest text that is kept of a member: no response could repeat more.
+    /// The most bytes that are kept of a member; no response can repeat more.
     const MAX_TEXT: usize = 4096;
 
-    /// How long CloudFormation waits where a request does not say so.
+    /// The default of `ServiceTimeout`.
     const DEFAULT_TIMEOUT: Duration = Duration::from_hours(1);
 
-    /// The members that are looked at.
+    /// The members that are read.
     pub(in crate::trigger) const MEMBERS: [&'static str; 8] = [
         "ResponseURL",
         "RequestType",
@@ -63,7 +63,7 @@ impl CustomResourceRequest {
         "OldResourceProperties",
     ];
 
-    /// Reads the members that are there.
+    /// Parses the members.
     pub(in crate::trigger) fn read(fields: &Fields<'_>) -> Self {
         let text = |name: &str| {
             let text = fields.get(name).and_then(|value| Casing::CloudFormation.text(value));
@@ -86,7 +86,7 @@ impl CustomResourceRequest {
         }
     }
 
-    /// Where to send the response.
+    /// Parses `ResponseURL`.
     ///
     /// # Errors
     /// As [`ResponseUrl::parse`].
@@ -101,7 +101,7 @@ impl CustomResourceRequest {
     /// `RequestType`.
     ///
     /// # Errors
-    /// The problem with it, where it is none.
+    /// If it is missing or unknown.
     pub fn request_type(&self) -> Result<RequestType, Problem> {
         const EXPECTED: &str = "Create, Update or Delete";
 
@@ -122,7 +122,7 @@ impl CustomResourceRequest {
     }
 
     /// `ServiceTimeout`: how long CloudFormation waits for the response, 1 to 3600 s; the default
-    /// where it is not given, or is none of these.
+    /// if it is missing or invalid.
     #[must_use]
     pub fn service_timeout(&self) -> Duration {
         let fields = self
@@ -137,11 +137,11 @@ impl CustomResourceRequest {
             .map_or(Self::DEFAULT_TIMEOUT, Duration::from_secs)
     }
 
-    /// The stack whose resource this is, where `function` can act on it.
+    /// The stack of the resource, which has to be where `function` is.
     ///
     /// # Errors
-    /// Where there is no stack or no logical id, as without both no action can be the resource's;
-    /// and where the stack is in another account or region.
+    /// If `StackId` or `LogicalResourceId` is missing or invalid, because without both no action
+    /// can be the resource's; or if the stack is in another account or region.
     pub(super) fn stack(&self, function: &FunctionLocation) -> Result<StackId, Problems> {
         let mut problems = Problems::default();
         let stack = StackId::parse(&self.stack_id);
@@ -162,7 +162,7 @@ impl CustomResourceRequest {
         }
     }
 
-    /// What distinguishes this request from the others of its resource.
+    /// Distinguishes this request from the other ones of its resource.
     pub(super) fn digest(&self, url: &ResponseUrl) -> RequestDigest {
         RequestDigest::new(&self.request_id, url.date())
     }

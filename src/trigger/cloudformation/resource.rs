@@ -1,4 +1,4 @@
-//! `Custom::IoTMitigationAction`: its properties as a request, and what came of it as attributes.
+//! `Custom::IoTMitigationAction`: maps properties to a request, and an outcome to attributes.
 
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -25,7 +25,7 @@ use crate::{
 const CASING: Casing = Casing::CloudFormation;
 
 /// The properties, in the API's casing.
-const KNOWN: [&str; 8] = [
+const PROPERTIES: [&str; 8] = [
     "actionName",
     "roleArn",
     "actionParams",
@@ -36,7 +36,7 @@ const KNOWN: [&str; 8] = [
     "serviceTimeout",
 ];
 
-/// What `!GetAtt` finds: the API's names, and the native resource's names for the same.
+/// The attributes for `!GetAtt`, with the API's names and those of the native resource.
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
 struct Attributes<'a> {
@@ -48,7 +48,7 @@ struct Attributes<'a> {
     action_type: &'a str,
 }
 
-/// What to do about a request whose response goes to `url`, for a function at `location`.
+/// Plans a request whose response goes to `url`, for a function at `location`.
 #[must_use]
 pub fn plan(
     request: &CustomResourceRequest,
@@ -64,7 +64,7 @@ pub fn plan(
         }
         (Ok(RequestType::Create), Ok(stack)) => plan_create(request, &stack),
         (Ok(RequestType::Update), Ok(stack)) => plan_update(request, &stack),
-        // All problems at once: the properties are read although they cannot be used.
+        // The properties are parsed although they are not used, to report all problems at once.
         (Ok(RequestType::Create | RequestType::Update), Err(problems)) => {
             Err(with_problems_of_properties(problems, request, None))
         }
@@ -92,7 +92,7 @@ fn with_problems_of_properties(
     problems
 }
 
-/// The response to a request that came to `result`.
+/// The response to a request, as JSON.
 #[must_use]
 pub fn respond(
     request: &CustomResourceRequest,
@@ -103,7 +103,7 @@ pub fn respond(
     response::respond(request, url, result, name_of_create)
 }
 
-/// The name that a Create uses, where its stack is known.
+/// The name that a Create with these properties uses; `None` if its stack is unknown.
 fn name_of_create(request: &CustomResourceRequest) -> Option<String> {
     let stack = StackId::parse(&request.stack_id)?;
     let declared = name_of(request.properties.as_deref(), &stack, &request.logical_id);
@@ -118,7 +118,7 @@ fn plan_create(request: &CustomResourceRequest, stack: &StackId) -> Planned {
     Ok((new_request(request, stack, Task::Create(create)), warnings))
 }
 
-/// An Update in place, or a replacement where the name is new: that is made like a Create.
+/// An Update in place, or a replacement if the name is new, which is planned like a Create.
 fn plan_update(request: &CustomResourceRequest, stack: &StackId) -> Planned {
     let properties = read_properties(request, Some(stack));
     if request.physical_id.is_empty() {
@@ -142,8 +142,8 @@ fn plan_update(request: &CustomResourceRequest, stack: &StackId) -> Planned {
     Ok((Request { current, orphan, ..new_request(request, stack, task) }, warnings))
 }
 
-/// A Delete needs no valid properties: the physical id says what to delete, or else the name that a
-/// Create would use.
+/// A Delete needs no valid properties: it deletes the action that the physical id names, or else
+/// the one with the name that a Create would use.
 fn plan_delete(request: &CustomResourceRequest, stack: &StackId) -> Request {
     let properties = request.properties.as_deref();
     let declared = name_of(properties, stack, &request.logical_id);
@@ -181,7 +181,7 @@ fn new_request(request: &CustomResourceRequest, stack: &StackId, task: Task) -> 
     }
 }
 
-/// What creates the action that the properties declare; all of their problems are named.
+/// Parses the properties; reports all of their problems.
 fn read_properties(
     request: &CustomResourceRequest,
     stack: Option<&StackId>,
@@ -196,7 +196,7 @@ fn read_properties(
         return Err(Problem::invalid(PATH, properties.get(), "an object").into());
     }
     let mut reader = Reader::new(CASING);
-    let members = reader.object(&Node::new("", properties), &KNOWN);
+    let members = reader.object(&Node::new("", properties), &PROPERTIES);
     let name = reader.member(&members, "actionName");
     let name = match name.value().filter(|value| value.get() != "\"\"") {
         None => stack.map(|stack| ActionName::generated(stack, &request.logical_id)),
@@ -206,8 +206,8 @@ fn read_properties(
     reader.finish(create)
 }
 
-/// The name that the properties declare, read leniently: the one that is given, or where none is
-/// the generated one; `None` where what is given can be no action's.
+/// The name in the properties, or the generated one if they have none; `None` if it is invalid.
+/// Other properties may be invalid.
 fn name_of(properties: Option<&RawValue>, stack: &StackId, logical_id: &str) -> Option<ActionName> {
     let fields =
         properties.and_then(|properties| Fields::read(properties.get(), &["ActionName"]).ok());
@@ -218,7 +218,7 @@ fn name_of(properties: Option<&RawValue>, stack: &StackId, logical_id: &str) -> 
     }
 }
 
-/// The policy that the properties declare, read leniently.
+/// The policy for conflicts in the properties, or the default. Other properties may be invalid.
 fn on_conflict_of(properties: Option<&RawValue>) -> OnConflict {
     let fields =
         properties.and_then(|properties| Fields::read(properties.get(), &["OnConflict"]).ok());
@@ -226,8 +226,8 @@ fn on_conflict_of(properties: Option<&RawValue>) -> OnConflict {
     word.and_then(|word| CASING.on_conflict(&word)).unwrap_or_default()
 }
 
-/// The keys of the tags that old properties give, read leniently: those that the provider would
-/// have set.
+/// The keys of the tags in old properties that the provider can have set. Other properties may be
+/// invalid.
 fn tag_keys(properties: &RawValue) -> Vec<String> {
     let mut keys = Vec::new();
     let fields = Fields::read(properties.get(), &["Tags"]).unwrap_or_default();
@@ -238,7 +238,7 @@ fn tag_keys(properties: &RawValue) -> Vec<String> {
         let key = key.filter(|key| Tags::check_key(key).is_ok());
         keys.extend(key.filter(|_| keys.len() < Tags::MAX).map(std::borrow::Cow::into_owned));
     })
-    // What cannot be read was never set.
+    // Invalid tags were never set.
     .unwrap_or_default();
     keys
 }

@@ -1,4 +1,4 @@
-//! The response to a custom resource's request, within CloudFormation's limit.
+//! The response to a custom-resource request, within CloudFormation's size limit.
 //!
 //! See <https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/crpg-ref-responses.html>.
 
@@ -12,10 +12,10 @@ use super::{
 };
 use crate::mitigation::{Failure, truncate};
 
-/// The longest response that CloudFormation takes, in bytes.
+/// The most bytes of a response.
 const MAX_RESPONSE: usize = 4096;
 
-/// The document that is PUT.
+/// The JSON document that is sent to the `ResponseURL`.
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
 struct Response<'a, D> {
@@ -30,7 +30,7 @@ struct Response<'a, D> {
     data: Option<&'a D>,
 }
 
-/// What a response repeats of its request, and the physical id.
+/// The ids in a response.
 struct Echo<'a> {
     stack: &'a str,
     request: &'a str,
@@ -38,14 +38,14 @@ struct Echo<'a> {
     physical: &'a str,
 }
 
-/// A resource that exists, for its response.
+/// A resource that exists, as a response describes it.
 pub(super) struct Resource<'a, D> {
     pub physical_id: &'a str,
-    /// What `!GetAtt` finds.
+    /// The attributes for `!GetAtt`.
     pub data: D,
 }
 
-/// The response: the one document that is PUT. `name` is what a placeholder calls the resource.
+/// The response as JSON. `name` gives the name of the resource for a placeholder.
 pub(super) fn respond<D: Serialize>(
     request: &CustomResourceRequest,
     url: &ResponseUrl,
@@ -75,9 +75,9 @@ pub(super) fn respond<D: Serialize>(
     to_json(request, physical_id, result)
 }
 
-/// The response as JSON: a success with `data`, or a failure. Where it would be longer than
-/// [`MAX_RESPONSE`], the reason is cut; where that is not enough, which only texts longer than
-/// CloudFormation's own bring about, so is what it repeats.
+/// A success with `data`, or a failure. If the response would be longer than [`MAX_RESPONSE`], the
+/// reason is truncated; if that is not enough, which happens only with ids longer than
+/// CloudFormation's, the ids are truncated too.
 fn to_json<D: Serialize>(
     request: &CustomResourceRequest,
     physical_id: &str,

@@ -1,4 +1,4 @@
-//! `ResponseURL`: the presigned S3 URL that takes the response. A secret, and the one address that
+//! `ResponseURL`: the presigned S3 URL for the response. It is a secret, and the only address that
 //! a caller chooses.
 
 use std::{
@@ -9,24 +9,24 @@ use std::{
 
 use hyper::Uri;
 
-/// A `ResponseURL` that a response may be sent to. Cannot be printed: whoever has it can respond
-/// for the function.
+/// A `ResponseURL` that a response may be sent to. It has no `Debug` or `Display`, because whoever
+/// knows it can respond for the function.
 pub struct ResponseUrl {
     uri: Uri,
 }
 
-/// Why a `ResponseURL` is refused. Does not repeat it.
+/// Why a `ResponseURL` is rejected. Does not repeat the URL.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ForbiddenUrl {
     /// It is not a URL with a host.
     NoUrl,
-    /// What is in its brackets is no IPv6 address.
+    /// The brackets of its host contain no IPv6 address.
     NoAddress,
     /// It has user info.
     UserInfo,
     /// Its port is not a number.
     Port,
-    /// It names an allowed host with another scheme.
+    /// Its host is an allowed one, but its scheme is neither https nor http.
     Scheme,
     /// It is not https on port 443.
     NotHttps,
@@ -54,11 +54,11 @@ impl fmt::Display for ForbiddenUrl {
 impl std::error::Error for ForbiddenUrl {}
 
 impl ResponseUrl {
-    /// Checks `text`: https on port 443 without user info, to CloudFormation's bucket in `region`;
-    /// or to one of the `allowed` hosts (lower case), then on any port and over http, too.
+    /// Parses `text`: https on port 443 without user info, to CloudFormation's bucket in `region`; or
+    /// to one of the `allowed` hosts (lower case), also on other ports and over http.
     ///
     /// # Errors
-    /// What is wrong with it.
+    /// The first rule that `text` breaks.
     pub fn parse(text: &str, region: &str, allowed: &[String]) -> Result<Self, ForbiddenUrl> {
         let uri: Uri = text.parse().map_err(|_| ForbiddenUrl::NoUrl)?;
         let authority = uri.authority().ok_or(ForbiddenUrl::NoUrl)?;
@@ -93,21 +93,21 @@ impl ResponseUrl {
         Ok(Self { uri })
     }
 
-    /// The address, for the one request that is made with it.
+    /// The URL, to send the response.
     #[must_use]
     pub fn expose(&self) -> Uri {
         self.uri.clone()
     }
 
-    /// When the URL was signed, which is when the request was sent; `None` where it does not say
-    /// so.
+    /// When the URL was signed, which is when the request was sent; `None` if it has no valid
+    /// `X-Amz-Date`.
     #[must_use]
     pub fn signed_at(&self) -> Option<SystemTime> {
         seconds_of(self.parameter("X-Amz-Date")?).and_then(at)
     }
 
-    /// When the URL expires: `X-Amz-Date` and `X-Amz-Expires`, or `Expires`; `None` where it does
-    /// not say so.
+    /// When the URL expires: `X-Amz-Date` and `X-Amz-Expires`, or `Expires`; `None` if it has
+    /// neither.
     #[must_use]
     pub fn expires_at(&self) -> Option<SystemTime> {
         match (self.signed_at(), self.parameter("X-Amz-Expires")) {
@@ -118,8 +118,8 @@ impl ResponseUrl {
         }
     }
 
-    /// The date in the URL as it is written, empty where there is none: all deliveries of a request
-    /// have the same one.
+    /// The date in the URL, unparsed; empty if there is none. All deliveries of a request have the
+    /// same one.
     #[must_use]
     pub fn date(&self) -> &str {
         self.parameter("X-Amz-Date").or_else(|| self.parameter("Expires")).unwrap_or_default()
@@ -134,8 +134,8 @@ impl ResponseUrl {
     }
 }
 
-/// Whether `host` is CloudFormation's response bucket in `region`, as S3 spells it, under the
-/// suffix of a partition. The bucket's name has the region without dashes:
+/// Whether `host` is CloudFormation's response bucket in `region`, with any of S3's endpoint names
+/// and the suffix of any partition. The bucket's name has the region without dashes:
 /// <https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/vpc-interface-endpoints.html>.
 fn is_response_bucket(host: &str, region: &str) -> bool {
     const BUCKET: &str = "cloudformation-custom-resource-response-";
@@ -170,7 +170,7 @@ fn at(seconds: u64) -> Option<SystemTime> {
 
 /// The seconds since 1970 of an `X-Amz-Date`, `20261122T101112Z`.
 fn seconds_of(date: &str) -> Option<u64> {
-    /// From the first of March of the year 0 to 1970.
+    /// From 1 March of the year 0 to 1 January 1970.
     const DAYS_TO_1970: u64 = 719_468;
 
     let number = |from: usize, to: usize| -> Option<u64> {
@@ -184,7 +184,7 @@ fn seconds_of(date: &str) -> Option<u64> {
     if !whole || !legal || hour > 23 || minute > 59 || second > 60 {
         return None;
     }
-    // Days of the civil calendar, in years that begin in March, so that the leap day is the last.
+    // Years begin in March, so that the leap day is the last of a year.
     let year = if month <= 2 { year - 1 } else { year };
     let month = (month + 9) % 12;
     let days = year * 365 + year / 4 - year / 100 + year / 400 + (month * 153 + 2) / 5 + day - 1;
