@@ -31,12 +31,22 @@ impl Put {
     }
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Bucket {
     pub faults: Faults,
     puts: Mutex<Vec<Put>>,
     /// The number of PUTs that [`Bucket::check`] has seen.
     checked: AtomicUsize,
+}
+
+impl Default for Bucket {
+    fn default() -> Self {
+        Self {
+            faults: Faults::new(|call, _| call == "PUT"),
+            puts: Mutex::default(),
+            checked: AtomicUsize::default(),
+        }
+    }
 }
 
 impl Bucket {
@@ -99,7 +109,13 @@ impl Bucket {
         let rejection = reject(&request);
         let is_lost = matches!(
             fault,
-            Some(Fault::LoseBefore | Fault::Refuse(..) | Fault::Throttle | Fault::Hang)
+            Some(
+                Fault::LoseBefore
+                    | Fault::Refuse(..)
+                    | Fault::Proxy(_)
+                    | Fault::Throttle
+                    | Fault::Hang
+            )
         );
         let body = String::from_utf8_lossy(&request.body).into_owned();
         self.puts.lock().unwrap().push(Put {
@@ -111,19 +127,26 @@ impl Bucket {
         if let Some(Fault::Slow(time)) = fault {
             tokio::time::sleep(time).await;
         }
-        match (fault, rejection) {
-            (Some(Fault::LoseBefore | Fault::LoseAfter), _) => HttpResponse::Disconnect,
-            (Some(Fault::Hang | Fault::HangAfter), _) => HttpResponse::Hang,
-            (Some(Fault::FailAfter), _) => error(500, "InternalError"),
-            // Accepted, with a body that is announced and never sent.
-            (Some(Fault::Garbage), _) => HttpResponse::stalled(200),
-            (Some(Fault::Throttle), _) => error(503, "SlowDown"),
-            (Some(Fault::Refuse(status, code)), _) | (_, Some((status, code))) => {
-                error(status, code)
-            }
-            _ => HttpResponse::text(200, &[], ""),
-        }
+        fault.and_then(response_to).unwrap_or_else(|| match rejection {
+            Some((status, code)) => error(status, code),
+            None => HttpResponse::text(200, &[], ""),
+        })
     }
+}
+
+/// The response to a PUT that meets a fault; `None` if it is as without the fault.
+fn response_to(fault: Fault) -> Option<HttpResponse> {
+    Some(match fault {
+        Fault::LoseBefore | Fault::LoseAfter => HttpResponse::Disconnect,
+        Fault::Hang | Fault::HangAfter => HttpResponse::Hang,
+        Fault::FailAfter => error(500, "InternalError"),
+        // Accepted, with a body that is announced and never sent.
+        Fault::Garbage => HttpResponse::stalled(200),
+        Fault::Throttle => error(503, "SlowDown"),
+        Fault::Refuse(status, code) => error(status, code),
+        Fault::Proxy(status) => HttpResponse::proxy(status),
+        Fault::Slow(_) => return None,
+    })
 }
 
 /// The error with which S3 rejects a request.

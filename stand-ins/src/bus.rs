@@ -38,11 +38,26 @@ impl Event {
 
 /// Faults of the call go by `PutEvents`, faults of one entry by `entry`. An entry's fault is a
 /// `Refuse`, whose status is ignored.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Bus {
     pub faults: Faults,
     events: Mutex<Vec<Event>>,
     calls: AtomicUsize,
+}
+
+impl Default for Bus {
+    fn default() -> Self {
+        let is_supported = |call: &str, fault: &Fault| match call {
+            "PutEvents" => true,
+            "entry" => matches!(fault, Fault::Refuse(..)),
+            _ => false,
+        };
+        Self {
+            faults: Faults::new(is_supported),
+            events: Mutex::default(),
+            calls: AtomicUsize::default(),
+        }
+    }
 }
 
 impl Bus {
@@ -65,20 +80,28 @@ impl Bus {
     pub(crate) async fn respond(&self, request: HttpRequest) -> HttpResponse {
         self.calls.fetch_add(1, Ordering::SeqCst);
         let fault = self.faults.next("PutEvents");
+        let Some(fault) = fault else { return self.put_events(&request) };
         match fault {
-            Some(Fault::Throttle) => return error_response(400, "ThrottlingException"),
-            Some(Fault::Refuse(status, code)) => return error_response(status, code),
-            Some(Fault::LoseBefore) => return HttpResponse::Disconnect,
-            Some(Fault::Hang) => return HttpResponse::Hang,
-            Some(Fault::Slow(time)) => tokio::time::sleep(time).await,
-            _ => {}
+            Fault::Throttle => return error_response(400, "ThrottlingException"),
+            Fault::Refuse(status, code) => return error_response(status, code),
+            Fault::Proxy(status) => return HttpResponse::proxy(status),
+            Fault::LoseBefore => return HttpResponse::Disconnect,
+            Fault::Hang => return HttpResponse::Hang,
+            Fault::Slow(time) => tokio::time::sleep(time).await,
+            Fault::LoseAfter | Fault::HangAfter | Fault::FailAfter | Fault::Garbage => {}
         }
         let response = self.put_events(&request);
         match fault {
-            Some(Fault::LoseAfter) => HttpResponse::Disconnect,
-            Some(Fault::HangAfter) => HttpResponse::Hang,
-            Some(Fault::FailAfter) => error_response(500, "InternalException"),
-            _ => response,
+            Fault::LoseAfter => HttpResponse::Disconnect,
+            Fault::HangAfter => HttpResponse::Hang,
+            Fault::FailAfter => error_response(500, "InternalException"),
+            Fault::Garbage => HttpResponse::garbage(200),
+            Fault::Throttle
+            | Fault::Refuse(..)
+            | Fault::Proxy(_)
+            | Fault::LoseBefore
+            | Fault::Hang
+            | Fault::Slow(_) => response,
         }
     }
 

@@ -34,15 +34,23 @@ pub enum Fault {
 }
 
 /// The faults to inject, by the name of the call.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Faults {
+    is_supported: fn(&str, &Fault) -> bool,
     set: Mutex<Vec<(String, Fault, usize)>>,
     injected: AtomicUsize,
 }
 
 impl Faults {
-    /// Injects the fault into the next `times` calls of that name (`*` for any).
+    /// No faults yet, of a stand-in that implements those of which `is_supported` is true.
+    pub fn new(is_supported: fn(&str, &Fault) -> bool) -> Self {
+        Self { is_supported, set: Mutex::default(), injected: AtomicUsize::default() }
+    }
+
+    /// Injects the fault into the next `times` calls of that name (`*` for any). Panics if the
+    /// stand-in has no such call, or does not implement such a fault of it.
     pub fn set(&self, call: &str, fault: Fault, times: usize) {
+        assert!((self.is_supported)(call, &fault), "{fault:?} of {call:?} is not implemented");
         self.set.lock().unwrap().push((call.to_owned(), fault, times));
     }
 
@@ -65,5 +73,32 @@ impl Faults {
         *times -= 1;
         self.injected.fetch_add(1, Ordering::SeqCst);
         Some(fault.clone())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Fault;
+    use crate::{bucket::Bucket, bus::Bus, iot::Iot};
+
+    #[test]
+    fn a_fault_of_a_call_of_the_stand_in_is_set() {
+        Iot::default().faults.set("*", Fault::Garbage, 1);
+        Iot::default().faults.set("TagResource", Fault::Proxy(502), 1);
+        Bucket::default().faults.set("PUT", Fault::Proxy(502), 1);
+        Bus::default().faults.set("PutEvents", Fault::Garbage, 1);
+        Bus::default().faults.set("entry", Fault::Refuse(0, "InternalFailure"), 1);
+    }
+
+    #[test]
+    #[should_panic(expected = "Throttle of \"PutEvents\" is not implemented")]
+    fn a_fault_of_a_call_of_another_stand_in_panics() {
+        Iot::default().faults.set("PutEvents", Fault::Throttle, 1);
+    }
+
+    #[test]
+    #[should_panic(expected = "Hang of \"entry\" is not implemented")]
+    fn a_fault_that_an_entry_cannot_have_panics() {
+        Bus::default().faults.set("entry", Fault::Hang, 1);
     }
 }

@@ -23,7 +23,7 @@ use crate::{
     fault::{Fault, Faults},
     server::{HttpRequest, HttpResponse},
 };
-use state::{State, Tagged};
+use state::{Signatures, State, Tagged};
 
 /// A mitigation action as the service stores it.
 #[derive(Clone, Debug, PartialEq)]
@@ -66,11 +66,42 @@ impl Call {
 /// A status, an error name and a message.
 type ServiceError = (u16, &'static str, String);
 
-#[derive(Default)]
+/// What becomes of a create that is identical to an earlier one. It succeeds by default.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum IdenticalCreate {
+    Success,
+    Conflict,
+}
+
+impl IdenticalCreate {
+    pub const ALL: [Self; 2] = [Self::Success, Self::Conflict];
+}
+
+const OPERATIONS: [&str; 8] = [
+    "CreateMitigationAction",
+    "UpdateMitigationAction",
+    "DeleteMitigationAction",
+    "DescribeMitigationAction",
+    "ListMitigationActions",
+    "ListTagsForResource",
+    "TagResource",
+    "UntagResource",
+];
+
 pub struct Iot {
     pub faults: Faults,
     changes: AtomicUsize,
     state: Mutex<State>,
+}
+
+impl Default for Iot {
+    fn default() -> Self {
+        Self {
+            faults: Faults::new(|call, _| call == "*" || OPERATIONS.contains(&call)),
+            changes: AtomicUsize::default(),
+            state: Mutex::default(),
+        }
+    }
 }
 
 impl Iot {
@@ -156,14 +187,14 @@ impl Iot {
         self.state.lock().unwrap().has_endless_tags = true;
     }
 
-    /// Whether an identical create succeeds or is a conflict.
-    pub fn set_idempotent_creates(&self, is_idempotent: bool) {
-        self.state.lock().unwrap().has_idempotent_creates = is_idempotent;
+    pub fn set_identical_create(&self, identical_create: IdenticalCreate) {
+        self.state.lock().unwrap().identical_create = identical_create;
     }
 
-    /// Rejects every signature as AWS does, with a message that repeats the signed headers.
-    pub fn echo_headers(&self, echo: bool) {
-        self.state.lock().unwrap().echoes_headers = echo;
+    /// From now on rejects every signature as AWS does, with a message that repeats the signed
+    /// headers.
+    pub fn reject_signatures(&self) {
+        self.state.lock().unwrap().signatures = Signatures::Rejected;
     }
 
     pub(crate) async fn respond(&self, request: HttpRequest) -> HttpResponse {
@@ -195,7 +226,8 @@ impl Iot {
         let current =
             |state: &State| state.actions.get(call.name()).filter(|_| call.is_change()).cloned();
         let before = current(&state);
-        let result = authorize(request, state.echoes_headers)
+        let result = authorize(request)
+            .and_then(|()| state.check_signature(request))
             .and_then(|()| state.execute(call.operation, &call.target, request));
         let after = current(&state);
         call.change = (before != after).then(|| Box::new((before, after)));
@@ -210,18 +242,16 @@ fn response_without_execution(fault: &Fault) -> Option<(u16, HttpResponse)> {
     let error = match fault {
         Fault::Throttle => (400, "ThrottlingException", "Rate exceeded".to_owned()),
         Fault::Refuse(status, code) => (*status, *code, format!("rejected with {code}")),
-        Fault::Proxy(status) => return Some((*status, proxy_response(*status))),
+        Fault::Proxy(status) => return Some((*status, HttpResponse::proxy(*status))),
         Fault::LoseBefore => return Some((0, HttpResponse::Disconnect)),
         Fault::Hang => return Some((0, HttpResponse::Hang)),
-        _ => return None,
+        Fault::Slow(_)
+        | Fault::LoseAfter
+        | Fault::HangAfter
+        | Fault::FailAfter
+        | Fault::Garbage => return None,
     };
     Some((error.0, error_response(&error)))
-}
-
-/// A proxy's response, which has no error name.
-fn proxy_response(status: u16) -> HttpResponse {
-    let body = format!("<html><body><h1>{status}</h1></body></html>");
-    HttpResponse::text(status, &[("content-type", "text/html")], &body)
 }
 
 /// The response to a call whose fault comes after its execution.
@@ -232,26 +262,24 @@ fn response_after_execution(fault: &Fault) -> Option<HttpResponse> {
         Fault::FailAfter => {
             Some(error_response(&(500, "InternalFailureException", "executed".to_owned())))
         }
-        Fault::Garbage => {
-            Some(HttpResponse::text(200, &[("content-type", "application/json")], "<html>"))
-        }
-        _ => None,
+        Fault::Garbage => Some(HttpResponse::garbage(200)),
+        Fault::Throttle
+        | Fault::Refuse(..)
+        | Fault::Proxy(_)
+        | Fault::LoseBefore
+        | Fault::Hang
+        | Fault::Slow(_) => None,
     }
 }
 
-/// Rejects a call that is not signed for AWS IoT, and every call if `echoes_headers` is set.
-fn authorize(request: &HttpRequest, echoes_headers: bool) -> Result<(), ServiceError> {
+/// Rejects a call that is not signed for AWS IoT.
+fn authorize(request: &HttpRequest) -> Result<(), ServiceError> {
     let authorization = request.header("authorization").unwrap_or_default();
     if !authorization.starts_with("AWS4-HMAC-SHA256 Credential=")
         || !authorization.contains("/iot/aws4_request, SignedHeaders=")
     {
         let message = "Missing Authentication Token".to_owned();
         return Err((403, "MissingAuthenticationTokenException", message));
-    }
-    if echoes_headers {
-        let message =
-            format!("The Canonical String for this request should have been {:?}", request.headers);
-        return Err((403, "InvalidSignatureException", message));
     }
     Ok(())
 }

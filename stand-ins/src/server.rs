@@ -68,6 +68,17 @@ impl HttpResponse {
         Self::text(status, &[("content-type", "application/json")], &body.to_string())
     }
 
+    /// The response of a proxy, which has no error name.
+    pub fn proxy(status: u16) -> Self {
+        let body = format!("<html><body><h1>{status}</h1></body></html>");
+        Self::text(status, &[("content-type", "text/html")], &body)
+    }
+
+    /// A response whose body is not the JSON that it is said to be.
+    pub fn garbage(status: u16) -> Self {
+        Self::text(status, &[("content-type", "application/json")], "<html>")
+    }
+
     pub fn text(status: u16, headers: &[(&str, &str)], body: &str) -> Self {
         let mut response = Response::builder().status(StatusCode::from_u16(status).unwrap());
         for (name, value) in headers {

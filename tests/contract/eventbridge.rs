@@ -3,7 +3,12 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use stand_ins::{OWNER_TAG, fault::Fault, iot::Iot, stack::merged};
+use stand_ins::{
+    OWNER_TAG,
+    fault::Fault,
+    iot::{IdenticalCreate, Iot},
+    stack::merged,
+};
 
 use crate::{
     invocation::{BUS, EVENTS_TAG, NAME, create_event, event_with, invoke, world_with_bus},
@@ -35,10 +40,10 @@ async fn a_create_event_makes_one_call_and_publishes_its_result() {
 
 #[tokio::test]
 async fn a_redelivered_create_publishes_the_same_result_and_changes_nothing() {
-    for is_idempotent in [true, false] {
+    for identical_create in IdenticalCreate::ALL {
         let world = world_with_bus().await;
         let first = invoke(&world, &create_event()).await;
-        world.aws.iot.set_idempotent_creates(is_idempotent);
+        world.aws.iot.set_identical_create(identical_create);
         // The action has been updated since. The replay does not undo that.
         let update = invoke(&world, &sample("event-update.json")).await;
         update.succeeded("UPDATED");

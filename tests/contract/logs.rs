@@ -84,7 +84,7 @@ async fn no_log_and_no_response_contains_the_url_a_credential_or_the_payload() {
 #[tokio::test]
 async fn a_rejected_signature_does_not_repeat_the_credentials() {
     let world = world().await;
-    world.aws.iot.echo_headers(true);
+    world.aws.iot.reject_signatures();
     let exchange = world.send(&create_request()).await;
     let reason = exchange.failed("AccessDeniedException").reason();
     assert!(reason.contains("Canonical"), "{reason}");

@@ -58,12 +58,24 @@ async fn a_transient_failure_is_a_function_error_and_is_not_published() {
 }
 
 #[tokio::test]
+async fn a_result_is_published_again_after_a_response_that_cannot_be_read() {
+    let world = world_with_bus().await;
+    world.aws.bus.faults.set("PutEvents", Fault::Garbage, 1);
+    let invocation = invoke(&world, &create_event()).await;
+    invocation.succeeded("CREATED");
+    assert_eq!(world.aws.bus.calls(), 2);
+    let [first, second] = invocation.events.as_slice() else { panic!("{:?}", invocation.events) };
+    assert_eq!(first.detail, second.detail);
+}
+
+#[tokio::test]
 async fn an_unpublished_result_is_a_function_error_and_the_retry_publishes_it() {
     for (call, fault, times) in [
         ("entry", Fault::Refuse(0, "InternalFailure"), 1),
         ("PutEvents", Fault::Refuse(500, "InternalException"), 100),
         ("PutEvents", Fault::LoseBefore, 100),
         ("PutEvents", Fault::Hang, 100),
+        ("PutEvents", Fault::Garbage, 100),
         ("PutEvents", Fault::Refuse(400, "AccessDeniedException"), 1),
     ] {
         let world = world_with_bus().await.with_timeout(Duration::from_secs(4));

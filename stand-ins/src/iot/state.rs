@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::server::HttpRequest;
 
 use super::{
-    Action, Call, Iot, ServiceError, action_type,
+    Action, Call, IdenticalCreate, Iot, ServiceError, action_type,
     validation::{check_name, check_params, check_role, check_tags, invalid},
 };
 
@@ -22,6 +22,13 @@ const PAGE: usize = 2;
 pub enum Tagged {
     Changed,
     Unchanged,
+}
+
+/// What becomes of a call that is signed for AWS IoT.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Signatures {
+    Accepted,
+    Rejected,
 }
 
 pub struct State {
@@ -37,11 +44,11 @@ pub struct State {
     pub new_roles: HashMap<String, Instant>,
     /// How long tags stay invisible, and from which creation date on.
     pub tag_lag: (Duration, f64),
-    pub has_idempotent_creates: bool,
+    pub identical_create: IdenticalCreate,
     /// Whether a list of tags never ends.
     pub has_endless_tags: bool,
     pub tagged: Tagged,
-    pub echoes_headers: bool,
+    pub signatures: Signatures,
     created: u64,
 }
 
@@ -55,10 +62,10 @@ impl Default for State {
             buckets: HashMap::new(),
             new_roles: HashMap::new(),
             tag_lag: (Duration::ZERO, 0.0),
-            has_idempotent_creates: true,
+            identical_create: IdenticalCreate::Success,
             has_endless_tags: false,
             tagged: Tagged::Unchanged,
-            echoes_headers: false,
+            signatures: Signatures::Accepted,
             created: 0,
         }
     }
@@ -90,6 +97,16 @@ impl State {
             "TagResource" => self.tag(target, &body),
             _ => self.untag(target, &body),
         }
+    }
+
+    /// Rejects the signature, if all are, with a message that repeats the signed headers.
+    pub fn check_signature(&self, request: &HttpRequest) -> Result<(), ServiceError> {
+        if self.signatures == Signatures::Accepted {
+            return Ok(());
+        }
+        let message =
+            format!("The Canonical String for this request should have been {:?}", request.headers);
+        Err((403, "InvalidSignatureException", message))
     }
 
     pub fn new_action(
@@ -145,7 +162,7 @@ impl State {
         if let Some(action) = self.actions.get(name) {
             let is_identical =
                 action.role_arn == role_arn && action.params == params && action.tags == tags;
-            if is_identical && self.has_idempotent_creates {
+            if is_identical && self.identical_create == IdenticalCreate::Success {
                 return Ok(json!({ "actionArn": Iot::arn(name), "actionId": action.id }));
             }
             let message = format!("Mitigation action {name} already exists");

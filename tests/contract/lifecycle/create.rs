@@ -2,7 +2,12 @@
 
 use mitigation_action_provider::mitigation::Kind;
 use serde_json::{Value, json};
-use stand_ins::{OWNER_TAG, REQUEST_TAG, fault::Fault, iot::Iot, stack::merged};
+use stand_ins::{
+    OWNER_TAG, REQUEST_TAG,
+    fault::Fault,
+    iot::{IdenticalCreate, Iot},
+    stack::merged,
+};
 
 use super::{NAME, OURS, create};
 use crate::{sample, world};
@@ -60,11 +65,11 @@ async fn every_kind_is_created_and_has_its_action_type() {
         assert_eq!(exchange.response()["Data"]["ActionType"], kind.as_str());
         // If the service rejects an identical create, the function has to recognise the definition
         // in the description, for each kind.
-        world.aws.iot.set_idempotent_creates(false);
+        world.aws.iot.set_identical_create(IdenticalCreate::Conflict);
         let again = world.send(&event).await;
         again.succeeded().changed_nothing_but_the_create();
         assert_eq!(again.response(), exchange.response());
-        world.aws.iot.set_idempotent_creates(true);
+        world.aws.iot.set_identical_create(IdenticalCreate::Success);
     }
 }
 
@@ -85,11 +90,11 @@ async fn an_action_without_a_name_is_named_after_the_stack_and_the_logical_id() 
 
 #[tokio::test]
 async fn a_redelivered_create_gets_the_same_response_and_changes_nothing() {
-    for is_idempotent in [true, false] {
+    for identical_create in IdenticalCreate::ALL {
         let world = world().await;
         let first = world.send(&create()).await;
         let actions = world.aws.iot.actions();
-        world.aws.iot.set_idempotent_creates(is_idempotent);
+        world.aws.iot.set_identical_create(identical_create);
         let second = world.send(&create()).await;
         assert_eq!(first.response(), second.succeeded().response());
         assert_eq!(world.aws.iot.actions(), actions);

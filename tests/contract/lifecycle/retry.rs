@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use stand_ins::fault::Fault;
+use stand_ins::{fault::Fault, iot::IdenticalCreate};
 
 use super::{NAME, create};
 use crate::{sample, world, world_with};
@@ -21,9 +21,9 @@ async fn transient_errors_and_lost_responses_are_retried() {
         Fault::HangAfter,
         Fault::Garbage,
     ] {
-        for is_idempotent in [true, false] {
+        for identical_create in IdenticalCreate::ALL {
             let world = world().await.with_timeout(Duration::from_secs(6));
-            world.aws.iot.set_idempotent_creates(is_idempotent);
+            world.aws.iot.set_identical_create(identical_create);
             world.aws.iot.faults.set("CreateMitigationAction", fault.clone(), 1);
             let exchange = world.send(&create()).await;
             exchange.succeeded();

@@ -133,7 +133,7 @@ impl Overlap {
         let iot = &self.world.aws.iot;
         let changes = iot.changes();
         let repeat = async || {
-            let after = declaration.redelivered_after(self.resource.is_none())?;
+            let after = self.redelivered_after(declaration)?;
             sleep(milliseconds(after)).await;
             Some(self.world.send(request).await)
         };

@@ -25,7 +25,7 @@ use stand_ins::{
 
 use super::{InjectedFault, Model, TestCaseResult};
 use crate::{function, world_with};
-use request::Posted;
+use request::{Isolation, Posted};
 use step::{Concurrent, Content, MAX_BATCH, Step};
 
 const SETTINGS: [(&str, &str); 1] = [("RESULT_EVENT_BUS", "results")];
@@ -193,7 +193,7 @@ impl Messages {
     ) -> TestCaseResult {
         let before = self.world.aws.iot.actions();
         let failed = self.queue.deliver(&self.world.aws, batch, timeout(faults)).await;
-        let results = self.check(batch, &failed, true)?;
+        let results = self.check(batch, &failed, Isolation::Alone)?;
         if faults.is_empty() {
             self.check_prediction(batch, &failed, &before, &results)?;
         }
@@ -218,7 +218,7 @@ impl Messages {
             }
         });
         failed.extend(more);
-        self.check(&[batch, &other].concat(), &failed, false)?;
+        self.check(&[batch, &other].concat(), &failed, Isolation::Concurrent)?;
         Ok(())
     }
 
@@ -233,7 +233,7 @@ impl Messages {
             self.queue.deliver(aws, batch, timeout),
             Queue::invoke(aws, batch, timeout)
         );
-        self.check(batch, &failed, false)?;
+        self.check(batch, &failed, Isolation::Concurrent)?;
         Ok(())
     }
 
@@ -242,7 +242,7 @@ impl Messages {
         self.record_batch("redelivered", batch, "");
         let before = self.world.aws.iot.actions();
         let failed = Queue::invoke(&self.world.aws, batch, TIMEOUT).await;
-        let results = self.check(batch, &failed, true)?;
+        let results = self.check(batch, &failed, Isolation::Alone)?;
         self.check_prediction(batch, &failed, &before, &results)
     }
 

@@ -82,16 +82,6 @@ impl Step {
     }
 }
 
-impl Declaration {
-    /// When the request is redelivered, without the redeliveries that are excluded.
-    pub fn redelivered_after(&self, is_create: bool) -> Option<u16> {
-        self.repeat_after.filter(|repeat| match self.cancel_after {
-            None => true,
-            Some(cancel) => !is_create && *repeat < cancel,
-        })
-    }
-}
-
 impl Properties {
     pub fn role_arn(&self) -> String {
         role_arn(&format!("role-{}", self.role))
@@ -111,6 +101,15 @@ impl Properties {
 }
 
 impl Overlap {
+    /// When the request is redelivered, without the redeliveries that are excluded.
+    pub(super) fn redelivered_after(&self, declaration: &Declaration) -> Option<u16> {
+        declaration.repeat_after.filter(|repeat| match (declaration.cancel_after, &self.resource) {
+            (None, _) => true,
+            (Some(_), None) => false,
+            (Some(cancel), Some(_)) => *repeat < cancel,
+        })
+    }
+
     pub(super) fn next_id(&mut self) -> String {
         self.requests += 1;
         self.requests.to_string()

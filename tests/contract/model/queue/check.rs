@@ -13,7 +13,7 @@ use stand_ins::{
 use super::{
     super::{TestCaseResult, ensure, is_same},
     Messages, Outcome,
-    request::Posted,
+    request::{Isolation, Posted},
 };
 
 /// The actions after a batch, and the outcome of each request.
@@ -28,7 +28,7 @@ impl Messages {
         &mut self,
         batch: &[Message],
         failed: &[String],
-        is_alone: bool,
+        isolation: Isolation,
     ) -> Result<Vec<(String, Outcome)>, TestCaseError> {
         let calls = self.world.aws.iot.take_calls();
         let events = self.world.aws.bus.take();
@@ -36,7 +36,7 @@ impl Messages {
         let requests: Vec<&Posted> =
             batch.iter().filter_map(|message| self.posted[&message.id].as_ref()).collect();
         for call in &calls {
-            check_change(call, &requests, is_alone)?;
+            check_change(call, &requests, isolation)?;
         }
         let results = events
             .iter()
@@ -162,11 +162,11 @@ impl Messages {
 }
 
 /// One of the requests may make the change of a call.
-fn check_change(call: &Call, requests: &[&Posted], is_alone: bool) -> TestCaseResult {
+fn check_change(call: &Call, requests: &[&Posted], isolation: Isolation) -> TestCaseResult {
     let Some(change) = &call.change else { return Ok(()) };
     let (before, after) = change.as_ref();
     let mut of_name = requests.iter().filter(|posted| posted.request.name == call.name());
-    let may = of_name.any(|posted| posted.may_change(before.as_ref(), after.as_ref(), is_alone));
+    let may = of_name.any(|posted| posted.may_change(before.as_ref(), after.as_ref(), isolation));
     ensure(may, || format!("no request makes {} turn {before:?} into {after:?}", call.operation))
 }
 

@@ -27,6 +27,13 @@ pub(in super::super) enum Operation {
     Describe,
 }
 
+/// Whether other requests run at the same time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Isolation {
+    Alone,
+    Concurrent,
+}
+
 /// A request in the queue.
 #[derive(Clone, Debug)]
 pub(super) struct Posted {
@@ -162,7 +169,7 @@ impl Posted {
         &self,
         before: Option<&Action>,
         after: Option<&Action>,
-        is_alone: bool,
+        isolation: Isolation,
     ) -> bool {
         let Request { operation, tags, .. } = &self.request;
         match (operation, before, after) {
@@ -171,12 +178,12 @@ impl Posted {
             {
                 match on_conflict {
                     OnConflict::Fail => false,
-                    OnConflict::Adopt => self.may_adopt(definition, old, new, is_alone),
-                    OnConflict::Overwrite => self.may_overwrite(definition, old, new, is_alone),
+                    OnConflict::Adopt => self.may_adopt(definition, old, new, isolation),
+                    OnConflict::Overwrite => self.may_overwrite(definition, old, new, isolation),
                 }
             }
             (Operation::Update(role, params), Some(old), Some(new)) if old.id == new.id => {
-                self.may_update(role.as_deref(), *params, old, new, is_alone)
+                self.may_update(role.as_deref(), *params, old, new, isolation)
             }
             (Operation::Create(definition, _), None, Some(created)) => {
                 definition.matches(created) && created.tags == with_owner(tags, &self.owner)
@@ -191,11 +198,11 @@ impl Posted {
         definition: &Definition,
         old: &Action,
         new: &Action,
-        is_alone: bool,
+        isolation: Isolation,
     ) -> bool {
         (is_shared(old) || is_unowned(old))
-            && self.only_tags(old, new, is_alone)
-            && (definition.matches(old) || !is_alone)
+            && self.only_tags(old, new, isolation)
+            && (definition.matches(old) || isolation == Isolation::Concurrent)
     }
 
     fn may_overwrite(
@@ -203,7 +210,7 @@ impl Posted {
         definition: &Definition,
         old: &Action,
         new: &Action,
-        is_alone: bool,
+        isolation: Isolation,
     ) -> bool {
         let owned = with_owner(&with(&old.tags, &self.request.tags), &self.owner);
         let takes_over = has_same_definition(old, new) && new.tags == owned;
@@ -211,8 +218,8 @@ impl Posted {
         if is_unowned(old) {
             return overwrites || takes_over;
         }
-        let tags = self.only_tags(old, new, is_alone);
-        is_shared(old) && (overwrites || tags || (takes_over && !is_alone))
+        let tags = self.only_tags(old, new, isolation);
+        is_shared(old) && (overwrites || tags || (takes_over && isolation == Isolation::Concurrent))
     }
 
     fn may_update(
@@ -221,19 +228,19 @@ impl Posted {
         params: Option<Params>,
         old: &Action,
         new: &Action,
-        is_alone: bool,
+        isolation: Isolation,
     ) -> bool {
         let role_arn = role.map_or_else(|| old.role_arn.clone(), role_arn);
         let params = params.map_or_else(|| old.params.clone(), Params::to_api);
         let updates = new.tags == old.tags && new.role_arn == role_arn && new.params == params;
-        is_shared(old) && (updates || self.only_tags(old, new, is_alone))
+        is_shared(old) && (updates || self.only_tags(old, new, isolation))
     }
 
     /// Whether the request's tags are all that changed. A request sets the tags that differed when
     /// it read them: beside another request, these may be fewer than differ when it sets them.
-    fn only_tags(&self, old: &Action, new: &Action, is_alone: bool) -> bool {
+    fn only_tags(&self, old: &Action, new: &Action, isolation: Isolation) -> bool {
         let mut set = self.request.tags.clone();
-        set.retain(|key, value| is_alone || new.tags.get(key) == Some(value));
+        set.retain(|key, value| isolation == Isolation::Alone || new.tags.get(key) == Some(value));
         has_same_definition(old, new) && new.tags == with(&old.tags, &set)
     }
 }

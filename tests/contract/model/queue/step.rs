@@ -131,6 +131,7 @@ fn any_faults() -> impl Strategy<Value = Vec<InjectedFault>> {
         FaultKind::LostAfter,
         FaultKind::FailedBefore,
         FaultKind::FailedAfter,
+        FaultKind::Garbled,
         FaultKind::Denied,
     ];
     let of_call = (select(kinds), 1..=3_usize).prop_map(|(kind, times)| InjectedFault {

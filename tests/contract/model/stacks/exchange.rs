@@ -13,7 +13,7 @@ use stand_ins::{
 };
 
 use super::{
-    super::{InjectedFault, TestCaseResult, ensure, is_same},
+    super::{FaultKind, InjectedFault, TestCaseResult, ensure, is_same},
     Stacks, actions,
     request::{Request, Response, SentRequest, Verb},
     template::{Delivery, Key},
@@ -37,7 +37,7 @@ impl Stacks {
         delivery.set(&self.world);
         let has_hang = delivery.faults.iter().any(InjectedFault::is_hang);
         self.world.timeout = if has_hang { TIMEOUT_OF_HANG } else { TIMEOUT };
-        let response = self.deliver(&event, request, delivery.put.is_some()).await?;
+        let response = self.deliver(&event, request, delivery.put).await?;
         self.world.aws.iot.faults.clear();
         self.world.aws.bucket.faults.clear();
         self.world.timeout = TIMEOUT;
@@ -74,7 +74,7 @@ impl Stacks {
         expected: Option<&Value>,
     ) -> TestCaseResult {
         let before = actions(&self.world.aws);
-        let second = self.deliver(event, request, false).await?;
+        let second = self.deliver(event, request, None).await?;
         let Some(expected) = expected else { return Ok(()) };
         ensure(second.document == *expected, || {
             format!("the redelivery came to {}", second.document)
@@ -92,7 +92,7 @@ impl Stacks {
         &mut self,
         event: &Value,
         request: &Request<'_>,
-        has_put_fault: bool,
+        put_fault: Option<FaultKind>,
     ) -> Result<Response, TestCaseError> {
         let aws = self.world.aws.clone();
         let stray = aws.iot.take_calls();
@@ -103,7 +103,7 @@ impl Stacks {
         let exchange = self.world.send_to(&key, event_with_url).await;
         self.record_exchange(&exchange);
         let document = exchange.response().clone();
-        let answered = self.check_puts(&key, has_put_fault)?;
+        let answered = self.check_puts(&key, put_fault)?;
         ensure(exchange.returned.as_ref() == Ok(&document), || {
             format!("the function returned {:?}", exchange.returned)
         })?;
@@ -115,11 +115,15 @@ impl Stacks {
         Ok(Response { is_success, id, document, operations })
     }
 
-    /// One PUT was accepted, and every other sent the same. Returns when it was accepted.
-    fn check_puts(&self, key: &str, has_put_fault: bool) -> Result<Instant, TestCaseError> {
+    /// One PUT was accepted, and every other, if a fault caused one, sent the same. Returns when it was accepted.
+    fn check_puts(
+        &self,
+        key: &str,
+        put_fault: Option<FaultKind>,
+    ) -> Result<Instant, TestCaseError> {
         let puts = self.world.aws.bucket.puts(key);
         let accepted = puts.iter().find(|put| put.accepted);
-        let Some(accepted) = accepted.filter(|_| has_put_fault || puts.len() == 1) else {
+        let Some(accepted) = accepted.filter(|_| put_fault.is_some() || puts.len() == 1) else {
             return Err(TestCaseError::fail(format!("expected one accepted PUT: {puts:?}")));
         };
         ensure(puts.iter().all(|put| put.body == accepted.body), || {

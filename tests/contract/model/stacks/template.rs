@@ -4,7 +4,7 @@ use mitigation_action_provider::mitigation::{ActionName, StackId};
 use proptest::{collection::vec, prelude::*, sample::select};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use stand_ins::{OWNER_TAG, stack::World};
+use stand_ins::{OWNER_TAG, iot::IdenticalCreate, stack::World};
 
 use super::super::{
     Definition, FaultKind, ForeignAction, InjectedFault, OnConflict, Tags, any_tags, role_arn,
@@ -181,7 +181,11 @@ impl Delivery {
             let fault = InjectedFault { call: "PUT".to_owned(), kind, times: 1 };
             fault.set(&world.aws.bucket.faults);
         }
-        world.aws.iot.set_idempotent_creates(self.has_idempotent_creates);
+        world.aws.iot.set_identical_create(if self.has_idempotent_creates {
+            IdenticalCreate::Success
+        } else {
+            IdenticalCreate::Conflict
+        });
     }
 }
 
