@@ -14,7 +14,7 @@ words! {
     /// [`Parse::EXPECTED`], `schemas/`, `docs/reference.md`, and a sample of an event and of a direct
     /// call in `events/`.
     pub enum Operation {
-        /// Make an action.
+        /// Create an action.
         Create = "CreateMitigationAction",
         /// Change an action.
         Update = "UpdateMitigationAction",

@@ -49,7 +49,7 @@ pub struct RequestTag {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RequestMark {
     pub request: RequestDigest,
-    /// When the request began: milliseconds since 1970. Of two requests the later one counts.
+    /// When the request began: milliseconds since 1970. Of two requests, the later one counts.
     pub began: u64,
 }
 

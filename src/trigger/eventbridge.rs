@@ -75,7 +75,7 @@ impl Event {
         let id = text("id");
         let mut request = ApiRequest::read("detail", fields.get("detail"), RequestIds::Rejected);
         if id.is_empty() {
-            let expected = "the event's id, by which a second delivery is recognised";
+            let expected = "the event's id, which identifies a redelivery";
             request = request.rejected(Problem::missing("id", expected));
         }
         let owner = Owner::event(&source, &id);

@@ -71,7 +71,7 @@ impl Unrecognized {
 
 const LOOKED_FOR: &str = "expected one of: ResponseURL (a CloudFormation custom-resource request), \
                           Records of aws:sns or aws:sqs, detail-type, source and detail (an \
-                          EventBridge event), actionName or operation (a direct call)";
+                          EventBridge event), actionName or operation (a direct invocation)";
 
 impl Unrecognized {
     /// Describes the event.
@@ -98,8 +98,8 @@ impl Unrecognized {
             }
             Self::PascalCase => {
                 "the event looks like a request, or a resource's bare Properties, with members as \
-                 in a template (ActionName): a direct call writes them as the API does \
-                 (actionName, roleArn, actionParams, operation)"
+                 in a template (ActionName): write them as the API does (actionName, roleArn, \
+                 actionParams, operation)"
             }
             Self::PutEventsEntry => {
                 "the event looks like an entry of PutEvents (Source, DetailType, Detail): put it \

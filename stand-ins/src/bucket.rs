@@ -127,7 +127,7 @@ impl Bucket {
         if let Some(Fault::Slow(time)) = fault {
             tokio::time::sleep(time).await;
         }
-        fault.and_then(response_to).unwrap_or_else(|| match rejection {
+        fault.as_ref().and_then(response_to).unwrap_or_else(|| match rejection {
             Some((status, code)) => error(status, code),
             None => HttpResponse::text(200, &[], ""),
         })
@@ -135,8 +135,8 @@ impl Bucket {
 }
 
 /// The response to a PUT that meets a fault; `None` if it is as without the fault.
-fn response_to(fault: Fault) -> Option<HttpResponse> {
-    Some(match fault {
+fn response_to(fault: &Fault) -> Option<HttpResponse> {
+    Some(match *fault {
         Fault::LoseBefore | Fault::LoseAfter => HttpResponse::Disconnect,
         Fault::Hang | Fault::HangAfter => HttpResponse::Hang,
         Fault::FailAfter => error(500, "InternalError"),

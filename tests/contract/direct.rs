@@ -178,8 +178,8 @@ async fn an_error_says_which_members_the_operation_takes() {
     let world = world().await;
     for (operation, takes) in [
         ("UpdateMitigationAction", "actionName, roleArn, actionParams, tags and checkNames"),
-        ("DeleteMitigationAction", "actionName alone"),
-        ("DescribeMitigationAction", "actionName alone"),
+        ("DeleteMitigationAction", "only actionName"),
+        ("DescribeMitigationAction", "only actionName"),
     ] {
         let invocation = invoke(
             &world,
@@ -187,7 +187,7 @@ async fn an_error_says_which_members_the_operation_takes() {
         )
         .await;
         let message = invocation.function_error("InvalidRequestException");
-        assert!(message.contains(&format!("nothing, as {operation} takes {takes}")), "{message}");
+        assert!(message.contains(&format!("nothing: {operation} takes {takes}")), "{message}");
     }
 }
 

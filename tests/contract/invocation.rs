@@ -1,4 +1,4 @@
-//! Invocations with an event, a message or a direct request, and their results.
+//! Events, messages and direct invocations, and their results.
 
 use serde_json::{Value, json};
 use stand_ins::{

@@ -23,12 +23,12 @@ use crate::{
 const KB: usize = 1024;
 const MB: usize = 1024 * KB;
 
-/// The time-out that the template gives the function.
+/// The timeout that the template gives the function.
 const TIMEOUT: Duration = Duration::from_mins(1);
 
-/// The package, where there is one, as after `make package`; else the binary of the tests. Beside
-/// it the microseconds of CPU in each 100 ms: Lambda grants 128 MB of the 1769 MB that have a whole
-/// CPU, and a debug build needs some twenty times as much.
+/// The package if it has been built (`make package`), otherwise the binary of the tests; and its
+/// microseconds of CPU per 100 ms. Lambda grants 128/1769 of a CPU to a function of 128 MB, and a
+/// debug build needs about twenty times as much.
 fn subject() -> (PathBuf, &'static str) {
     let package = Path::new(env!("CARGO_MANIFEST_DIR")).join(".aws-sam/build/Function/bootstrap");
     if package.exists() {
@@ -38,8 +38,8 @@ fn subject() -> (PathBuf, &'static str) {
     }
 }
 
-/// A function under limits: in control groups of its own where they can be made, else with a limit
-/// on its address space.
+/// A function under limits: in its own control groups if they can be created, otherwise with a
+/// limit on its address space.
 struct Limited {
     world: World,
     groups: Vec<PathBuf>,
@@ -63,7 +63,7 @@ impl Limited {
         Self { world: World::new(aws, function).with_timeout(TIMEOUT), groups }
     }
 
-    /// What the function says to `payload`, after which it has to be there still.
+    /// The result of `payload`. The function must still run afterwards.
     async fn invoke(&mut self, what: &str, payload: String) -> Returned {
         let lambda = &self.world.aws.lambda;
         let returned = lambda.invoke(payload.into_bytes(), TIMEOUT, &Lambda::arn()).await;
@@ -77,7 +77,7 @@ impl Limited {
     async fn end(self) {
         self.world.function.stop().await;
         for group in self.groups {
-            // A group that lingers holds nobody up.
+            // A group that remains does no harm.
             drop(fs::remove_dir(group));
         }
     }
@@ -101,20 +101,20 @@ fn control_groups(cpu: &str) -> io::Result<Vec<PathBuf>> {
     ])
 }
 
-/// `item` as often as fits `size` bytes, between commas.
+/// `item`, separated by commas, as often as `size` bytes allow.
 fn list(item: &str, size: usize) -> String {
     let mut list = format!("{item},").repeat(size / (item.len() + 1));
     list.pop();
     list
 }
 
-/// Members of that many bytes, none of which is known and each of which looks like one.
+/// Members of `size` bytes, all unknown, and each similar to a known one.
 fn unknown_members(size: usize) -> String {
     let members: Vec<String> = (0..size / 22).map(|n| format!("\"actionNam{n:08}\":0")).collect();
     members.join(",")
 }
 
-/// Requests of some `size` bytes that are wrong throughout, in the API's casing.
+/// Requests of about `size` bytes that are invalid throughout, in the API's casing.
 fn hostile_requests(size: usize) -> Vec<(&'static str, String)> {
     let with = |member: &str, value: &str| format!("{{\"actionName\":\"a\",\"{member}\":{value}}}");
     let list_of = |item: &str| format!("[{}]", list(item, size));

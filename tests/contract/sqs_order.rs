@@ -1,4 +1,4 @@
-//! The order of the messages of a batch, also when one of them is redelivered.
+//! The order of the messages of a batch, even if one of them is redelivered.
 
 use std::{collections::BTreeSet, time::Duration};
 

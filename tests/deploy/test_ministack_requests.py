@@ -1,5 +1,5 @@
-"""The other triggers on MiniStack: events, messages and direct calls, their dead letters, and the
-alarms."""
+"""The other triggers on MiniStack: events, messages and direct invocations, their dead-letter
+queues, and the alarms."""
 
 import json
 import unittest

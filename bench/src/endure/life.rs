@@ -151,7 +151,7 @@ impl Endurance {
         (key, notification)
     }
 
-    /// Sends an event, a message or a direct call, a second time if the first attempt failed.
+    /// Sends an event, a message or a direct invocation, and retries it once if it failed.
     async fn send_api_request(&mut self, life: &Life, operation: &str, role: &str) {
         let id = format!("{:032x}", self.rng.u128(..));
         let event = api_event(life, operation, role, &id);

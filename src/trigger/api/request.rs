@@ -180,13 +180,13 @@ fn read_task(operation: Operation, reader: &mut Reader, members: &Members<'_>) -
             (&["onConflict"], "actionName, roleArn, actionParams, tags and checkNames")
         }
         Operation::Delete | Operation::Describe => {
-            (&["roleArn", "actionParams", "tags", "onConflict", "checkNames"], "actionName alone")
+            (&["roleArn", "actionParams", "tags", "onConflict", "checkNames"], "only actionName")
         }
     };
     for name in rejected {
         let node = reader.member(members, name);
         if node.value().is_some() {
-            reader.invalid(&node, &format!("nothing, as {operation} takes {takes}"));
+            reader.invalid(&node, &format!("nothing: {operation} takes {takes}"));
         }
     }
     let name: Option<ActionName> = reader.text(&reader.member(members, "actionName"));

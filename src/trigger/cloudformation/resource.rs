@@ -59,7 +59,7 @@ pub fn plan(
         (Ok(RequestType::Delete), Ok(stack)) => Ok((plan_delete(request, &stack), Vec::new())),
         (Ok(RequestType::Delete), Err(problems)) => {
             let why = Failure::invalid(problems).message(usize::MAX);
-            let notice = format!("nothing here can be this resource's: {why}");
+            let notice = format!("no action can be this resource's: {why}");
             return Plan::Respond(Ok(Success::absent(notice)));
         }
         (Ok(RequestType::Create), Ok(stack)) => plan_create(request, &stack),
@@ -122,7 +122,7 @@ fn plan_create(request: &CustomResourceRequest, stack: &StackId) -> Planned {
 fn plan_update(request: &CustomResourceRequest, stack: &StackId) -> Planned {
     let properties = read_properties(request, Some(stack));
     if request.physical_id.is_empty() {
-        let expected = "the id that an earlier response gave";
+        let expected = "the id from an earlier response";
         let mut problems = Problems::from(Problem::missing("PhysicalResourceId", expected));
         problems.extend(properties.err().unwrap_or_default());
         return Err(problems);

@@ -38,7 +38,7 @@ async fn a_delete_of_an_action_of_another_owner_succeeds_and_changes_nothing() {
 #[tokio::test]
 async fn a_delete_of_an_adopted_or_absent_action_logs_why_it_deletes_nothing() {
     for (is_adopted, reason) in
-        [(true, "was adopted, not made"), (false, "there is no such action")]
+        [(true, "was adopted, not created"), (false, "there is no such action")]
     {
         let world = world().await;
         if is_adopted {

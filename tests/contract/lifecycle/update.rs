@@ -100,7 +100,7 @@ async fn an_update_recreates_an_absent_action_and_warns() {
     assert_eq!(exchange.response()["Data"]["ActionId"], world.aws.iot.action(NAME).unwrap().id);
     let output = world.function.stop().await;
     assert!(
-        output.contains("WARN") && output.contains("was gone and has been made again"),
+        output.contains("WARN") && output.contains("was gone and has been recreated"),
         "{output}"
     );
 }

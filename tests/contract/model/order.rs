@@ -1,8 +1,8 @@
-//! Batches of a standard or a FIFO queue, with and without a result bus: once a message is to be
-//! redelivered, nothing that shares a name or a group with it and comes later is worked.
+//! Batches of a standard or a FIFO queue, with and without a result bus: once a message has to be
+//! redelivered, no later message that shares its name or group is executed.
 //!
-//! A message may fail because its create or update is refused or gets no response, or because its
-//! result is not published. Redriven messages have new ids, and are recognised by their
+//! A message may fail because its create or update is rejected or gets no response, or because its
+//! result is not published. Redriven messages have new ids, and are recognized by their
 //! `requestId`.
 
 use std::{
@@ -269,7 +269,7 @@ fn check(
             format!("{} is done, and an earlier one that shares a key is not", posted.id)
         })?;
         let has_result = results.contains_key(posted.request_id.as_str());
-        ensure(!is_blocked || !has_result, || format!("{} was worked", posted.id))?;
+        ensure(!is_blocked || !has_result, || format!("{} was executed", posted.id))?;
         ensure(is_redelivered || has_result || !step.has_bus, || {
             format!("{} is done and not reported", posted.id)
         })?;
@@ -282,10 +282,10 @@ fn check(
     }
     check_deletes(batch, redelivered, calls)?;
     let stray = calls.iter().find(|call| !worked.contains(call.name()));
-    ensure(stray.is_none(), || format!("a call that nobody asked for: {stray:?}"))
+    ensure(stray.is_none(), || format!("an unexpected call: {stray:?}"))
 }
 
-/// A delete that follows a redelivered message of its name is not worked.
+/// A delete that follows a redelivered message of its name is not executed.
 fn check_deletes(
     batch: &[Posted],
     redelivered: &BTreeSet<String>,

@@ -19,7 +19,7 @@ use tokio::runtime::Runtime;
 
 use super::Model;
 
-/// A history that failed, why, and what was asked and answered.
+/// A history that failed, why, and its requests and responses.
 struct Failed<S> {
     history: Vec<S>,
     why: String,

@@ -26,7 +26,7 @@ const REQUESTS: [(&str, &str); 13] = [
     ("", "create-update-ca-certificate.json"),
     ("", "create-update-device-certificate.json"),
     ("Without a name, it is named after the stack and the logical id", "create-without-name.json"),
-    ("An identical action that somebody made by hand is adopted", "create-adopt.json"),
+    ("An identical action that already exists is adopted", "create-adopt.json"),
     ("All problems are reported at once", "create-invalid.json"),
 ];
 

@@ -18,9 +18,9 @@ const HELP: &str = "\
 Stand-ins for AWS IoT, EventBridge, Lambda and CloudFormation's response bucket, over HTTP.
 
 usage:
-  stand-ins run BOOTSTRAP [EVENTS]   play a stack's life and an event of each trigger, and print it
-  stand-ins serve BOOTSTRAP          leave the function and the stand-ins up at 127.0.0.1:9010
-  stand-ins listen ADDRESS...        leave the stand-ins alone up, for a function run elsewhere
+  stand-ins run BOOTSTRAP [EVENTS]   run the function with a stack's requests and other events
+  stand-ins serve BOOTSTRAP          run the function and the stand-ins at 127.0.0.1:9010
+  stand-ins listen ADDRESS...        run only the stand-ins, for a function that runs elsewhere
 
 BOOTSTRAP is the function's binary, EVENTS the folder of its events (events, if not given).
 

@@ -245,7 +245,7 @@ impl Posted {
     }
 }
 
-/// Whether events, messages and direct calls share the action.
+/// Whether events, messages and direct invocations share the action.
 fn is_shared(action: &Action) -> bool {
     owner_of(&action.tags).is_some_and(|tag| {
         ["event/", "message/", "request/"].iter().any(|kind| tag.starts_with(kind))
