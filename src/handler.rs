@@ -117,7 +117,7 @@ impl<'s> Handler<'s> {
         let LambdaEvent { payload, context } = event;
         let began = Clock::now();
         let end = context.deadline();
-        let trigger = Trigger::recognise(&payload);
+        let trigger = Trigger::recognize(&payload);
         let invocation = Invocation {
             trigger: trigger.as_ref().map_or(TriggerName::Unrecognized, Trigger::name),
             location: FunctionLocation::new(&context.invoked_function_arn, &self.settings.region),
@@ -156,7 +156,7 @@ impl<'s> Handler<'s> {
             }
             Trigger::EventBridge(Event::OwnResult) => ignored(),
             Trigger::Sqs(batch) => self.serve_batch(batch, invocation).await,
-            Trigger::Direct(request) => self.serve_direct_call(&request, invocation).await,
+            Trigger::Direct(request) => self.serve_direct(&request, invocation).await,
         }
     }
 

@@ -14,7 +14,7 @@
 //! iot -> mitigation`. Only what `main.rs`, the tests, the benchmarks and the fuzzer use is public.
 
 #[macro_use]
-mod words;
+mod string_enum;
 
 pub mod handler;
 pub mod http;

@@ -11,7 +11,7 @@ use mitigation_action_provider::{
 const MAX_REASON: usize = 4096;
 
 /// Printed when the binary is run outside Lambda.
-const BY_HAND: &str = "\
+const USAGE: &str = "\
 This is the AWS Lambda function mitigation-action-provider. It polls Lambda's Runtime API at the
 address in AWS_LAMBDA_RUNTIME_API, and takes no arguments.
 
@@ -20,7 +20,7 @@ To deploy it: README.md.";
 
 fn main() -> Result<ExitCode, Error> {
     if std::env::var_os("AWS_LAMBDA_RUNTIME_API").is_none() {
-        writeln!(std::io::stderr(), "{BY_HAND}")?;
+        writeln!(std::io::stderr(), "{USAGE}")?;
         return Ok(ExitCode::FAILURE);
     }
     logs::init();

@@ -24,7 +24,7 @@ pub struct Metrics(RefCell<BTreeMap<Metric, u32>>);
 /// The namespace of all metrics.
 const NAMESPACE: &str = "MitigationActionProvider";
 
-words! {
+string_enum! {
     /// What is counted, by its name in CloudWatch.
     pub enum Metric {
         /// Starts of an instance.

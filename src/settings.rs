@@ -13,7 +13,7 @@ use rustls::{
 
 use crate::mitigation::{Arn, ErrorCode, Failure, Problem, Problems, partition_of};
 
-words! {
+string_enum! {
     /// A level of Lambda's log filter.
     pub enum LambdaLogLevel {
         /// Everything.

@@ -1,4 +1,4 @@
-//! Triggers: recognises an event by its members and parses it by its protocol. No I/O.
+//! Triggers: recognizes an event by its members and parses it by its protocol. No I/O.
 
 mod action_properties;
 pub mod api;
@@ -36,7 +36,7 @@ impl<'de> Deserialize<'de> for Payload {
     }
 }
 
-words! {
+string_enum! {
     /// The name of a trigger in logs and metrics.
     pub enum TriggerName {
         /// A CloudFormation custom-resource request.
@@ -47,19 +47,19 @@ words! {
         EventBridge = "eventbridge",
         /// A batch of SQS messages.
         Sqs = "sqs",
-        /// A direct call with a request in the API's JSON.
+        /// A direct invocation with a request in the API's JSON.
         Direct = "direct",
         /// None of these.
         Unrecognized = "unrecognized",
     }
 }
 
-/// A recognised event.
+/// A recognized event.
 ///
-/// When adding a trigger, teach [`Trigger::recognise`] its members and add its [`TriggerName`]; the
+/// When adding a trigger, teach [`Trigger::recognize`] its members and add its [`TriggerName`]; the
 /// compiler names every match in Rust. The tests of `tests/contract/completeness/triggers.rs` name
-/// what misses it besides those: the message of [`Unrecognized`], the template's dashboard, a sample
-/// in `events/`, `docs/reference.md` and `bench/src/endure/life.rs`.
+/// what misses it besides those: the message of [`Unrecognized`], the template's dashboard, a
+/// sample in `events/`, `docs/reference.md` and `bench/src/endure/life.rs`.
 pub enum Trigger {
     /// A request for a custom resource.
     CloudFormation(Box<CustomResourceRequest>),
@@ -74,15 +74,15 @@ pub enum Trigger {
 }
 
 impl Trigger {
-    /// Recognises an event by its members.
+    /// Recognizes an event by its members.
     ///
     /// # Errors
     /// If the event is of no trigger.
-    pub fn recognise(payload: &Payload) -> Result<Self, Unrecognized> {
+    pub fn recognize(payload: &Payload) -> Result<Self, Unrecognized> {
         let text = payload.0.as_deref().ok_or(Unrecognized::NotAnObject)?.get();
         if text.starts_with('[') {
             // EventBridge Pipes invoke the function with the records alone.
-            return Self::recognise_records(text);
+            return Self::recognize_records(text);
         }
         let mut names = Document::member_names();
         names.push("Records");
@@ -90,7 +90,7 @@ impl Trigger {
         if let Some(records) = fields.get("Records")
             && fields.get("ResponseURL").is_none()
         {
-            return Self::recognise_records(records.get());
+            return Self::recognize_records(records.get());
         }
         Ok(match Document::read(text, &fields, Unrecognized::NoKnownMember)? {
             Document::CustomResource(request) => Self::CloudFormation(request),
@@ -99,9 +99,9 @@ impl Trigger {
         })
     }
 
-    /// Recognises records by any of them, because all come from one service, and some may be
+    /// Recognizes records by any of them, because all come from one service, and some may be
     /// invalid.
-    fn recognise_records(text: &str) -> Result<Self, Unrecognized> {
+    fn recognize_records(text: &str) -> Result<Self, Unrecognized> {
         let mut records = Vec::new();
         let read = json::each_item(text, &mut |record| {
             // One more than any trigger accepts is enough to reject them all.

@@ -22,9 +22,9 @@ import zlib
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 TARGETS = {"x86_64": "x86_64-unknown-linux-gnu", "arm64": "aarch64-unknown-linux-gnu"}
-# If a package offers several licences, the first of these that it offers applies.
+# If a package offers several licenses, the first of these that it offers applies.
 PREFERRED = ["Apache-2.0", "MIT"]
-# Packages without the text of their licence, and a package of the same author that has it.
+# Packages without the text of their license, and a package of the same author that has it.
 SAME_TEXT = {"base64-simd": "outref", "vsimd": "outref"}
 LICENSE_FILE = re.compile(r"(licen[cs]e|copying|notice)([-._].*)?", re.IGNORECASE)
 
@@ -65,7 +65,7 @@ class Package:
             files = [path for path in files if used in path.name]
         texts = [text_of(path).strip() for path in files]
         if not texts and used != "Apache-2.0":
-            raise SystemExit(f"{self} ({used}): missing: expected the text of the licence")
+            raise SystemExit(f"{self} ({used}): missing: expected the text of the license")
         return texts
 
 
@@ -105,7 +105,7 @@ def notices(packages, rust):
             apache.append(str(package))
         for text in package.license_texts(by_name):
             texts.setdefault(text, []).append(str(package))
-    parts = ["The function contains the software below, under these licences."]
+    parts = ["The function contains the software below, under these licenses."]
     parts.append("Under Apache-2.0 (see LICENSE-APACHE):\n" + "\n".join(apache))
     parts += ["\n".join(users) + ":\n\n" + text for text, users in texts.items()]
     return f"\n\n{'-' * 80}\n\n".join(parts) + "\n"

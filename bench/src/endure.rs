@@ -138,9 +138,9 @@ impl Endurance {
     fn print_summary(&mut self) {
         assert!(self.functions.iter_mut().all(Function::is_running), "an instance has exited");
         println!(
-            "\ncalls that met a fault: {}; requests redelivered: {}; requests cancelled while they \
+            "\ncalls that met a fault: {}; requests redelivered: {}; requests canceled while they \
              waited for a role: {}.\nEach got its response or its result, and after each the \
-             account held what was asked for.\nThe rate leaves out the cancelled requests.",
+             account held what was asked for.\nThe rate leaves out the canceled requests.",
             self.faults().map(Faults::injected).iter().sum::<usize>(),
             self.redeliveries,
             self.overlaps

@@ -226,7 +226,7 @@ test("a check that is only known at deployment is left to the provider", () => {
   ]);
 });
 
-test("the package holds the construct, its types, the readme and the licences", () => {
+test("the package holds the construct, its types, the readme and the licenses", () => {
   const packing = ["pack", "--dry-run", "--json", "--loglevel=error"];
   const output = execFileSync("npm", packing, { cwd: join(__dirname, ".."), encoding: "utf8" });
   const [packed] = JSON.parse(output.slice(output.indexOf("[")));

@@ -153,7 +153,7 @@ export type AuditCheckName = keyof typeof CHECKS | (string & {});
 
 /**
  * What a Create does where the name is taken by an action that has no owner, or was created by an
- * event, a message or a direct call: fail, adopt it as it is where its definition is the same
+ * event, a message or a direct invocation: fail, adopt it as it is where its definition is the same
  * (Delete leaves it), or overwrite it (Delete deletes it).
  */
 export type OnConflict = "Fail" | "Adopt" | "Overwrite";

@@ -85,7 +85,7 @@ impl Shape {
 
 /// Reads an event up to the first call to AWS.
 fn read(payload: &Payload) {
-    match Trigger::recognise(payload) {
+    match Trigger::recognize(payload) {
         Ok(Trigger::CloudFormation(request)) => plan(&request),
         Ok(Trigger::Sns(contents)) => contents.iter().for_each(content),
         Ok(Trigger::EventBridge(Event::Request(request))) => drop(request.request.task()),

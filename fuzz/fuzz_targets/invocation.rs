@@ -1,4 +1,4 @@
-//! The parse of an invocation: any bytes, through the trigger that recognises them, up to the first
+//! The parse of an invocation: any bytes, through the trigger that recognizes them, up to the first
 //! call to AWS.
 
 #![no_main]
@@ -49,13 +49,13 @@ fuzz_target!(|data: &[u8]| -> Corpus {
     // `serde_json` reads an object with its marker of raw JSON, however escaped, as another value.
     let is_plain = |text: &&str| !text.contains("RawValue") && !text.contains("\\u");
     let value = read.filter(is_plain).and_then(|text| serde_json::from_str::<Value>(text).ok());
-    let (recognised, peak) = peak_of(|| Trigger::recognise(&payload));
+    let (recognized, peak) = peak_of(|| Trigger::recognize(&payload));
     assert!(peak <= 32 * 1024 + 16 * data.len(), "{peak} bytes for {} bytes", data.len());
     if let Some(value) = &value {
-        let name = recognised.as_ref().map(|trigger| trigger.name().as_str()).ok();
+        let name = recognized.as_ref().map(|trigger| trigger.name().as_str()).ok();
         assert_eq!(name, trigger::name(value), "another trigger");
     }
-    match recognised {
+    match recognized {
         Ok(Trigger::CloudFormation(request)) => {
             custom_resource(&request, read.expect("the payload is JSON"));
         }
@@ -283,8 +283,8 @@ fn check_result(document: &Value, request: &ApiRequest, result: &Result<Success,
 /// The rules of a request whose result is an event.
 fn event_request(request: &EventRequest) {
     api_request(&request.request);
-    let is_recognisable = !request.id().is_empty() || request.request.task().is_err();
-    assert!(is_recognisable, "a redelivery would not be recognized");
+    let is_recognizable = !request.id().is_empty() || request.request.task().is_err();
+    assert!(is_recognizable, "a redelivery would not be recognized");
     assert!(request.owner.tag().len() <= 256 && request.owner.adopted_tag().is_none());
     for result in api_results(&request.request) {
         let event = request.result_event(&result);

@@ -114,7 +114,7 @@ fuzz_target!(|input: Input<'_>| -> Corpus {
     ];
     let event = Value::from_iter(BTreeMap::from(members)).to_string();
     let payload: Payload = serde_json::from_str(&event).expect("any JSON is a payload");
-    let Ok(Trigger::CloudFormation(request)) = Trigger::recognise(&payload) else {
+    let Ok(Trigger::CloudFormation(request)) = Trigger::recognize(&payload) else {
         panic!("a request with a ResponseURL is not recognized")
     };
     let url = ResponseUrl::parse(URL, "eu-west-1", &["localhost".to_owned()])

@@ -1,6 +1,6 @@
-//! A response goes to CloudFormation's own host only, by a second parser of URLs, the WHATWG's. A URL
-//! that the function accepts must name the same host for both parsers: otherwise the response could
-//! go to a host that was not checked.
+//! A response goes to CloudFormation's own host only, by a second parser of URLs, the WHATWG's. A
+//! URL that the function accepts must name the same host for both parsers: otherwise the response
+//! could go to a host that was not checked.
 
 use mitigation_action_provider::trigger::cloudformation::ResponseUrl;
 use url::Url;

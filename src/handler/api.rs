@@ -1,4 +1,4 @@
-//! A request in the API's JSON, whatever carried it: an event, a message or a direct call.
+//! A request in the API's JSON, whatever carried it: an event, a message or a direct invocation.
 
 use tokio::time::Instant;
 

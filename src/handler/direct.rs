@@ -9,7 +9,7 @@ use crate::{
 };
 
 impl Handler<'_> {
-    pub(super) async fn serve_direct_call(
+    pub(super) async fn serve_direct(
         &self,
         request: &ApiRequest,
         invocation: &Invocation,

@@ -2,7 +2,7 @@
 
 use crate::mitigation::ErrorCode;
 
-words! {
+string_enum! {
     /// An operation, by its name in the API.
     pub enum IotOperation {
         /// Takes the tags with it.

@@ -142,7 +142,7 @@ impl Lifecycle<'_> {
             return Err(name_conflict(wanted, found, Remedy::MatchOrOverwrite));
         }
         let desired = match self.request.owner.adopted_tag() {
-            Some(tag) => self.taken_over(wanted, ownership, tag),
+            Some(tag) => self.tags_after_takeover(wanted, ownership, tag),
             None => wanted.tags.clone(),
         };
         let change = tag_change(found, &desired, &[])?;
@@ -158,7 +158,7 @@ impl Lifecycle<'_> {
         found: &ExistingAction,
         ownership: Ownership,
     ) -> Result<Success, Failure> {
-        let desired = self.taken_over(wanted, ownership, self.request.owner.tag());
+        let desired = self.tags_after_takeover(wanted, ownership, self.request.owner.tag());
         let change = tag_change(found, &desired, &[])?;
         let action = self.update_definition(&wanted.name, &wanted.definition).await?;
         self.apply(&found.action.arn, change).await?;
@@ -167,7 +167,7 @@ impl Lifecycle<'_> {
 
     /// The tags of an action that is taken over. An action that events, messages and direct
     /// invocations share keeps its owner.
-    fn taken_over(&self, wanted: &Create, ownership: Ownership, owner_tag: &str) -> Tags {
+    fn tags_after_takeover(&self, wanted: &Create, ownership: Ownership, owner_tag: &str) -> Tags {
         match ownership {
             Ownership::Unowned | Ownership::Claimable => {
                 let tags = wanted.tags.clone().with(OWNER_TAG, owner_tag);

@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::{ActionName, Problems, text::truncate};
 
-words! {
+string_enum! {
     /// The error code: the API's own where it has one. Callers branch on it.
     pub enum ErrorCode {
         /// The request is invalid, or would change an action of another owner.

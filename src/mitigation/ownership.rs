@@ -5,7 +5,7 @@ use super::{
     digest::{digest, hex, hex_digit},
 };
 
-words! {
+string_enum! {
     /// The part of an owner tag before the first slash.
     pub enum OwnerKind {
         /// Created or overwritten by a stack's resource.
@@ -16,7 +16,7 @@ words! {
         Event = "event",
         /// Created by a message without a request id.
         Message = "message",
-        /// Created by a direct call, or by a message with a request id.
+        /// Created by a direct invocation, or by a message with a request id.
         Request = "request",
     }
 }
@@ -27,7 +27,7 @@ impl OwnerKind {
         Self::from_word(word)
     }
 
-    /// Whether any event, message or direct call may change an action of such an owner.
+    /// Whether any event, message or direct invocation may change an action of such an owner.
     fn is_shared(self) -> bool {
         match self {
             Self::Stack | Self::Adopted => false,
@@ -39,8 +39,8 @@ impl OwnerKind {
 /// The owner for whom a request creates, changes and deletes actions.
 ///
 /// A stack's resource keeps its action over many requests and shares it with nobody. The owner tag
-/// of an action that an event, a message or a direct call created only distinguishes a replay from
-/// a conflict: any later event, message or call may change the action.
+/// of an action that an event, a message or a direct invocation created only distinguishes a replay
+/// from a conflict: any later event, message or call may change the action.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Owner {
     kind: OwnerKind,
@@ -98,8 +98,9 @@ impl Owner {
         Self::plain(OwnerKind::Message, &[id])
     }
 
-    /// The direct call or the message with the request id `id`. The digest of a create is part of
-    /// the tag, so that using an id again for another action is a conflict and not a replay.
+    /// The direct invocation or the message with the request id `id`. The digest of a create is
+    /// part of the tag, so that using an id again for another action is a conflict and not a
+    /// replay.
     #[must_use]
     pub fn request(id: &str, create_digest: Option<&str>) -> Self {
         match create_digest {

@@ -6,13 +6,13 @@ use super::{
     text::Parse,
 };
 
-words! {
+string_enum! {
     /// The operations.
     ///
     /// When adding one, the compiler names every match in Rust. The tests of
     /// `tests/contract/completeness/operations.rs` name what misses it besides those:
-    /// [`Parse::EXPECTED`], `schemas/`, `docs/reference.md`, and a sample of an event and of a direct
-    /// call in `events/`.
+    /// [`Parse::EXPECTED`], `schemas/`, `docs/reference.md`, and a sample of an event and of a
+    /// direct call in `events/`.
     pub enum Operation {
         /// Create an action.
         Create = "CreateMitigationAction",
@@ -41,7 +41,7 @@ pub struct Request {
     pub task: Task,
     /// Whose actions they are; decides what the request may change.
     pub owner: Owner,
-    /// Where the actions are; `None` where the account is unknown, so that ARNs are looked up.
+    /// Where the actions are; `None` if the account is unknown, so that ARNs are looked up.
     pub location: Option<Location>,
     /// The digest of a stack's request, which is part of the request tag of what it creates. Such a
     /// request waits until a new role can be assumed; others have no digest.
@@ -92,7 +92,7 @@ impl Create {
     }
 }
 
-words! {
+string_enum! {
     /// What a create does where its name is taken by an action that is not its owner's but may be
     /// taken over: the values of `onConflict`.
     ///
@@ -166,7 +166,7 @@ pub enum DeleteTarget {
     /// What a failed Create may have created: the action of this name, if its request tag has this
     /// digest.
     FailedCreate(ActionName, RequestDigest),
-    /// What a cancelled Create creates, which may still be running. CloudFormation generated the
+    /// What a canceled Create creates, which may still be running. CloudFormation generated the
     /// physical id.
     UnknownPhysicalId(UnknownPhysicalId),
     /// No action: a Create with these properties creates none.

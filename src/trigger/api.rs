@@ -1,4 +1,4 @@
-//! Requests and results in the API's JSON, for events, messages and direct calls.
+//! Requests and results in the API's JSON, for events, messages and direct invocations.
 //!
 //! See <https://docs.aws.amazon.com/iot/latest/apireference/API_CreateMitigationAction.html> and
 //! its siblings.

@@ -5,7 +5,7 @@ use super::{
     unrecognized::Unrecognized,
 };
 
-/// A request, recognised by the members of its object.
+/// A request, recognized by the members of its object.
 pub(super) enum Document {
     /// A request for a custom resource.
     CustomResource(Box<CustomResourceRequest>),
@@ -24,7 +24,7 @@ impl Document {
         names
     }
 
-    /// Recognises and parses the object `text`, whose members are `fields`.
+    /// Recognizes and parses the object `text`, whose members are `fields`.
     ///
     /// # Errors
     /// If it is no request: the usual mistake that it looks like, or else `otherwise`.

@@ -4,7 +4,7 @@ use std::{borrow::Cow, fmt};
 
 use super::json::Fields;
 
-/// Why an event is not recognised.
+/// Why an event is not recognized.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Unrecognized {
     /// The event is neither a JSON object nor an array of records.

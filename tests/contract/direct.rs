@@ -14,7 +14,7 @@ use crate::{
 };
 
 #[tokio::test]
-async fn a_direct_request_returns_its_result_or_the_error_of_the_api() {
+async fn a_direct_invocation_returns_its_result_or_the_error_of_the_api() {
     let world = world_with_bus().await;
     let invocation = invoke(&world, &sample("direct-create.json")).await;
     assert_eq!(invocation.succeeded("CREATED")["actionArn"], Iot::arn("publish-to-security"));
@@ -44,7 +44,7 @@ async fn a_direct_request_returns_its_result_or_the_error_of_the_api() {
 }
 
 #[tokio::test]
-async fn a_direct_request_without_an_id_is_identified_by_lambdas_request_id() {
+async fn a_direct_invocation_without_an_id_is_identified_by_lambdas_request_id() {
     let world = world().await;
     let call = merged(sample("direct-create.json"), &json!({ "requestId": null })).to_string();
     for _ in 0..2 {
@@ -70,7 +70,7 @@ async fn a_direct_request_without_an_id_is_identified_by_lambdas_request_id() {
 }
 
 #[tokio::test]
-async fn a_direct_request_in_an_emulator_reads_the_arn_from_the_service() {
+async fn a_direct_invocation_in_an_emulator_reads_the_arn_from_the_service() {
     let mut world = world().await;
     world.arn = "arn:aws:lambda:us-east-1:012345678912:function:test_function".to_owned();
     invoke(&world, &sample("direct-create.json")).await.succeeded("CREATED");

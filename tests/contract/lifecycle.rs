@@ -1,6 +1,6 @@
 //! The life cycle of an action in a stack, with and without faults.
 
-mod cancelled_create;
+mod canceled_create;
 mod clean_up;
 mod conflict;
 mod create;
@@ -60,11 +60,11 @@ pub fn follow_up(event: &Value, response: &Value) -> Value {
     merged(event.clone(), &patch)
 }
 
-/// The Delete that follows the cancelled Create `event`, with an id invented by CloudFormation.
-fn cancelled(event: &Value) -> Value {
+/// The Delete that follows the canceled Create `event`, with an id invented by CloudFormation.
+fn canceled(event: &Value) -> Value {
     let delete = json!({
         "RequestType": "Delete",
-        "RequestId": "cancelled",
+        "RequestId": "canceled",
         "PhysicalResourceId": "fleet-security-Quarantine-1A2B3C4D5E6F",
     });
     merged(event.clone(), &delete)

@@ -227,7 +227,7 @@ async fn a_notification_of_256_kb_gets_a_result() {
 }
 
 #[tokio::test]
-async fn nine_large_junk_messages_do_not_take_a_good_one_along() {
+async fn nine_large_invalid_messages_do_not_affect_a_valid_one() {
     let mut limited = Limited::start().await;
     for (number, (what, request)) in hostile_requests(256 * KB).into_iter().enumerate() {
         let mut records: Vec<Value> =

@@ -120,10 +120,10 @@ async fn an_event_never_changes_an_action_of_a_stack() {
 }
 
 #[tokio::test]
-async fn events_messages_and_direct_requests_share_their_actions() {
+async fn events_messages_and_direct_invocations_share_their_actions() {
     let world = world().await;
     invoke(&world, &create_event()).await.succeeded("CREATED");
-    let tags = json!([{ "Key": "by", "Value": "a direct call" }]);
+    let tags = json!([{ "Key": "by", "Value": "a direct invocation" }]);
     let update = json!({ "operation": "UpdateMitigationAction", "actionName": NAME, "tags": tags });
     invoke(&world, &update).await.succeeded("UPDATED");
     assert_eq!(world.aws.iot.action(NAME).unwrap().tags[OWNER_TAG], EVENTS_TAG);

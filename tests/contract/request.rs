@@ -16,7 +16,7 @@ use crate::{create_request, sample, world};
 
 fn read(event: &Value) -> CustomResourceRequest {
     let payload: Payload = serde_json::from_str(&event.to_string()).unwrap();
-    match Trigger::recognise(&payload) {
+    match Trigger::recognize(&payload) {
         Ok(Trigger::CloudFormation(request)) => *request,
         _ => panic!("not a custom-resource request: {event}"),
     }

@@ -82,7 +82,7 @@ fn task(detail: &Value) -> Result<Task, Failure> {
         "detail": detail,
     });
     let payload: Payload = serde_json::from_str(&event.to_string()).unwrap();
-    match Trigger::recognise(&payload) {
+    match Trigger::recognize(&payload) {
         Ok(Trigger::EventBridge(Event::Request(request))) => request.request.task(),
         _ => panic!("not an event: {event}"),
     }

@@ -105,7 +105,7 @@ async fn an_own_result_event_behind_a_redelivered_message_is_redelivered_too() {
 }
 
 #[tokio::test]
-async fn what_went_before_a_redelivered_message_is_done() {
+async fn messages_before_a_redelivered_one_are_done() {
     let world = world_with_bus().await.with_timeout(Duration::from_secs(5));
     let records = json!([
         fifo("1", "g", &create("a")),
@@ -122,7 +122,7 @@ async fn what_went_before_a_redelivered_message_is_done() {
 }
 
 #[tokio::test]
-async fn an_event_and_a_plain_message_of_one_name_are_one_after_another() {
+async fn an_event_and_a_plain_message_of_one_name_are_executed_in_order() {
     let world = world_with_bus().await;
     let event = with_id("e", merged(create_event(), &json!({ "detail": { "actionName": "a" } })));
     let records = json!([fifo("1", "one", &event), fifo("2", "two", &delete("a"))]);

@@ -148,7 +148,7 @@ async fn the_groups_of_a_standard_queue_imply_no_order() {
 }
 
 #[tokio::test]
-async fn a_redriven_message_is_recognised_by_its_request_id() {
+async fn a_redriven_message_is_recognized_by_its_request_id() {
     let world = world_with_bus().await;
     let body = merged(create("a"), &json!({ "requestId": "order 66" }));
     for message in ["first", "redriven"] {
@@ -223,7 +223,7 @@ async fn a_message_with_an_undelivered_response_is_logged_by_its_own_id() {
 }
 
 #[tokio::test]
-async fn a_stacks_request_that_cannot_be_begun_in_time_is_redelivered_without_a_response() {
+async fn a_stacks_request_that_cannot_be_started_in_time_is_redelivered_without_a_response() {
     let world = world().await.with_timeout(Duration::from_secs(6));
     let (_, create) = stack_request(&world, "One", &json!({}));
     let (later, delete) = stack_request(

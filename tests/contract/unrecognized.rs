@@ -1,4 +1,4 @@
-//! Payloads that no trigger recognises.
+//! Payloads that no trigger recognizes.
 
 use std::time::Duration;
 
@@ -72,22 +72,22 @@ fn more_records_than_an_event_source_delivers_are_unrecognized() {
         (json!({ "eventSource": "aws:sqs", "messageId": "1", "body": "" }), 10_000),
         (json!({ "EventSource": "aws:sns", "Sns": { "Message": "" } }), 100),
     ] {
-        let recognise = |count: usize| {
+        let recognize = |count: usize| {
             let event = json!({ "Records": vec![record.clone(); count] });
             let payload: Payload = serde_json::from_str(&event.to_string()).unwrap();
-            Trigger::recognise(&payload).map(|trigger| match trigger {
+            Trigger::recognize(&payload).map(|trigger| match trigger {
                 Trigger::Sqs(batch) => batch.chains().iter().map(Vec::len).sum(),
                 Trigger::Sns(contents) => contents.len(),
                 _ => panic!("{record} is neither a message nor a notification"),
             })
         };
-        assert_eq!(recognise(most), Ok(most), "{record}");
-        assert_eq!(recognise(most + 1), Err(Unrecognized::TooManyRecords), "{record}");
+        assert_eq!(recognize(most), Ok(most), "{record}");
+        assert_eq!(recognize(most + 1), Err(Unrecognized::TooManyRecords), "{record}");
     }
 }
 
 #[tokio::test]
-async fn the_usual_mistakes_are_recognised() {
+async fn the_usual_mistakes_are_recognized() {
     let world = world().await;
     let properties = create_request()["ResourceProperties"].clone();
     for (payload, hint) in [

@@ -212,7 +212,7 @@ async fn check_names_are_checked_at_every_trigger_and_never_sent() {
 }
 
 #[tokio::test]
-async fn the_usual_mistakes_are_recognised_in_a_notification_too() {
+async fn the_usual_mistakes_are_recognized_in_a_notification_too() {
     let world = world_with_bus().await;
     let properties = create_request()["ResourceProperties"].clone();
     let resource = json!({ "Type": "Custom::IoTMitigationAction", "Properties": properties });

@@ -59,7 +59,7 @@ class Alarms(unittest.TestCase):
             if resource["Type"] == "AWS::CloudWatch::Alarm"
         }
 
-    def test_each_looks_at_a_metric_that_there_is_and_at_this_deployment_alone(self):
+    def test_each_watches_an_existing_metric_of_this_deployment_only(self):
         resources = transformed()["Resources"]
         for name, alarm in self.alarms().items():
             for metric in metrics_of(alarm):
@@ -101,13 +101,13 @@ class Alarms(unittest.TestCase):
                 f"arn:aws:events:eu-west-1:123456789012:{arn}".split("/")[int(index)], "a"
             )
 
-    def test_everybody_told_of_an_alarm_is_told_of_its_end_and_one_alarm_does_not_page(self):
+    def test_every_alarm_notifies_at_its_start_and_end_and_one_does_not_page(self):
         for name, alarm in self.alarms().items():
             topic = "NoticeTopic" if name == "FailedResultsAlarm" else "AlarmTopic"
             self.assertEqual(alarm["AlarmActions"], [{"Ref": topic}], name)
             self.assertEqual(alarm["OKActions"], [{"Ref": topic}], name)
 
-    def test_errors_that_are_their_callers_mistake_do_not_count(self):
+    def test_errors_that_are_callers_mistakes_do_not_count(self):
         alarm = self.alarms()["ErrorsAlarm"]
         [expression] = [query for query in alarm["Metrics"] if "Expression" in query]
         ids = {
@@ -135,7 +135,7 @@ class Alarms(unittest.TestCase):
             if name.endswith("DeadLetters"):
                 self.assertIn(json.dumps({"Fn::GetAtt": [name, "QueueName"]}), watched)
 
-    def test_what_can_fail_without_a_dead_letter_has_one_too(self):
+    def test_failures_without_a_dead_letter_have_one_too(self):
         watched = {
             metric["MetricName"] for alarm in self.alarms().values() for metric in metrics_of(alarm)
         }
@@ -173,7 +173,7 @@ class Alarms(unittest.TestCase):
         received = sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10)["Messages"]
         self.assertEqual([json.loads(m["Body"])["detail"]["status"] for m in received], ["FAILED"])
 
-    def test_dead_letters_fire_when_a_message_was_given_back_as_often_as_the_template_lets_it(self):
+    def test_the_dead_letter_alarm_fires_after_the_maximum_receive_count(self):
         resources = transformed()["Resources"]
         _, boto = moto(self)
         sqs = boto("sqs")
@@ -208,7 +208,7 @@ class Alarms(unittest.TestCase):
         self.assertGreaterEqual(int(visible["ApproximateNumberOfMessages"]), alarm["Threshold"])
         self.assertEqual(alarm["ComparisonOperator"], "GreaterThanOrEqualToThreshold")
 
-    def test_each_description_leads_to_its_section_of_the_guide(self):
+    def test_each_description_links_to_its_section_of_the_guide(self):
         guide = transformed()["Parameters"]["GuideUrl"]["Default"]
         headings = anchors((ROOT / guide).read_text())
         for name, alarm in self.alarms().items():
@@ -216,7 +216,7 @@ class Alarms(unittest.TestCase):
             self.assertEqual(found[1], name.lower())
             self.assertIn(found[1], headings)
 
-    def test_the_guide_has_no_section_of_an_alarm_that_is_not_there(self):
+    def test_the_guide_has_a_section_for_exactly_these_alarms(self):
         guide = (ROOT / "docs" / "operating.md").read_text()
         self.assertEqual(
             set(re.findall(r"^### (\w+Alarm)$", guide, re.MULTILINE)), self.alarms().keys()
@@ -230,7 +230,7 @@ class Alarms(unittest.TestCase):
         guide = (ROOT / "docs" / "operating.md").read_text()
         self.assertIn(f"| {metrics} metrics of {len(alarms)} alarms | {metrics / 10:.2f} |", guide)
 
-    def test_the_dashboard_shows_what_the_function_counts_and_its_picture_is_its_own(self):
+    def test_the_dashboard_shows_the_functions_metrics_and_its_picture_is_current(self):
         shown = set()
         for widget in render_dashboard.body()["widgets"]:
             for names, _ in render_dashboard.metrics(widget):

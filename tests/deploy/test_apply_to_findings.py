@@ -186,13 +186,13 @@ class Deployed(unittest.TestCase):
         output = Execution("Completed", AUDIT | changed).outputs.get("PlanTask")
         return output and json.loads(output)
 
-    def test_the_actions_are_there(self):
+    def test_the_actions_exist(self):
         planned = self.plan()["AuditCheckToActionsMapping"]["DEVICE_CERTIFICATE_SHARED_CHECK"]
         iot = aws().client("iot")
         types = {iot.describe_mitigation_action(actionName=name)["actionType"] for name in planned}
         self.assertEqual(types, {"ADD_THINGS_TO_THING_GROUP", "PUBLISH_FINDING_TO_SNS"})
 
-    def test_only_a_complete_audit_comes_to_the_queue_and_as_it_was_published(self):
+    def test_only_completed_audits_reach_the_queue_unchanged(self):
         topic = outputs()["AuditNotificationTopicArn"]
         for status in ["CANCELED", "COMPLETED"]:
             message = json.dumps(AUDIT | {"taskStatus": status})
@@ -227,7 +227,7 @@ class Deployed(unittest.TestCase):
         planned = self.plan(taskId="a" * 40)
         self.assertRegex(planned["ClientRequestToken"], r"^[a-zA-Z0-9_-]{1,64}$")
 
-    def test_a_task_is_waited_for_and_reported(self):
+    def test_the_execution_waits_for_its_task_and_reports_it(self):
         reports = self.queue(outputs()["ReportTopicArn"])
         execution = Execution("Completed")
         self.assertEqual(execution.status, "SUCCEEDED")
@@ -248,10 +248,10 @@ class Deployed(unittest.TestCase):
         self.assertEqual(execution.result["error"], "NotApplied")
         self.assertIn("CANCELED", json.loads(self.receive(reports))["Subject"])
 
-    def test_a_notification_that_comes_twice_waits_for_the_task_of_the_first(self):
+    def test_a_duplicate_notification_waits_for_the_task_of_the_first(self):
         self.assertEqual(Execution("Repeated").status, "SUCCEEDED")
 
-    def test_a_request_that_is_refused_fails_the_execution(self):
+    def test_a_rejected_request_fails_the_execution(self):
         execution = Execution("Refused")
         self.assertEqual(execution.result["error"], "Iot.InvalidRequestException")
 

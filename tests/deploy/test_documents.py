@@ -25,7 +25,7 @@ class Documents(unittest.TestCase):
         self.assertRegex(run.stdout, r"All \d+ responses are the expected ones")
         self.assertLessEqual(max(map(len, run.stdout.splitlines()[4:])), 100)
 
-    def test_every_link_leads_to_a_file_and_a_heading(self):
+    def test_every_link_has_an_existing_target(self):
         for document in DOCUMENTS:
             for link in re.findall(r"\]\(([^)\s]+)\)", document.read_text()):
                 if link.startswith("http"):
@@ -61,7 +61,7 @@ class Documents(unittest.TestCase):
         for name in {*settings, *errors, *codes} - {"AWS_LAMBDA_RUNTIME_API"}:
             self.assertIn(f"`{name}`", reference)
 
-    def test_every_answer_to_a_threat_is_held_by_what_is_named(self):
+    def test_every_mitigation_of_a_threat_names_what_verifies_it(self):
         table = (ROOT / "SECURITY.md").read_text().split("| Verified by |")[1]
         tests = " ".join(path.read_text() for path in (ROOT / "tests").rglob("*.[rp][sy]"))
         template = (ROOT / "template.yaml").read_text()
@@ -78,7 +78,7 @@ class Documents(unittest.TestCase):
                 )
                 self.assertTrue(held, name)
 
-    def test_every_target_that_a_document_names_is_in_the_makefile(self):
+    def test_every_make_target_in_a_document_exists(self):
         makefile = (ROOT / "Makefile").read_text()
         for document in DOCUMENTS:
             for target in re.findall(r"`make ([a-z-]+)", document.read_text()):

@@ -60,7 +60,7 @@ class Examples(unittest.TestCase):
         self.assertGreaterEqual(len(templates), 3)
         run(["cfn-lint", "--regions", "eu-west-1", "--", *templates])
 
-    def test_all_kinds_are_made_and_their_arns_found(self):
+    def test_all_kinds_are_created_and_their_arns_are_found(self):
         template, stack = local_aws.load("examples/all-kinds.yaml"), Stack(self)
         resources, made = template["Resources"], {}
         for name, resource in resources.items():
@@ -136,7 +136,7 @@ class Examples(unittest.TestCase):
             }
             self.assertTrue(tags["mitigation-action-provider:owner"].startswith("adopted/"))
 
-    def test_the_sender_sends_what_the_function_takes(self):
+    def test_the_sender_sends_what_the_function_accepts(self):
         address, boto = moto(self)
         events, sqs = boto("events"), boto("sqs")
         queue = sqs.create_queue(QueueName="requests")["QueueUrl"]
@@ -157,7 +157,7 @@ class Examples(unittest.TestCase):
         [message] = sqs.receive_message(QueueUrl=queue)["Messages"]
         self.assertEqual(Stack(self).invoke(json.loads(message["Body"]))["outcome"], "CREATED")
 
-    def test_the_sender_says_when_the_bus_did_not_take_the_event(self):
+    def test_the_sender_reports_an_event_that_the_bus_rejects(self):
         refused = {
             "FailedEntryCount": 1,
             "Entries": [{"ErrorCode": "InternalFailure", "ErrorMessage": "later"}],

@@ -71,7 +71,7 @@ class Platform(unittest.TestCase):
 
 
 class Mistakes(unittest.TestCase):
-    def test_those_that_are_function_errors_are_counted_by_the_triggers_that_the_alarm_names(self):
+    def test_mistakes_that_are_function_errors_count_under_the_triggers_of_the_alarm(self):
         function = Logging(self, RESULT_EVENT_BUS="results", AWS_LAMBDA_FUNCTION_NAME="a")
         invalid = {"actionName": "not legal", "roleArn": ROLE, "actionParams": {}}
         event = json.loads((ROOT / "events" / "event-invalid.json").read_text())
@@ -90,7 +90,7 @@ class Mistakes(unittest.TestCase):
 class Queries(unittest.TestCase):
     QUERIES = [name for name in transformed()["Resources"] if name.endswith("Query")]
 
-    def test_the_guide_names_each_and_no_other(self):
+    def test_the_guide_lists_exactly_the_saved_queries(self):
         guide = " ".join((ROOT / "docs" / "operating.md").read_text().split())
         saved = {self.title(name) for name in self.QUERIES}
         self.assertEqual(len(saved), 6)
@@ -101,7 +101,7 @@ class Queries(unittest.TestCase):
     def title(name):
         return transformed()["Resources"][name]["Properties"]["Name"]["Fn::Sub"].split("/")[1]
 
-    def test_each_finds_its_lines_by_fields_that_lines_have(self):
+    def test_each_query_uses_fields_that_log_lines_have(self):
         function = Logging(self)
         function.stack("Create", "Quarantine", "fleet-quarantine")
         function.stack("Create", "Other", "fleet-quarantine")
@@ -139,7 +139,7 @@ class Lines(unittest.TestCase):
         "milliseconds",
     ]
 
-    def test_each_outcome_is_one_line_with_all_that_the_guide_says(self):
+    def test_each_outcome_is_one_line_with_every_field_in_the_guide(self):
         function = Logging(self)
         function.stack("Create", "Quarantine", "fleet-quarantine")
         function.stack("Create", "Other", "fleet-quarantine")

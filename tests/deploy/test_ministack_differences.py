@@ -38,17 +38,17 @@ class DifferencesFromAws(unittest.TestCase):
         except ClientError:  # before anything is created
             return True
 
-    def test_a_saved_query_is_refused(self):
+    def test_a_saved_query_is_rejected(self):
         query = {"Name": "saved-query", "QueryString": "fields @message"}
         resource = {"Type": "AWS::Logs::QueryDefinition", "Properties": query}
         self.assertTrue(self.refused("saved-query", resource))
 
-    def test_the_native_type_is_refused(self):
+    def test_the_native_type_is_rejected(self):
         properties = {"ActionName": "native", "RoleArn": ROLE, "ActionParams": DEACTIVATE}
         resource = {"Type": "AWS::IoT::MitigationAction", "Properties": properties}
         self.assertTrue(self.refused("native", resource))
 
-    def test_a_topic_is_refused_as_service_token(self):
+    def test_a_topic_is_rejected_as_service_token(self):
         topic = {"ServiceToken": aws().outputs()["TopicServiceToken"]}
         self.assertTrue(self.refused("topic-token", action("topic-token", **topic)))
 

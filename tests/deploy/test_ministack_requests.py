@@ -50,7 +50,7 @@ class Events(unittest.TestCase):
         params = {"updateDeviceCertificateParams": {"action": "DEACTIVATE"}}
         return {"actionName": name, "roleArn": ROLE, "actionParams": params, **members}
 
-    def test_an_event_comes_back_on_the_result_bus_with_the_arn_and_its_id(self):
+    def test_the_result_event_has_the_arn_and_the_id_of_its_request(self):
         self.delete_later("event-made")
         result = self.result(self.send(self.request("event-made")))
         self.assertEqual(result["detail-type"], "Mitigation Action Request Succeeded")
@@ -60,20 +60,20 @@ class Events(unittest.TestCase):
         self.assertEqual((detail["status"], detail["outcome"]), ("SUCCEEDED", "CREATED"))
         self.assertEqual(detail["requestSource"], "com.example.fleet")
 
-    def test_a_failure_comes_back_on_the_result_bus_and_is_not_a_dead_letter(self):
+    def test_a_permanent_failure_is_published_and_is_not_a_dead_letter(self):
         result = self.result(self.send(self.request("not legal")))
         self.assertEqual(result["detail-type"], "Mitigation Action Request Failed")
         error = result["detail"]["error"]
         self.assertEqual((error["code"], error["retryable"]), ("InvalidRequestException", False))
 
-    def test_what_the_provider_itself_sends_is_not_taken_by_the_rule(self):
+    def test_the_rule_does_not_match_the_providers_own_events(self):
         # A rule keeps the order of the events, so the second result would come after the first.
         self.delete_later("event-second")
         own = self.send(self.request("event-own"), source="mitigation-action-provider")
         self.result(self.send(self.request("event-second")))
         self.assertIsNone(described("event-own"), own)
 
-    def test_a_plain_message_on_the_queue_is_worked(self):
+    def test_a_plain_message_on_the_queue_is_executed(self):
         self.delete_later("message-made")
         sqs = aws().client("sqs")
         body = json.dumps(self.request("message-made"))
@@ -81,13 +81,13 @@ class Events(unittest.TestCase):
         detail = self.result(sent["MessageId"])["detail"]
         self.assertEqual((detail["outcome"], detail["requestSource"]), ("CREATED", "aws:sqs"))
 
-    def test_the_sender_of_the_examples_sends_what_the_provider_takes(self):
+    def test_the_sender_of_the_examples_sends_what_the_provider_accepts(self):
         self.delete_later("device-quarantine")
         sender = [ROOT / "examples" / "send-event.sh", aws().outputs()["RequestBusName"]]
         event_id = run(sender, aws().environment()).strip()
         self.assertEqual(self.result(event_id)["detail"]["outcome"], "CREATED")
 
-    def test_the_topic_takes_a_request_of_a_stack(self):
+    def test_a_stacks_request_through_the_topic_gets_a_response(self):
         self.delete_later("topic-made")
         key = str(uuid.uuid4())
         url = f"{aws().iot_url}/response/{key}"
@@ -124,7 +124,7 @@ class Calls(unittest.TestCase):
         returned = aws().client("lambda").invoke(**options)
         return returned.get("FunctionError"), json.load(returned["Payload"])
 
-    def test_the_samples_of_direct_calls_are_worked(self):
+    def test_the_samples_of_direct_invocations_are_executed(self):
         for name, expected in [
             ("direct-create", "CREATED"),
             ("direct-update", "UPDATED"),
@@ -134,7 +134,7 @@ class Calls(unittest.TestCase):
             event = json.loads((ROOT / "events" / f"{name}.json").read_text())
             self.assertEqual(self.invoke(event)[1].get("outcome"), expected, name)
 
-    def test_what_is_no_request_is_a_function_error(self):
+    def test_an_unrecognized_payload_is_a_function_error(self):
         for payload in [
             local_aws.load("examples/all-kinds.yaml"),
             action("bare")["Properties"],
@@ -148,7 +148,7 @@ class Calls(unittest.TestCase):
 class DeadLetters(unittest.TestCase):
     """Each test has a provider of its own, so that no other test uses its queues."""
 
-    def test_a_message_that_is_no_request_reaches_the_dead_letters_of_the_queue(self):
+    def test_an_unrecognized_message_reaches_the_dead_letter_queue(self):
         found = provider_stack(self, "provider-of-dead-requests").outputs()
         sqs = aws().client("sqs")
         # The template's visibility timeout is six minutes.
@@ -157,7 +157,7 @@ class DeadLetters(unittest.TestCase):
         sqs.send_message(QueueUrl=found["RequestQueueUrl"], MessageBody="not a request")
         self.assertEqual(Queue(found["RequestDeadLettersArn"]).receive(), "not a request")
 
-    def test_an_invocation_that_fails_three_times_reaches_the_dead_letters_of_the_function(self):
+    def test_an_invocation_that_fails_three_times_reaches_its_dead_letter_queue(self):
         found = provider_stack(self, "provider-of-dead-invocations").outputs()
         options = {"FunctionName": found["ServiceToken"], "InvocationType": "Event"}
         aws().client("lambda").invoke(Payload=json.dumps({"not": "a request"}), **options)
@@ -192,7 +192,7 @@ class Alarms(unittest.TestCase):
                     for metric in directive["Metrics"]:
                         yield directive["Namespace"], metric["Name"], dimensions
 
-    def test_the_alarm_on_skipped_deletes_looks_at_the_metric_that_the_function_writes(self):
+    def test_the_alarm_on_skipped_deletes_watches_the_functions_metric(self):
         stack = Stack(self, "skipped-delete")
         stack.create(stack_of(Made=action("skipped-delete")))
         iot = aws().client("iot")
@@ -208,7 +208,7 @@ class Alarms(unittest.TestCase):
         expected = (alarm["Namespace"], alarm["MetricName"], self.dimensions(alarm))
         self.assertIn(expected, list(self.embedded_metrics()))
 
-    def test_the_alarms_on_the_function_look_at_the_metrics_of_the_deployed_function(self):
+    def test_the_alarms_on_the_function_watch_the_metrics_of_the_deployed_function(self):
         options = {"FunctionName": aws().outputs()["ServiceToken"], "Payload": "{}"}
         aws().client("lambda").invoke(**options)
         listed = aws().client("cloudwatch").list_metrics(Namespace="AWS/Lambda")["Metrics"]
@@ -221,7 +221,7 @@ class Alarms(unittest.TestCase):
         for alarm in alarms:
             self.assertIn((alarm["MetricName"], self.dimensions(alarm)), known)
 
-    def test_the_alarms_on_queues_look_at_queues_that_are_there(self):
+    def test_the_alarms_on_queues_watch_existing_queues(self):
         alarms = self.alarms("AWS/SQS")
         self.assertGreaterEqual(len(alarms), 4)
         for alarm in alarms:

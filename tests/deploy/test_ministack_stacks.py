@@ -46,7 +46,7 @@ class Stacks(unittest.TestCase):
         self.assertEqual(stack.delete(), "DELETE_COMPLETE")
         self.assertEqual([name for name in made if described(name)], [])
 
-    def test_ref_is_the_name_and_getatt_finds_every_attribute(self):
+    def test_ref_is_the_name_and_getatt_returns_every_attribute(self):
         found = {name: {"Fn::GetAtt": ["Made", name]} for name in ATTRIBUTES}
         stack = Stack(self, "attributes")
         template = stack_of({"Ref": {"Ref": "Made"}, **found}, Made=action("attributes"))
@@ -98,7 +98,7 @@ class Stacks(unittest.TestCase):
         self.assertIsNone(described("rename-old"))
         self.assertIsNotNone(described("rename-new"))
 
-    def test_a_bad_update_is_rolled_back_with_the_reason_in_the_events_of_the_stack(self):
+    def test_an_invalid_update_is_rolled_back_and_the_stack_events_give_the_reason(self):
         stack = Stack(self, "bad-update")
         stack.create(stack_of(Made=action("bad-update")))
         bad = action("bad-update", {"UpdateDeviceCertificateParams": {"Action": "REVOKE"}})
@@ -109,7 +109,7 @@ class Stacks(unittest.TestCase):
         params = described("bad-update")["actionParams"]
         self.assertEqual(params, {"updateDeviceCertificateParams": {"action": "DEACTIVATE"}})
 
-    def test_a_later_resource_that_fails_takes_a_create_back(self):
+    def test_a_create_is_rolled_back_if_a_later_resource_fails(self):
         stack = Stack(self, "later-create")
         bad = action("not legal", after="Made")
         status = stack.create(stack_of(Made=action("later-create"), Bad=bad))
@@ -117,7 +117,7 @@ class Stacks(unittest.TestCase):
         self.assertIn("ActionName", stack.reasons("Bad")[0])
         self.assertIsNone(described("later-create"))
 
-    def test_a_later_resource_that_fails_takes_an_update_back(self):
+    def test_an_update_is_rolled_back_if_a_later_resource_fails(self):
         stack = Stack(self, "later-update")
         stack.create(stack_of(Made=action("later-update")))
         changed, bad = action("later-update", CA), action("not legal", after="Made")
@@ -126,7 +126,7 @@ class Stacks(unittest.TestCase):
         params = described("later-update")["actionParams"]
         self.assertEqual(params, {"updateDeviceCertificateParams": {"action": "DEACTIVATE"}})
 
-    def test_a_rename_that_a_later_resource_takes_back_leaves_the_old_action_alone(self):
+    def test_a_rename_that_is_rolled_back_leaves_the_old_action_alone(self):
         stack = Stack(self, "later-rename")
         stack.create(stack_of(Made=action("later-rename-old")))
         renamed, bad = action("later-rename-new"), action("not legal", after="Made")
@@ -135,7 +135,7 @@ class Stacks(unittest.TestCase):
         self.assertIsNotNone(described("later-rename-old"))
         self.assertIsNone(described("later-rename-new"))
 
-    def test_of_two_stacks_with_one_name_the_second_fails_and_touches_nothing(self):
+    def test_the_second_of_two_stacks_with_one_name_fails_and_changes_nothing(self):
         first, second = Stack(self, "name-first"), Stack(self, "name-second")
         first.create(stack_of(Made=action("one-name")))
         made, owner = described("one-name"), tags("one-name")[OWNER]
@@ -208,7 +208,7 @@ class Stacks(unittest.TestCase):
         self.assertEqual(stack.update(stack_of(Made=invalid)), "UPDATE_ROLLBACK_COMPLETE")
         self.assertIn("MitigationActionId", stack.reasons("Made")[0])
 
-    def test_a_stack_is_answered_before_its_service_timeout_where_aws_iot_hangs(self):
+    def test_a_stack_gets_a_response_before_its_service_timeout_if_aws_iot_hangs(self):
         silent = socket.create_server(("127.0.0.1", 0))
         self.addCleanup(silent.close)
         address = f"http://127.0.0.1:{silent.getsockname()[1]}"
@@ -220,7 +220,7 @@ class Stacks(unittest.TestCase):
         self.assertIn("InternalFailureException", reason)
         self.assertIn("time ran out", reason)
 
-    def test_a_provider_stays_as_long_as_a_stack_imports_its_service_token(self):
+    def test_a_provider_stays_while_a_stack_imports_its_service_token(self):
         provider = provider_stack(self, "provider-that-is-imported")
         stack = Stack(self, "importer")
         made = action("imported", provider="provider-that-is-imported")

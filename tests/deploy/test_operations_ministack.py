@@ -84,7 +84,7 @@ def guide(test, *fragments):
 
 
 class Commands(unittest.TestCase):
-    def test_every_command_of_the_guide_is_run_here_or_said_not_to_be(self):
+    def test_every_command_in_the_guide_is_run_here_or_listed_as_not_run(self):
         named = re.findall(r'"([^"\n]{8,})"', pathlib.Path(__file__).read_text())
         self.assertGreaterEqual(len(commands()), 20)
         for command in commands():
@@ -92,7 +92,7 @@ class Commands(unittest.TestCase):
         for fragment in NOT_RUN:
             self.assertTrue(any(fragment in command for command in commands()), fragment)
 
-    def test_the_way_from_a_log_line_and_from_the_events_of_a_stack(self):
+    def test_the_log_and_the_stack_events_lead_to_the_action(self):
         stack = Stack(self, "fleet-security")
         stack.create(stack_of(Quarantine=action("fleet-quarantine")))
         log = guide(
@@ -101,18 +101,18 @@ class Commands(unittest.TestCase):
         self.assertIn("fleet-quarantine", log)
         self.assertIn("CREATE_COMPLETE", guide(self, "describe-stack-events --stack-name"))
 
-    def test_how_many_actions_there_are_and_whose_one_is(self):
+    def test_actions_are_counted_and_their_owner_is_found(self):
         stack = Stack(self, "fleet-security")
         stack.create(stack_of(Quarantine=action("fleet-quarantine")))
         listed = aws().client("iot").list_mitigation_actions()["actionIdentifiers"]
         self.assertEqual(int(guide(self, "aws iot list-mitigation-actions")), len(listed))
         self.assertIn("stack/fleet-security/", guide(self, "aws iot list-tags-for-resource"))
 
-    def test_who_breaks_glass_assumes_the_role(self):
+    def test_a_break_glass_principal_assumes_the_role(self):
         assumed = guide(self, "role=$(aws cloudformation", "aws sts assume-role")
         self.assertIn("BreakGlassRole", json.loads(assumed)["AssumedRoleUser"]["Arn"])
 
-    def test_drift_is_looked_for(self):
+    def test_drift_is_checked_and_nothing_reverted(self):
         self.assertIn("StackDriftDetectionId", guide(self, "detect-stack-drift --stack-name"))
         guide(self, "parameters=$(aws cloudformation", "--deployment-mode REVERT_DRIFT")
         cloudformation = aws().client("cloudformation")
@@ -197,7 +197,7 @@ class DeadLetters(unittest.TestCase):
         )
         return {o["OutputKey"]: o["OutputValue"] for o in stack["Outputs"]}[name]
 
-    def test_an_event_that_did_not_reach_the_queue_is_sent_again(self):
+    def test_an_event_that_did_not_reach_the_queue_is_redriven(self):
         self.addCleanup(
             aws().client("iot").delete_mitigation_action, actionName="device-quarantine"
         )
@@ -212,7 +212,7 @@ class DeadLetters(unittest.TestCase):
         empty = guide(self, "tools/redrive mitigation-action-provider events")
         self.assertEqual(empty, "0 shown, 0 left\n")
 
-    def test_a_request_that_was_given_up_is_sent_again(self):
+    def test_a_request_in_the_dead_letter_queue_is_redriven(self):
         self.addCleanup(aws().client("iot").delete_mitigation_action, actionName="redriven")
         params = {"updateDeviceCertificateParams": {"action": "DEACTIVATE"}}
         request = {"actionName": "redriven", "roleArn": ROLE, "actionParams": params}
@@ -222,7 +222,7 @@ class DeadLetters(unittest.TestCase):
         guide(self, "tools/redrive mitigation-action-provider requests --send")
         wait_until(lambda: described("redriven"), "the work")
 
-    def test_the_stack_of_a_failed_invocation_is_found_and_the_letter_cleared(self):
+    def test_the_stack_of_a_failed_invocation_is_found_and_the_message_is_cleared(self):
         stack = f"arn:aws:cloudformation:{local_aws.REGION}:{local_aws.ACCOUNT}:stack/stuck/1"
         request = {
             "RequestType": "Create",
@@ -246,7 +246,7 @@ class DeadLetters(unittest.TestCase):
 
 
 class FailedResults(unittest.TestCase):
-    def test_a_request_that_fails_for_good_is_on_the_queue_of_the_alarm_at_once(self):
+    def test_a_permanent_failure_reaches_the_queue_of_the_alarm_at_once(self):
         cloudformation = aws().client("cloudformation")
         found = cloudformation.describe_stack_resource(
             StackName=local_aws.STACK, LogicalResourceId="FailedResults"
@@ -273,7 +273,7 @@ class VerifyAws(unittest.TestCase):
     def setUp(self):
         checks.PAUSE = 0.05
 
-    def test_each_holds_here_and_nothing_is_left(self):
+    def test_each_assumption_holds_here_and_nothing_is_left(self):
         verification = DeploymentChecks(aws().client, local_aws.STACK, ROLE)
         rows = verification.all()
         self.assertEqual([row for row in rows if row[1].startswith("does not hold")], [])
@@ -332,7 +332,7 @@ class StateMachine(unittest.TestCase):
 
         return wait_until(ended, execution)
 
-    def test_it_makes_an_action_and_names_each_failure(self):
+    def test_it_creates_an_action_and_names_each_failure(self):
         self.addCleanup(aws().client("iot").delete_mitigation_action, actionName="from-states")
         made = self.execute("first")
         self.assertEqual(made["status"], "SUCCEEDED")

@@ -41,7 +41,7 @@ class Package(unittest.TestCase):
 
 
 class Emulator(unittest.TestCase):
-    def test_it_answers_every_sample_under_the_runtime_interface_emulator(self):
+    def test_it_handles_every_sample_in_the_runtime_interface_emulator(self):
         port = stand_ins(self)
         invoke = emulator(
             self,
@@ -92,7 +92,7 @@ params = {"Bucket": "responses", "Key": "answer"}
 print(client.generate_presigned_url("put_object", Params=params, ExpiresIn=7200))
 """
 
-    def test_the_answer_is_stored(self):
+    def test_the_response_is_stored(self):
         directory = tempfile.mkdtemp()
         self.addCleanup(shutil.rmtree, directory)
         bucket, port = free_port(), stand_ins(self)
@@ -156,7 +156,7 @@ class CommandLine(unittest.TestCase):
         done = subprocess.run(arguments, env=ENVIRONMENT, capture_output=True, text=True)
         return json.loads(done.stdout or "{}") if done.returncode == 0 else done.stderr
 
-    def test_good_and_bad(self):
+    def test_valid_and_invalid_commands(self):
         made = self.aws(**CREATE)
         arn = made["actionArn"]
         self.assertEqual(self.aws(**CREATE), made, "an identical create is a replay")
@@ -224,7 +224,7 @@ class Container(unittest.TestCase):
         host = f"{self.HOST}:{self.gateway}"
         return ["--skip-pull-image", "--env-vars", self.environment_file(port), "--add-host", host]
 
-    def test_it_answers_every_sample_in_a_container(self):
+    def test_it_handles_every_sample_in_a_container(self):
         port = stand_ins(self, ["127.0.0.1", self.gateway])
         api = free_port()
         server = [
@@ -246,7 +246,7 @@ class Container(unittest.TestCase):
 
         check_story(self, play)
 
-    def test_sam_local_invoke_answers_as_the_readme_shows(self):
+    def test_sam_local_invoke_responds_as_the_readme_shows(self):
         port = stand_ins(self, ["127.0.0.1", self.gateway])
         name = "create-add-things-to-thing-group"
         invoke = ["sam", "local", "invoke", "Function", "--event", "-", *self.options(port)]

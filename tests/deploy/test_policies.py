@@ -90,7 +90,7 @@ class Policies(unittest.TestCase):
                     any(matches(action, known) for known in actions), f"{name}: {action}"
                 )
 
-    def test_cfn_lint_takes_each_where_it_belongs(self):
+    def test_cfn_lint_accepts_each_policy(self):
         kinds = {
             "deployer": ("AWS::IAM::ManagedPolicy", {}),
             "use-from-stacks": ("AWS::IAM::ManagedPolicy", {}),
@@ -119,7 +119,7 @@ class Policies(unittest.TestCase):
         path.write_text(json.dumps({"Resources": resources}))
         run(["cfn-lint", path])
 
-    def test_the_deployer_may_make_every_resource_of_the_template(self):
+    def test_the_deployer_can_create_every_resource_of_the_template(self):
         kinds = {resource["Type"] for resource in transformed()["Resources"].values()}
         needed = json.loads(run([TOOLS / "aws" / "bin" / "python", "-c", HANDLERS, *kinds]))
         self.assertEqual(needed.keys(), kinds)
@@ -129,7 +129,7 @@ class Policies(unittest.TestCase):
                 if not any(matches(pattern, name) for pattern in UNUSED):
                     self.assertIn(name, actions, kind)
 
-    def test_the_deployer_may_do_nothing_outside_the_stack_but_list_and_name_queries(self):
+    def test_the_deployer_can_only_list_and_name_queries_outside_the_stack(self):
         everywhere = set()
         for statement in POLICIES["deployer"]["Statement"]:
             if "*" in listed(statement["Resource"]):
@@ -153,12 +153,12 @@ class Policies(unittest.TestCase):
                 )
                 self.assertTrue(own or sam or resource == "*", resource)
 
-    def test_who_uses_the_provider_may_invoke_it_through_cloudformation_alone(self):
+    def test_users_of_the_provider_can_invoke_it_only_through_cloudformation(self):
         [statement] = POLICIES["use-from-stacks"]["Statement"]
         self.assertEqual(statement["Action"], ["lambda:InvokeFunction"])
         self.assertIn("aws:CalledVia", json.dumps(statement["Condition"]))
 
-    def test_the_owner_tags_are_kept_from_everybody_but_the_function(self):
+    def test_only_the_function_can_change_owner_tags(self):
         [statement] = POLICIES["keep-owner-tags"]["Statement"]
         self.assertEqual(statement["Effect"], "Deny")
         self.assertLessEqual({"iot:TagResource", "iot:UntagResource"}, set(statement["Action"]))
@@ -170,14 +170,14 @@ class Policies(unittest.TestCase):
         function = "arn:aws:iam::123456789012:role/mitigation-action-provider-Role-0A1B2C3D4E5F"
         self.assertTrue(fnmatch.fnmatchcase(function, role))
 
-    def test_the_bus_takes_requests_of_one_source_alone(self):
+    def test_the_bus_accepts_requests_from_one_source_only(self):
         [statement] = POLICIES["request-bus"]["Statement"]
         condition = statement["Condition"]["StringEquals"]
         pattern = transformed()["Resources"]["Rule"]["Properties"]["EventPattern"]
         self.assertEqual([condition["events:detail-type"]], pattern["detail-type"])
         self.assertIn("events:source", condition)
 
-    def test_each_is_linked_to_from_a_document(self):
+    def test_a_document_links_to_each_policy(self):
         documents = " ".join(
             p.read_text() for p in [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]
         )

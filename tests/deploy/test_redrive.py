@@ -74,7 +74,7 @@ class Redrive(unittest.TestCase):
         )
         return [message["Body"] for message in received.get("Messages", [])]
 
-    def test_it_shows_why_an_event_is_there_and_changes_nothing(self):
+    def test_it_shows_why_an_event_failed_and_changes_nothing(self):
         self.letter("RuleDeadLetters", sample("event-create"), ERROR_CODE="NO_PERMISSIONS")
         for _ in range(2):
             code, [shown], said = self.redrive("events")
@@ -94,7 +94,7 @@ class Redrive(unittest.TestCase):
         for body in self.bodies("RequestQueue"):
             self.assertEqual(json.loads(body)["detail"], sample("event-create")["detail"])
 
-    def test_it_sends_requests_and_keeps_what_is_not_one(self):
+    def test_it_sends_requests_and_keeps_other_messages(self):
         self.letter("RequestDeadLetters", {"actionName": "a", "requestId": "mine"})
         self.letter("RequestDeadLetters", {"actionName": "b"})
         for body in ["hello", "[]", "{}", '{"requestPayload": 1}']:
@@ -128,7 +128,7 @@ class Redrive(unittest.TestCase):
         self.assertEqual(self.bodies("RequestQueue"), [])
         self.assertEqual(self.bodies("InvocationDeadLetters"), [])
 
-    def test_an_event_that_lambda_gave_up_is_sent_to_the_queue(self):
+    def test_the_event_of_a_failed_invocation_is_sent_to_the_queue(self):
         self.letter("InvocationDeadLetters", self.invocation(sample("event-create")))
         record = {"EventSource": "aws:sns", "Sns": {"Type": "Notification", "MessageId": "m"}}
         record["Sns"]["Message"] = json.dumps({"actionName": "a"})
@@ -138,7 +138,7 @@ class Redrive(unittest.TestCase):
         sent = [json.loads(body) for body in self.bodies("RequestQueue")]
         self.assertCountEqual(sent, [sample("event-create"), record["Sns"]])
 
-    def test_who_breaks_glass_may_make_every_call_of_it(self):
+    def test_the_break_glass_role_allows_every_call_of_the_tool(self):
         source = (ROOT / "tools" / "redrive").read_text()
         calls = set(re.findall(r"\bsqs\.(\w+)\(", source))
         needed = {f"sqs:{name.title().replace('_', '')}" for name in calls}
@@ -151,7 +151,7 @@ class Redrive(unittest.TestCase):
             granted |= set([actions] if isinstance(actions, str) else actions)
         self.assertLessEqual(needed, granted)
 
-    def test_an_error_of_aws_is_said_in_a_line(self):
+    def test_an_aws_error_is_reported_in_one_line(self):
         environment = {
             "AWS_ENDPOINT_URL": self.address,
         }

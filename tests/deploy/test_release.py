@@ -56,7 +56,7 @@ def components():
 
 
 class Files(unittest.TestCase):
-    def test_everything_is_there_and_has_a_checksum(self):
+    def test_every_file_exists_and_has_a_checksum(self):
         names = {path.name for path in dist().iterdir()}
         construct = f"mitigation-action-provider-cdk-{VERSION}.tgz"
         summed = {ZIP, construct, "CHANGELOG.md", "sbom.cdx.json", "template.yaml"}
@@ -81,7 +81,7 @@ class Files(unittest.TestCase):
 
 
 class Crate(unittest.TestCase):
-    def test_it_holds_only_what_builds_and_what_describes_it(self):
+    def test_it_contains_only_sources_and_documents(self):
         command = ["cargo", "package", "--list", "--allow-dirty", "--offline"]
         paths = run(command, cwd=ROOT).split()
         added = {".cargo_vcs_info.json", "Cargo.toml.orig"}  # cargo adds them
@@ -102,7 +102,7 @@ def loaded(binary):
 
 
 class Zip(unittest.TestCase):
-    def test_what_is_loaded_of_the_binary_is_as_it_was_and_can_be_executed(self):
+    def test_the_binary_runs_and_its_loaded_segments_are_unchanged(self):
         binary, original = zipped().read("bootstrap"), (PACKAGE / "bootstrap").read_bytes()
         segments = loaded(original)
         self.assertEqual(loaded(binary), segments)
@@ -143,7 +143,7 @@ class Zip(unittest.TestCase):
         texts = [part.split(":\n\n", 1)[-1] for part in text.split(f"\n\n{'-' * 80}\n\n")]
         self.assertEqual(len(texts), len(set(texts)))
 
-    def test_each_kind_of_licence_has_its_text(self):
+    def test_each_kind_of_license_has_its_text(self):
         text = zipped().read("THIRD-PARTY-NOTICES").decode()
         for words in [
             "Permission is hereby granted, free of charge",  # MIT
@@ -182,7 +182,7 @@ sys.exit(str(error)[:2000] if error else 0)
                 [found] = component["hashes"]
                 self.assertEqual(found, {"alg": "SHA-256", "content": checksums[key]})
 
-    def test_what_only_builds_or_tests_need_is_not_in_it(self):
+    def test_build_and_test_dependencies_are_not_in_it(self):
         unwanted = {"cc", "jsonschema", "proptest", "serde_derive", "stand-ins", "syn"}
         self.assertEqual({name for name, _ in components()} & unwanted, set())
 
@@ -209,7 +209,7 @@ class Template(unittest.TestCase):
         output = run(["sam", "validate", "--lint", "--template-file", template])
         self.assertIn("is a valid SAM Template", output)
 
-    def test_it_is_the_projects_but_for_where_the_code_is(self):
+    def test_it_is_the_projects_except_the_location_of_the_code(self):
         original = local_aws.load("template.yaml")
         released = local_aws.load(dist() / "template.yaml")
         function, packaged = (t["Resources"]["Function"] for t in (original, released))
@@ -221,7 +221,7 @@ class Template(unittest.TestCase):
         del released["Metadata"]
         self.assertEqual(released, original)
 
-    def test_its_metadata_would_be_taken_by_the_application_repository(self):
+    def test_the_application_repository_would_accept_its_metadata(self):
         metadata = local_aws.load(dist() / "template.yaml")["Metadata"]
         [(name, metadata)] = metadata.items()
         self.assertEqual(name, "AWS::ServerlessRepo::Application")
@@ -273,7 +273,7 @@ class Deployment(unittest.TestCase):
         function = aws().client("lambda").get_function_configuration(FunctionName=RELEASED)
         return function["CodeSha256"]
 
-    def test_it_is_deployed_and_replaces_an_earlier_package_under_stacks(self):
+    def test_it_deploys_and_replaces_an_earlier_package_that_stacks_use(self):
         earlier = self.folder / "earlier.zip"
         with zipfile.ZipFile(earlier, "w", zipfile.ZIP_DEFLATED) as archive:
             archive.write(PACKAGE / "bootstrap", "bootstrap")
@@ -303,11 +303,11 @@ class Refusals(unittest.TestCase):
         self.assertNotEqual(done.returncode, 0)
         return done.stderr
 
-    def test_a_folder_with_files_is_left_alone(self):
+    def test_a_folder_with_files_is_rejected(self):
         error = self.refusal("--out", dist(), f"x86_64={PACKAGE / 'bootstrap'}")
         self.assertIn("expected an empty folder", error)
 
-    def test_an_architecture_that_is_not_known_is_refused(self):
+    def test_an_unknown_architecture_is_rejected(self):
         error = self.refusal("--out", "/nowhere", "riscv=bootstrap")
         self.assertIn("invalid value 'riscv=bootstrap': expected ARCHITECTURE=FILE", error)
 

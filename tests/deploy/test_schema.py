@@ -53,7 +53,7 @@ class Rule(unittest.TestCase):
         self.assertGreaterEqual(len(templates), 4)
         self.assertEqual(lint(*map(str, templates)), set())
 
-    def test_intrinsic_functions_are_resolved_or_not_judged(self):
+    def test_intrinsic_functions_are_resolved_or_not_checked(self):
         resolved = {
             "ActionName": {"Fn::Sub": "${AWS::StackName}-quarantine"},
             "OnConflict": {"Fn::If": ["Adopts", "Adopt", "Fail"]},
@@ -78,7 +78,7 @@ class Rule(unittest.TestCase):
         expected = {"ActionName", "RoleArn", "ServiceTimeout", "Tags.0.Key", "Tags.1", "Onconflict"}
         self.assertEqual(paths, expected)
 
-    def test_an_allowed_value_that_the_provider_refuses_is_found(self):
+    def test_an_allowed_value_that_the_provider_rejects_is_found(self):
         logging = {"LogLevel": {"Ref": "Level"}, "RoleArnForLogging": VALID["RoleArn"]}
         problems = self.problems(ActionParams={"EnableIoTLoggingParams": logging})
         self.assertEqual(len(problems), 1, problems)
@@ -89,10 +89,10 @@ class Rule(unittest.TestCase):
         problems = self.problems(CheckNames=["LOGGING_DISABLED_CHECK"])
         self.assertEqual({path for path, _ in problems}, {"CheckNames.0"})
 
-    def test_a_check_that_is_not_known_is_allowed(self):
+    def test_an_unknown_check_is_allowed(self):
         self.assertEqual(self.problems(CheckNames=["A_CHECK_THAT_AWS_ADDS_LATER"]), set())
 
-    def test_other_custom_resources_are_not_looked_at(self):
+    def test_other_custom_resources_are_ignored(self):
         other = {"Type": "Custom::Other", "Properties": {"ServiceToken": PROVIDER, "Any": "x"}}
         self.assertEqual(lint(self.file({"Resources": {"Other": other}})), set())
 

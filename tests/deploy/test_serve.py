@@ -31,7 +31,7 @@ class Serve(unittest.TestCase):
                 break
         return process, printed
 
-    def test_the_commands_that_it_prints_work_as_pasted_and_ctrl_c_ends_all_of_it(self):
+    def test_the_printed_commands_work_and_ctrl_c_stops_everything(self):
         ports = free_port(), free_port()
         process, printed = self.start(*ports)
         commands = printed[printed.index("# First") :]
@@ -72,11 +72,11 @@ class Doctor(unittest.TestCase):
         options = {"env": {**ENVIRONMENT, **environment}, "capture_output": True, "text": True}
         return subprocess.run(program, cwd=ROOT, **options)
 
-    def test_a_check_that_passes_says_nothing(self):
+    def test_a_passing_check_prints_nothing(self):
         done = self.doctor("rust", "python", "event=events/delete.json")
         self.assertEqual((done.returncode, done.stdout), (0, ""))
 
-    def test_each_missing_thing_is_one_line_with_its_remedy(self):
+    def test_each_problem_is_one_line_with_its_remedy(self):
         checks = ["rust", "compiler", "node", "docker", "busybox", "event=", "event=events/no.json"]
         done = self.doctor(*checks, PATH="/nowhere")
         self.assertEqual(done.returncode, 1)
@@ -85,7 +85,7 @@ class Doctor(unittest.TestCase):
         for line in lines:
             self.assertRegex(line, r"^[a-z]+: .+: .+")
 
-    def test_without_names_it_makes_every_check(self):
+    def test_without_names_it_runs_every_check(self):
         names = [line.split(":")[0] for line in self.doctor().stdout.splitlines()]
         self.assertEqual(
             names, ["rust", "compiler", "python", "node", "docker", "busybox", "serve"]
@@ -93,7 +93,7 @@ class Doctor(unittest.TestCase):
 
 
 class Make(unittest.TestCase):
-    def test_local_without_a_file_for_its_event_says_so_and_fails(self):
+    def test_local_without_an_event_file_fails_with_a_message(self):
         for event in [[], ["EVENT=events/no.json"]]:
             done = subprocess.run(
                 ["make", "local", *event], cwd=ROOT, env=ENVIRONMENT, capture_output=True, text=True
@@ -131,7 +131,7 @@ esac
             program = [TOOLS / "aws" / "bin" / "python", ROOT / "tools" / "test.py"]
             return subprocess.run(program, env=environment, capture_output=True, text=True)
 
-    def test_it_ends_with_what_passed_failed_and_was_left_out_and_why(self):
+    def test_it_ends_with_the_totals_and_the_reason_for_each_skip(self):
         done = self.play("0")
         self.assertEqual(done.returncode, 1)
         self.assertRegex(done.stdout, r"(?m)^== step 1 of \d+: ")
@@ -139,7 +139,7 @@ esac
         self.assertEqual(reason, "skipped: test_package.Container: no Docker engine is running")
         self.assertEqual(counts, "12 passed, 1 failed, 3 skipped")
 
-    def test_after_a_build_that_fails_it_runs_no_test(self):
+    def test_no_test_runs_after_a_failed_build(self):
         done = self.play("1")
         self.assertEqual(done.returncode, 1)
         reason, counts = done.stdout.splitlines()[-2:]

@@ -143,7 +143,7 @@ class Symptoms(unittest.TestCase):
                 found = "\n".join(found).replace('\\"', '"')
                 self.assertRegex(found, re.compile(pattern, re.DOTALL))
 
-    def test_a_request_without_trouble_is_not_found(self):
+    def test_a_successful_request_is_not_found(self):
         function = Logging(self)
         function.stack("Create", "Quarantine", "fleet-quarantine")
         self.assertEqual(

@@ -74,7 +74,7 @@ class Template(unittest.TestCase):
     def test_checkov_is_clean(self):
         self.checkov(ROOT / "template.yaml")
 
-    def test_checkov_is_clean_where_every_condition_is_true(self):
+    def test_checkov_is_clean_if_every_condition_is_true(self):
         text = (ROOT / "template.yaml").read_text()
         for name, value in EVERYTHING.items():
             declared = re.search(rf"(?ms)^  {name}:\n.*?^    Default: (.*?)$", text)
@@ -88,7 +88,7 @@ class Template(unittest.TestCase):
         checkov = TOOLS / "checkov" / "bin" / "checkov"
         run([checkov, "--config-file", "tools/checkov.yaml", "--file", path])
 
-    def test_everything_is_what_makes_every_condition_true(self):
+    def test_these_parameters_make_every_condition_true(self):
         names = {name for name, _ in self.conditions()}
         # Those that are true by default, or for a name instead of an ARN.
         names -= {"CreatesRequestBus", "CreatesResultBus", "ResultBusIsHere", "UsesDefaultBus"}
@@ -101,19 +101,19 @@ class Template(unittest.TestCase):
     def conditions():
         return transformed()["Conditions"].items()
 
-    def test_sam_builds_for_the_architecture_that_it_is_given(self):
+    def test_sam_builds_for_the_given_architecture(self):
         python = TOOLS / "sam" / "bin" / "python"
         self.assertIn("x86_64", run([python, "-c", BUILT_FOR]))
         self.assertIn("arm64", run([python, "-c", BUILT_FOR, "Architecture=arm64"]))
 
-    def test_the_readme_gives_the_architecture_to_build_and_deploy_alike(self):
+    def test_the_readme_passes_the_architecture_to_both_build_and_deploy(self):
         readme = (ROOT / "README.md").read_text()
         commands = re.findall(
             r"^    (sam (?:build|deploy).*Architecture=arm64.*)$", readme, re.MULTILINE
         )
         self.assertEqual([command.split()[1] for command in commands], ["build", "deploy"])
 
-    def test_the_role_grants_the_calls_that_the_code_makes_and_no_other(self):
+    def test_the_role_grants_exactly_the_calls_that_the_code_makes(self):
         source = "".join(path.read_text() for path in (ROOT / "src").rglob("*.rs"))
         calls = {"iot": r"iot\.client\.(\w+)\(\)", "events": r"self\.client\(\)\.(\w+)\(\)"}
         called = {
@@ -143,7 +143,7 @@ class Template(unittest.TestCase):
         self.assertEqual(granted, called | lambdas)
         self.assertNotIn("ManagedPolicyArns", role["Properties"])
 
-    def test_roles_are_passed_to_iot_alone_and_only_those_given(self):
+    def test_only_the_given_roles_can_be_passed_and_only_to_iot(self):
         passing = [
             s
             for s in statements(transformed()["Resources"]["Role"])
@@ -155,7 +155,7 @@ class Template(unittest.TestCase):
         )
         self.assertEqual([s["Resource"] for s in passing], [{"Ref": "ActionRoleArns"}])
 
-    def test_no_role_is_created_but_the_functions_and_where_asked_for_one_to_break_glass(self):
+    def test_the_only_roles_are_the_functions_and_the_optional_break_glass_role(self):
         roles = self.of_type("AWS::IAM::Role")
         self.assertEqual(
             {name: role.get("Condition") for name, role in roles.items()},
@@ -168,7 +168,7 @@ class Template(unittest.TestCase):
                 {"Ref": "PermissionsBoundary"},
             )
 
-    def test_who_breaks_glass_reads_and_clears_dead_letters_and_reads_the_log(self):
+    def test_the_break_glass_role_reads_and_clears_dead_letters_and_reads_the_log(self):
         granted = set()
         for statement in statements(transformed()["Resources"]["BreakGlassRole"]):
             actions = statement["Action"]
@@ -189,7 +189,7 @@ class Template(unittest.TestCase):
         resources = transformed()["Resources"]
         return {name: resource for name, resource in resources.items() if resource["Type"] == kind}
 
-    def test_letters_with_signed_urls_are_read_by_those_named_alone(self):
+    def test_only_named_principals_can_read_dead_letters_with_signed_urls(self):
         policy = transformed()["Resources"]["InvocationDeadLettersPolicy"]["Properties"][
             "PolicyDocument"
         ]
@@ -199,7 +199,7 @@ class Template(unittest.TestCase):
         for reader in ['{"Ref": "DeadLetterReaderArns"}', '["BreakGlassRole", "Arn"]', ":root"]:
             self.assertIn(reader, readers)
 
-    def test_nobody_but_the_function_may_subscribe_to_the_topic(self):
+    def test_only_the_function_can_subscribe_to_the_topic(self):
         resources = transformed()["Resources"]
         policy = resources["TopicPolicy"]["Properties"]["PolicyDocument"]["Statement"]
         [subscribing] = [s for s in policy if s["Action"] == "sns:Subscribe"]
@@ -212,7 +212,7 @@ class Template(unittest.TestCase):
         self.assertEqual([s["Action"] for s in allowed], ["sns:Publish"])
         self.assertNotIn('"*"', json.dumps(allowed))
 
-    def test_everything_that_takes_a_key_takes_the_one_that_is_given(self):
+    def test_everything_that_supports_a_key_uses_the_given_one(self):
         key = {"Ref": "KmsKeyArn"}
         names = {
             "AWS::SQS::Queue": "KmsMasterKeyId",
@@ -225,7 +225,7 @@ class Template(unittest.TestCase):
                 given = resource["Properties"][member]["Fn::If"]
                 self.assertEqual(given[:2], ["HasKey", key], name)
 
-    def test_the_log_and_the_dead_letters_outlive_the_stack_and_nothing_else_does(self):
+    def test_only_the_log_and_the_dead_letters_outlive_the_stack(self):
         kept = {
             name
             for name, r in transformed()["Resources"].items()
@@ -234,12 +234,12 @@ class Template(unittest.TestCase):
         dead = {name for name in self.of_type("AWS::SQS::Queue") if name.endswith("DeadLetters")}
         self.assertEqual(kept, dead | {"LogGroup", "InvocationDeadLettersPolicy"})
 
-    def test_the_function_is_named_after_the_stack_or_as_told(self):
+    def test_the_function_has_the_stacks_name_or_the_given_one(self):
         function = transformed()["Resources"]["Function"]["Properties"]
         named = {"Fn::If": ["NamesFunction", {"Ref": "FunctionName"}, {"Ref": "AWS::StackName"}]}
         self.assertEqual(function["FunctionName"], named)
 
-    def test_parameters_refuse_what_cannot_work(self):
+    def test_parameters_reject_invalid_values(self):
         parameters = transformed()["Parameters"]
         self.assertEqual(
             PATTERNS.keys(), {name for name, p in parameters.items() if "AllowedPattern" in p}
@@ -252,7 +252,7 @@ class Template(unittest.TestCase):
                 self.assertFalse(pattern.fullmatch(value), f"{name}: {value!r}")
         self.assertNotIn("Default", parameters["ActionRoleArns"])
 
-    def test_exported_are_what_stacks_use_and_the_guide_lists_them(self):
+    def test_the_guide_lists_the_outputs_and_which_are_exported(self):
         exported = {name for name, output in transformed()["Outputs"].items() if "Export" in output}
         guide = (ROOT / "docs" / "operating.md").read_text()
         listed = guide.split("### Outputs")[1].split("\n#")[0]
@@ -261,7 +261,7 @@ class Template(unittest.TestCase):
         self.assertEqual(set(exports), exported)
         self.assertEqual(set(others), transformed()["Outputs"].keys() - exported)
 
-    def test_the_rule_takes_every_request_and_refuses_every_result(self):
+    def test_the_rule_matches_every_request_and_no_result(self):
         pattern = transformed()["Resources"]["Rule"]["Properties"]["EventPattern"]
         program = """
 import json, sys

@@ -51,7 +51,7 @@ class Kept:
 
 
 class Upgrade(unittest.TestCase):
-    def test_the_request_that_made_it_is_recognized_and_changes_nothing(self):
+    def test_a_replay_of_the_original_request_changes_nothing(self):
         self.assertGreaterEqual(len(KEPT), 6)
         for what in KEPT:
             with self.subTest(what=what):
@@ -60,7 +60,7 @@ class Upgrade(unittest.TestCase):
                 self.assertEqual(outcome, "CREATED", returned)
                 self.assertEqual(kept.tags(), kept.kept)
 
-    def test_a_stack_updates_and_deletes_what_it_made(self):
+    def test_a_stack_updates_and_deletes_what_it_created(self):
         kept = Kept(self, "of a stack")
         changed = kept.case["request"]["ResourceProperties"] | {
             "Tags": [{"Key": "a", "Value": "b"}]
@@ -72,13 +72,13 @@ class Upgrade(unittest.TestCase):
         self.assertEqual((returned["Status"], outcome), ("SUCCESS", "DELETED"))
         self.assertFalse(kept.exists())
 
-    def test_an_adopted_one_is_given_up_and_stays(self):
+    def test_an_adopted_one_is_released_and_stays(self):
         kept = Kept(self, "adopted by a stack")
         kept.send(RequestType="Delete", PhysicalResourceId=kept.name, RequestId="later")
         self.assertTrue(kept.exists())
         self.assertNotIn(OWNER, kept.tags())
 
-    def test_what_events_messages_and_calls_made_is_deleted_by_a_call(self):
+    def test_a_direct_invocation_deletes_what_events_and_messages_created(self):
         for what in KEPT:
             if "stack" not in what:
                 kept = Kept(self, what)
@@ -86,7 +86,7 @@ class Upgrade(unittest.TestCase):
                 self.assertEqual(kept.function.invoke(delete)["outcome"], "DELETED", what)
                 self.assertFalse(kept.exists())
 
-    def test_no_other_stack_takes_it(self):
+    def test_no_other_stack_takes_it_over(self):
         kept = Kept(self, "of a stack")
         returned, _ = kept.send(LogicalResourceId="Another", RequestId="another")
         self.assertEqual(returned["Status"], "FAILED")

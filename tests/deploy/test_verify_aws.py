@@ -19,7 +19,7 @@ class VerifyAws(unittest.TestCase):
         role = "arn:aws:iam::123456789012:role/mitigation-actions/quarantine-things"
         return stack, FunctionChecks(stack.iot, stack.invoke, stack.response_url, LOCATION, role)
 
-    def test_each_holds_here_and_nothing_is_left(self):
+    def test_each_assumption_holds_here_and_nothing_is_left(self):
         stack, verification = self.verification()
         verification.CHECKS = [*verification.CHECKS, verification.FILLING]
         rows = verification.all()
@@ -33,7 +33,7 @@ class VerifyAws(unittest.TestCase):
         self.assertIn(measured[verification.FILLING[0]], errors)
         self.assertEqual(stack.iot.list_mitigation_actions()["actionIdentifiers"], [])
 
-    def test_what_does_not_hold_is_said_and_what_was_made_is_removed(self):
+    def test_a_failed_assumption_is_reported_and_everything_is_removed(self):
         stack, verification = self.verification()
         verification.invoke = lambda event: None  # the function does nothing
         results = dict(verification.all())
@@ -41,7 +41,7 @@ class VerifyAws(unittest.TestCase):
         self.assertTrue(adopting.startswith("does not hold"))
         self.assertEqual(stack.iot.list_mitigation_actions()["actionIdentifiers"], [])
 
-    def test_missing_credentials_are_said_in_a_line(self):
+    def test_missing_credentials_are_reported_in_one_line(self):
         environment = {name: v for name, v in ENVIRONMENT.items() if "KEY" not in name}
         environment |= {"AWS_CONFIG_FILE": "/dev/null", "AWS_SHARED_CREDENTIALS_FILE": "/dev/null"}
         command = [TOOLS / "aws" / "bin" / "python", ROOT / "tools" / "verify_aws"]

@@ -23,14 +23,14 @@ class Workflow(unittest.TestCase):
         messages = json.loads(run(["node", "-e", LINT, WORKFLOW], environment=modules))
         self.assertEqual([m for m in messages if not m.startswith(UNKNOWN)], [])
 
-    def test_every_make_target_that_it_runs_is_there(self):
+    def test_every_make_target_that_it_runs_exists(self):
         makefile = (ROOT / "Makefile").read_text()
         targets = re.findall(r"\bmake ([a-z-]+)", WORKFLOW.read_text())
         self.assertTrue(targets)
         for target in targets:
             self.assertRegex(makefile, rf"(?m)^{target}:")
 
-    def test_only_the_job_that_releases_may_write(self):
+    def test_only_the_release_job_can_write(self):
         top, jobs = WORKFLOW.read_text().split("\njobs:\n")
         self.assertRegex(top, r"(?m)^permissions:\n  contents: read$")
         test, release = jobs.split("\n  release:\n")

@@ -76,7 +76,7 @@ impl Endurance {
         let life = self.lives[number].clone();
         if life.is_custom_resource() && self.is_overlap_due() {
             self.overlap(&life).await;
-            self.check_action(number, "a cancelled request");
+            self.check_action(number, "a canceled request");
             return;
         }
         let operation = match (&life.role, self.rng.u8(..3)) {

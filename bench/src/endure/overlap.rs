@@ -1,4 +1,4 @@
-//! A request that is cancelled while it waits for its new role.
+//! A request that is canceled while it waits for its new role.
 //!
 //! CloudFormation does not wait for the response of the request that it cancels. The second
 //! instance gets what it sends next: the Delete of the Create, under an id that CloudFormation
@@ -15,7 +15,7 @@ use super::{
     life::{Life, accepted, role_arn},
 };
 
-/// One request of a custom resource in so many is cancelled: each takes seconds.
+/// One request of a custom resource in so many is canceled: each takes seconds.
 const ONE_IN: u32 = 300;
 /// Leaves the Delete time for a last look after the Create has given up: see
 /// `ROLE_PROPAGATION_SECONDS`.
@@ -23,7 +23,7 @@ const TIMEOUT: Duration = Duration::from_secs(5);
 /// When AWS IoT can assume the new role, after the request was sent: after the cancellation, and
 /// before or after the request gives up.
 const PROPAGATION: std::ops::Range<u64> = 900..2600;
-/// When the request is cancelled, after its first change was rejected. The function makes the next
+/// When the request is canceled, after its first change was rejected. The function makes the next
 /// attempt a second after that: a call that is under way when the next request begins is excluded.
 const CANCELLATION: std::ops::Range<u64> = 100..700;
 
@@ -82,7 +82,7 @@ impl Endurance {
     }
 }
 
-/// A request that needs a new role, and what CloudFormation sends once it has cancelled it.
+/// A request that needs a new role, and what CloudFormation sends once it has canceled it.
 fn requests(life: &Life, new_role: &str) -> [Value; 2] {
     match &life.role {
         None => {

@@ -27,7 +27,7 @@ pub struct ApiRequest {
 /// Whether a request may have a `requestId`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RequestIds {
-    /// It may, in a direct call or in a message without an event around it.
+    /// It may, in a direct invocation or in a message without an event around it.
     Accepted,
     /// It may not, in the detail of an event, which has an id.
     Rejected,

@@ -1,4 +1,4 @@
-//! A result in JSON: the return value of a direct call, or the detail of a result event.
+//! A result in JSON: the return value of a direct invocation, or the detail of a result event.
 
 use serde::Serialize;
 
@@ -8,7 +8,7 @@ use crate::mitigation::{Description, ErrorCode, Failure, Outcome, Params, RoleAr
 /// The most bytes of a failure's message in a JSON string.
 const MAX_MESSAGE: usize = 4096;
 
-words! {
+string_enum! {
     /// Whether a request succeeded.
     pub enum Status {
         /// The result has an outcome.

@@ -16,7 +16,7 @@ pub(super) enum PhysicalId<'a> {
     /// The placeholder of a failed Create: its name and its digest, `None` if the provider did not
     /// write it.
     Placeholder(Option<(&'a str, RequestDigest)>),
-    /// The id of a resource, or one that CloudFormation generated for a cancelled Create.
+    /// The id of a resource, or one that CloudFormation generated for a canceled Create.
     Resource(&'a str),
 }
 

@@ -14,7 +14,7 @@ use crate::{
     trigger::{json::Fields, location::FunctionLocation, reader::Casing},
 };
 
-words! {
+string_enum! {
     /// What CloudFormation asks for.
     pub enum RequestType {
         /// Create the resource.

@@ -54,8 +54,8 @@ impl fmt::Display for ForbiddenUrl {
 impl std::error::Error for ForbiddenUrl {}
 
 impl ResponseUrl {
-    /// Parses `text`: https on port 443 without user info, to CloudFormation's bucket in `region`; or
-    /// to one of the `allowed` hosts (lower case), also on other ports and over http.
+    /// Parses `text`: https on port 443 without user info, to CloudFormation's bucket in `region`;
+    /// or to one of the `allowed` hosts (lower case), also on other ports and over http.
     ///
     /// # Errors
     /// The first rule that `text` breaks.

@@ -14,11 +14,11 @@ pub fn served() -> impl Iterator<Item = TriggerName> {
 
 #[test]
 fn every_trigger_has_a_sample_event() {
-    let recognised = |(name, event): (String, serde_json::Value)| {
+    let recognized = |(name, event): (String, serde_json::Value)| {
         let payload: Payload = serde_json::from_str(&event.to_string()).unwrap();
-        Trigger::recognise(&payload).unwrap_or_else(|error| panic!("{name}: {error}")).name()
+        Trigger::recognize(&payload).unwrap_or_else(|error| panic!("{name}: {error}")).name()
     };
-    let found: BTreeSet<TriggerName> = samples("").into_iter().map(recognised).collect();
+    let found: BTreeSet<TriggerName> = samples("").into_iter().map(recognized).collect();
     assert_eq!(found, served().collect());
 }
 
@@ -43,7 +43,7 @@ fn the_reference_has_the_name_of_every_trigger() {
 }
 
 #[test]
-fn the_error_of_an_unrecognized_event_says_how_every_trigger_is_recognised() {
+fn the_error_of_an_unrecognized_event_says_how_every_trigger_is_recognized() {
     let message = Unrecognized::NoKnownMember.to_string();
     for name in served() {
         let expected = match name {
@@ -51,7 +51,7 @@ fn the_error_of_an_unrecognized_event_says_how_every_trigger_is_recognised() {
             TriggerName::Sns => "aws:sns",
             TriggerName::EventBridge => "an EventBridge event",
             TriggerName::Sqs => "aws:sqs",
-            TriggerName::Direct => "a direct call",
+            TriggerName::Direct => "a direct invocation",
             TriggerName::Unrecognized => unreachable!("it is not served"),
         };
         assert!(message.contains(expected), "{message}");

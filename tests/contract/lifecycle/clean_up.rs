@@ -26,7 +26,7 @@ async fn fail_create(world: &World, event: &Value) -> Exchange {
 }
 
 #[tokio::test]
-async fn the_delete_after_a_failed_create_removes_only_what_that_create_made() {
+async fn the_delete_after_a_failed_create_removes_only_what_that_create_created() {
     let world = world().await;
     world.aws.iot.faults.set("CreateMitigationAction", Fault::LoseAfter, 1);
     deny(&world, "CreateMitigationAction", 1);
@@ -103,7 +103,7 @@ async fn a_failed_update_of_what_was_not_created_responds_with_an_id_of_its_own(
 }
 
 #[tokio::test]
-async fn an_update_takes_over_what_a_failed_create_made_and_the_clean_up_leaves_it() {
+async fn an_update_takes_over_what_a_failed_create_created_and_the_cleanup_keeps_it() {
     let world = world().await;
     let failed = fail_create(&world, &create()).await;
     let id = failed.physical_id();
@@ -114,7 +114,7 @@ async fn an_update_takes_over_what_a_failed_create_made_and_the_clean_up_leaves_
 }
 
 #[tokio::test]
-async fn an_update_to_another_name_leaves_a_failed_creates_action_to_the_clean_up() {
+async fn an_update_to_another_name_leaves_a_failed_creates_action_to_the_cleanup() {
     let world = world().await;
     let failed = fail_create(&world, &create()).await;
     let id = failed.physical_id();
@@ -125,7 +125,7 @@ async fn an_update_to_another_name_leaves_a_failed_creates_action_to_the_clean_u
 }
 
 #[tokio::test]
-async fn a_retained_action_survives_the_clean_up_of_a_create_that_met_it() {
+async fn a_retained_action_survives_the_cleanup_of_a_create_that_found_it() {
     let world = world().await;
     world.send(&create()).await.succeeded();
     let tag = request_tag(&world, NAME);
@@ -153,7 +153,7 @@ async fn a_create_that_succeeds_with_a_retained_action_writes_its_request_tag_la
 }
 
 #[tokio::test]
-async fn a_released_action_loses_both_of_our_tags() {
+async fn a_released_action_loses_both_tags_of_the_provider() {
     let world = world().await;
     world.plant_identical(NAME, &[("theirs", "stays")]);
     let event = create_with(&json!({ "OnConflict": "Adopt" }));

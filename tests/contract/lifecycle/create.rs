@@ -63,7 +63,7 @@ async fn every_kind_is_created_and_has_its_action_type() {
         let exchange = world.send(&event).await;
         exchange.succeeded().called(&["CreateMitigationAction"]);
         assert_eq!(exchange.response()["Data"]["ActionType"], kind.as_str());
-        // If the service rejects an identical create, the function has to recognise the definition
+        // If the service rejects an identical create, the function has to recognize the definition
         // in the description, for each kind.
         world.aws.iot.set_identical_create(IdenticalCreate::Conflict);
         let again = world.send(&event).await;

@@ -47,7 +47,7 @@ async fn a_rename_that_waits_creates_nothing_after_its_rollback() {
 }
 
 #[tokio::test]
-async fn a_rename_whose_create_is_in_flight_deletes_what_it_makes_after_its_rollback() {
+async fn a_rename_whose_create_is_in_flight_deletes_what_it_creates_after_its_rollback() {
     let world = world_with(&WAITING).await;
     world.send(&create()).await.succeeded();
     deny(&world, "CreateMitigationAction", 1);
@@ -77,7 +77,7 @@ async fn two_deliveries_of_a_rename_that_waits_both_succeed_and_keep_the_action(
 }
 
 #[tokio::test]
-async fn two_deliveries_of_an_update_that_waits_both_succeed_and_take_the_mark_off() {
+async fn two_deliveries_of_an_update_that_waits_both_succeed_and_remove_the_mark() {
     let world = world_with(&WAITING).await;
     world.send(&create()).await.succeeded();
     let tag = request_tag(&world, NAME);
@@ -88,7 +88,7 @@ async fn two_deliveries_of_an_update_that_waits_both_succeed_and_take_the_mark_o
 }
 
 #[tokio::test]
-async fn an_update_whose_rollback_waits_too_changes_nothing_any_more() {
+async fn an_update_whose_rollback_waits_too_changes_nothing() {
     let (world, before) = waiting_world().await;
     deny(&world, "UpdateMitigationAction", 2);
     let (forward, back) = overlap(&world, &update(), &reverse(&update())).await;
@@ -98,7 +98,7 @@ async fn an_update_whose_rollback_waits_too_changes_nothing_any_more() {
 }
 
 #[tokio::test]
-async fn a_rename_that_waits_makes_nothing_after_the_delete_of_its_resource() {
+async fn a_rename_that_waits_creates_nothing_after_the_delete_of_its_resource() {
     let world = world_with(&WAITING).await;
     world.send(&create()).await.succeeded();
     deny(&world, "CreateMitigationAction", 1);
@@ -127,7 +127,7 @@ async fn an_update_without_a_wait_leaves_the_request_tag_alone() {
 }
 
 #[tokio::test]
-async fn a_wait_for_throttling_puts_no_mark() {
+async fn a_wait_for_throttling_sets_no_mark() {
     let world = world_with(&WAITING).await;
     world.send(&create()).await.succeeded();
     world.aws.iot.faults.set("UpdateMitigationAction", Fault::Throttle, 3);

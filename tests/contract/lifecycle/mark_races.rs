@@ -1,5 +1,5 @@
-//! Races around a mark: it arrives after the rollback, another delivery has done half of the work, or
-//! it cannot be read or written.
+//! Races around a mark: it arrives after the rollback, another delivery has done half of the work,
+//! or it cannot be read or written.
 
 use std::time::Duration;
 
@@ -37,7 +37,7 @@ async fn roll_back_before_the_mark(world: &World, update: &Value) -> Exchange {
 }
 
 #[tokio::test]
-async fn an_update_that_is_rolled_back_before_its_mark_is_put_changes_nothing_any_more() {
+async fn an_update_that_is_rolled_back_before_its_mark_is_set_changes_nothing() {
     let (world, before) = waiting_world().await;
     deny(&world, "UpdateMitigationAction", 1);
     let forward = roll_back_before_the_mark(&world, &update()).await;
@@ -46,7 +46,7 @@ async fn an_update_that_is_rolled_back_before_its_mark_is_put_changes_nothing_an
 }
 
 #[tokio::test]
-async fn a_rename_that_is_rolled_back_before_its_mark_is_put_makes_nothing_any_more() {
+async fn a_rename_that_is_rolled_back_before_its_mark_is_set_creates_nothing() {
     let (world, before) = waiting_world().await;
     deny(&world, "CreateMitigationAction", 1);
     let forward = roll_back_before_the_mark(&world, &rename()).await;
@@ -76,7 +76,7 @@ async fn a_delivery_that_meets_another_half_done_gives_the_same_response() {
 }
 
 #[tokio::test]
-async fn a_second_delivery_of_a_rename_that_waits_for_tags_makes_nothing_after_the_rollback() {
+async fn a_second_delivery_of_a_rename_that_waits_for_tags_creates_nothing_after_the_rollback() {
     let (world, _) = waiting_world().await;
     let tag = request_tag(&world, NAME);
     world.aws.iot.set_tag_lag(Duration::from_secs(3));
@@ -95,7 +95,7 @@ async fn a_second_delivery_of_a_rename_that_waits_for_tags_makes_nothing_after_t
 }
 
 #[tokio::test]
-async fn the_mark_of_a_request_that_was_delivered_twice_is_taken_off() {
+async fn the_mark_of_a_request_that_was_delivered_twice_is_removed() {
     let (world, before) = waiting_world().await;
     deny(&world, "UpdateMitigationAction", 1);
     let (one, other) = overlap(&world, &update(), &update()).await;
@@ -114,7 +114,7 @@ async fn a_rollback_that_waits_restores_what_an_earlier_call_changes_meanwhile()
 }
 
 #[tokio::test]
-async fn an_update_whose_lost_answer_was_a_success_is_not_taken_for_another_request() {
+async fn an_update_whose_lost_response_was_a_success_is_not_mistaken_for_another_request() {
     let (world, before) = waiting_world().await;
     world.aws.iot.faults.set("UpdateMitigationAction", Fault::LoseAfter, 1);
     deny(&world, "UpdateMitigationAction", 1);
@@ -153,7 +153,7 @@ async fn a_call_is_not_repeated_once_the_rollback_has_taken_over() {
 }
 
 #[tokio::test]
-async fn a_rename_deletes_what_it_made_if_its_resource_is_deleted_as_it_ends() {
+async fn a_rename_deletes_what_it_created_if_its_resource_is_deleted_as_it_ends() {
     let (world, _) = waiting_world().await;
     deny(&world, "CreateMitigationAction", 1);
     world.aws.iot.faults.set("TagResource", Fault::Slow(Duration::ZERO), 1);
@@ -182,7 +182,7 @@ async fn a_rollback_whose_lookup_of_the_orphan_is_denied_waits_for_its_role() {
 }
 
 #[tokio::test]
-async fn an_update_that_cannot_take_its_mark_off_succeeds_and_the_next_one_takes_it_off() {
+async fn an_update_that_cannot_remove_its_mark_succeeds_and_the_next_one_removes_it() {
     let (world, before) = waiting_world().await;
     let event = update_of_definition();
     deny(&world, "UpdateMitigationAction", 1);
@@ -195,7 +195,7 @@ async fn an_update_that_cannot_take_its_mark_off_succeeds_and_the_next_one_takes
 }
 
 #[tokio::test]
-async fn an_update_that_is_rolled_back_before_it_looks_changes_nothing_any_more() {
+async fn an_update_that_is_rolled_back_before_it_looks_changes_nothing() {
     let (world, before) = waiting_world().await;
     deny(&world, "UpdateMitigationAction", 1);
     world.aws.iot.faults.set("DescribeMitigationAction", Fault::Slow(Duration::from_secs(1)), 1);
@@ -206,7 +206,7 @@ async fn an_update_that_is_rolled_back_before_it_looks_changes_nothing_any_more(
 }
 
 #[tokio::test]
-async fn an_update_that_meets_the_mark_of_its_rollback_puts_none() {
+async fn an_update_that_finds_the_mark_of_its_rollback_sets_none() {
     let (world, before) = waiting_world().await;
     deny(&world, "UpdateMitigationAction", 2);
     world.aws.iot.faults.set("DescribeMitigationAction", Fault::Slow(Duration::from_secs(1)), 1);

@@ -9,7 +9,7 @@ use super::{NAME, OURS, create, create_with};
 use crate::{sample, world};
 
 #[tokio::test]
-async fn a_4xx_without_an_error_name_is_transient_and_nothing_is_believed_of_it() {
+async fn a_4xx_without_an_error_name_is_transient_and_proves_nothing() {
     for status in [400, 402, 404, 405, 410, 418, 422, 451] {
         let world = world().await;
         world.send(&create()).await.succeeded();
@@ -25,7 +25,7 @@ async fn a_4xx_without_an_error_name_is_transient_and_nothing_is_believed_of_it(
 }
 
 #[tokio::test]
-async fn a_nameless_409_to_a_create_is_a_name_that_is_taken_and_to_another_call_transient() {
+async fn a_409_without_an_error_name_is_a_conflict_for_a_create_and_else_transient() {
     let world = world().await;
     world.send(&create()).await.succeeded();
     world.aws.iot.faults.set("CreateMitigationAction", Fault::Refuse(409, ""), 1);
@@ -123,7 +123,7 @@ async fn s3s_request_timeout_is_retried() {
 }
 
 #[tokio::test]
-async fn a_nameless_response_of_a_proxy_is_transient_for_every_call_of_a_stack() {
+async fn a_response_of_a_proxy_is_transient_for_every_call_of_a_stack() {
     for status in [400, 402, 404, 407, 408, 409, 410, 413, 418, 429] {
         let world = world().await;
         let fault = |call: &str| world.aws.iot.faults.set(call, Fault::Proxy(status), 2);
@@ -143,7 +143,7 @@ async fn a_nameless_response_of_a_proxy_is_transient_for_every_call_of_a_stack()
 }
 
 #[tokio::test]
-async fn absence_is_not_believed_of_a_proxy() {
+async fn a_proxys_404_does_not_prove_absence() {
     let world = world().await.with_timeout(Duration::from_secs(4));
     world.send(&create()).await.succeeded();
     for call in ["ListTagsForResource", "DescribeMitigationAction", "DeleteMitigationAction"] {
@@ -154,7 +154,7 @@ async fn absence_is_not_believed_of_a_proxy() {
 }
 
 #[tokio::test]
-async fn a_denial_without_a_name_is_final() {
+async fn a_denial_without_an_error_name_is_permanent() {
     for status in [401, 403] {
         let world = world().await;
         world.aws.iot.faults.set("CreateMitigationAction", Fault::Proxy(status), 1000);
@@ -164,7 +164,7 @@ async fn a_denial_without_a_name_is_final() {
 }
 
 #[tokio::test]
-async fn another_400_of_the_response_bucket_is_final() {
+async fn another_400_of_the_response_bucket_is_permanent() {
     let world = world().await;
     world.aws.bucket.faults.set("PUT", Fault::Refuse(400, "EntityTooLarge"), 1);
     let exchange = world.send(&create()).await;

@@ -160,7 +160,7 @@ async fn a_failed_rename_keeps_the_old_id_and_its_rollback_removes_the_new_actio
 }
 
 #[tokio::test]
-async fn a_failed_rename_removes_nothing_itself_and_its_reverse_update_removes_what_it_made() {
+async fn a_failed_rename_removes_nothing_and_its_reverse_update_removes_what_it_created() {
     let world = world().await;
     world.send(&create()).await.succeeded();
     world.aws.iot.faults.set("CreateMitigationAction", Fault::LoseAfter, 1);

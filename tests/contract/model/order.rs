@@ -260,7 +260,7 @@ fn check(
         .map(|event| (event.detail["requestId"].as_str().unwrap_or_default(), &event.detail))
         .collect();
     let mut blocked: BTreeSet<String> = BTreeSet::new();
-    let mut worked: BTreeSet<&str> = BTreeSet::new();
+    let mut executed: BTreeSet<&str> = BTreeSet::new();
     for posted in batch {
         let keys = posted.message.keys(step.queue);
         let is_blocked = keys.iter().any(|key| blocked.contains(key));
@@ -277,11 +277,11 @@ fn check(
             blocked.extend(keys);
         }
         if !is_blocked && posted.message.asks != Asks::Noise {
-            worked.insert(&posted.message.name);
+            executed.insert(&posted.message.name);
         }
     }
     check_deletes(batch, redelivered, calls)?;
-    let stray = calls.iter().find(|call| !worked.contains(call.name()));
+    let stray = calls.iter().find(|call| !executed.contains(call.name()));
     ensure(stray.is_none(), || format!("an unexpected call: {stray:?}"))
 }
 

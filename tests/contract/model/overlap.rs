@@ -3,11 +3,11 @@
 //! are retried before they are cleaned up, and tags lag behind.
 //!
 //! Excluded is what section 7 of the contract does not promise: a delivery that arrives after a
-//! later request (no cancelled request is redelivered after its cancellation), a call that is being
+//! later request (no canceled request is redelivered after its cancellation), a call that is being
 //! sent when a later request responds ([`Overlap::is_race`]), and a create that is repeated after a
-//! lost response (none is lost here). The Delete of a cancelled Create responds once it has deleted
-//! what the Create made ("Nothing left behind, nothing else taken"), so a Create that is redelivered
-//! is not cancelled.
+//! lost response (none is lost here). The Delete of a canceled Create responds once it has deleted
+//! what the Create made ("Nothing left behind, nothing else taken"), so a Create that is
+//! redelivered is not canceled.
 
 mod request;
 
@@ -40,7 +40,7 @@ pub(super) struct Overlap {
     transcript: Vec<String>,
 }
 
-/// The deliveries of one request, and its rollback if it was cancelled.
+/// The deliveries of one request, and its rollback if it was canceled.
 struct Deliveries {
     first: Exchange,
     second: Option<Exchange>,
@@ -112,7 +112,7 @@ impl Overlap {
             self.record("redelivered", &request, second);
         }
         if let Some(exchange) = rolled_back {
-            self.record("cancelled", &rollback, &exchange);
+            self.record("canceled", &rollback, &exchange);
             return check_rollback(&exchange);
         }
         self.world.aws.iot.set_new_role(&desired.role_arn(), Duration::ZERO);
@@ -137,7 +137,7 @@ impl Overlap {
             sleep(milliseconds(after)).await;
             Some(self.world.send(request).await)
         };
-        // The request has begun when it is cancelled: one that arrives later is excluded.
+        // The request has begun when it is canceled: one that arrives later is excluded.
         let cancel = async || {
             sleep(milliseconds(declaration.cancel_after?)).await;
             while iot.changes() == changes {

@@ -1,6 +1,6 @@
 //! Stacks of several resources that compete for a few names, as CloudFormation operates them. An
 //! operation creates and updates one resource after another and cleans up at the end. It is rolled
-//! back when a request fails or is cancelled. Each request may meet faults and be redelivered.
+//! back when a request fails or is canceled. Each request may meet faults and be redelivered.
 
 mod exchange;
 mod request;
@@ -182,16 +182,16 @@ impl Stacks {
     }
 
     /// Rolls updates back, the last first, and then deletes what was created. CloudFormation knows
-    /// no response of a cancelled request: neither the id of a new resource nor that of a
+    /// no response of a canceled request: neither the id of a new resource nor that of a
     /// replacement.
     async fn roll_back(
         &mut self,
         declared: Vec<Declared<'_>>,
-        is_cancelled: bool,
+        is_canceled: bool,
     ) -> TestCaseResult {
         let mut created = Vec::new();
         for (index, declared) in declared.into_iter().rev().enumerate() {
-            let is_known = index > 0 || !is_cancelled;
+            let is_known = index > 0 || !is_canceled;
             let Declared { key, change, desired, old, response, .. } = declared;
             let id = match &old {
                 _ if is_known => response.id,

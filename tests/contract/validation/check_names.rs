@@ -14,7 +14,7 @@ fn checks(kind: &str, names: &Value) -> Value {
 }
 
 #[test]
-fn check_names_are_checks_that_the_type_of_action_can_be_applied_to() {
+fn check_names_are_checks_that_the_kind_of_action_can_be_applied_to() {
     let device = "UpdateDeviceCertificateParams";
     for fit in [
         "DEVICE_CERTIFICATE_SHARED_CHECK",

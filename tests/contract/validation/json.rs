@@ -43,7 +43,7 @@ fn raw_json(levels: usize) -> String {
 
 #[test]
 fn json_in_a_string_stays_a_string_at_any_depth() {
-    let trigger = |text: &str| Trigger::recognise(&serde_json::from_str::<Payload>(text).unwrap());
+    let trigger = |text: &str| Trigger::recognize(&serde_json::from_str::<Payload>(text).unwrap());
     let event = json!({
         "detail-type": "Mitigation Action Requested", "source": "s", "id": "i", "detail": "RAW",
     });

@@ -56,11 +56,11 @@ pub async fn run(bootstrap: &Path, events: &Path) -> ExitCode {
          bucket and Lambda.\n",
         bootstrap.display()
     ));
-    let has_colour = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    let has_color = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
     let mut demo = Demo {
         world: World::start(bootstrap, &[("RESULT_EVENT_BUS", "results")]).await,
         events,
-        has_colour,
+        has_color,
         rows: Vec::new(),
     };
     demo.run().await;
@@ -79,7 +79,7 @@ fn print(line: &str) {
 struct Demo<'a> {
     world: World,
     events: &'a Path,
-    has_colour: bool,
+    has_color: bool,
     rows: Vec<Row>,
 }
 
@@ -254,8 +254,8 @@ impl Demo<'_> {
     }
 
     fn status(&self, status: &str) -> String {
-        let colour = if status == "FAILED" { "31" } else { "32" };
-        self.painted(colour, status)
+        let color = if status == "FAILED" { "31" } else { "32" };
+        self.painted(color, status)
     }
 
     fn event(&self, file: &str) -> Value {
@@ -266,8 +266,8 @@ impl Demo<'_> {
         self.painted("1", text)
     }
 
-    fn painted(&self, colour: &str, text: &str) -> String {
-        if self.has_colour { format!("\u{1b}[{colour}m{text}\u{1b}[0m") } else { text.to_owned() }
+    fn painted(&self, color: &str, text: &str) -> String {
+        if self.has_color { format!("\u{1b}[{color}m{text}\u{1b}[0m") } else { text.to_owned() }
     }
 }
 

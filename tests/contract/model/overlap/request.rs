@@ -28,7 +28,7 @@ pub(in super::super) struct Declaration {
     pub desired: Properties,
     /// When AWS IoT can assume the role.
     pub role_after: u16,
-    /// When the request is cancelled, if it is.
+    /// When the request is canceled, if it is.
     pub cancel_after: Option<u16>,
     /// When the request is redelivered, if it is.
     pub repeat_after: Option<u16>,
@@ -135,7 +135,7 @@ impl Overlap {
         }
     }
 
-    /// What CloudFormation sends after it has cancelled that request.
+    /// What CloudFormation sends after it has canceled that request.
     pub(super) fn rollback(&mut self, desired: &Properties) -> Value {
         if let Some(old) = self.resource.clone() {
             return self.reverse(&old, desired);

@@ -115,7 +115,8 @@ impl Stacks {
         Ok(Response { is_success, id, document, operations })
     }
 
-    /// One PUT was accepted, and every other, if a fault caused one, sent the same. Returns when it was accepted.
+    /// One PUT was accepted, and every other, if a fault caused one, sent the same. Returns when it
+    /// was accepted.
     fn check_puts(
         &self,
         key: &str,

@@ -1,4 +1,4 @@
-//! The Delete of a Create that CloudFormation cancelled: its physical id is invented, and the Create
+//! The Delete of a Create that CloudFormation canceled: its physical id is invented, and the Create
 //! may still be running in another instance.
 
 use std::time::Duration;
@@ -6,18 +6,16 @@ use std::time::Duration;
 use serde_json::json;
 use stand_ins::{OWNER_TAG, stack::merged};
 
-use super::{
-    NAME, OTHERS, OURS, WAITING, cancelled, create, create_with, delete_of, deny, overlap,
-};
+use super::{NAME, OTHERS, OURS, WAITING, canceled, create, create_with, delete_of, deny, overlap};
 use crate::{names, sample, world, world_with};
 
 #[tokio::test]
-async fn a_delete_with_an_invented_id_removes_what_the_cancelled_create_creates_later() {
+async fn a_delete_with_an_invented_id_removes_what_the_canceled_create_creates_later() {
     for on_conflict in ["Fail", "Overwrite"] {
         let world = world_with(&WAITING).await;
         deny(&world, "CreateMitigationAction", 2);
         let event = create_with(&json!({ "OnConflict": on_conflict }));
-        let (created, deleted) = overlap(&world, &event, &cancelled(&event)).await;
+        let (created, deleted) = overlap(&world, &event, &canceled(&event)).await;
         created.succeeded();
         deleted.succeeded();
         assert_eq!(names(&world), [""; 0]);
@@ -27,7 +25,7 @@ async fn a_delete_with_an_invented_id_removes_what_the_cancelled_create_creates_
 #[tokio::test]
 async fn a_delete_with_an_invented_id_looks_until_its_time_for_work_ends() {
     let world = world().await.with_timeout(Duration::from_secs(8));
-    let exchange = world.send(&cancelled(&create())).await;
+    let exchange = world.send(&canceled(&create())).await;
     let calls = &exchange.succeeded().calls;
     let looks = calls.iter().filter(|call| call.operation == "ListTagsForResource");
     let looks: Vec<_> = looks.map(|look| look.at).collect();
@@ -51,7 +49,7 @@ async fn a_delete_with_an_invented_id_responds_at_once_if_the_create_cannot_succ
     ] {
         world.aws.iot.reset();
         world.plant_identical(NAME, &tags);
-        let deleted = world.send(&cancelled(&create_with(&properties))).await;
+        let deleted = world.send(&canceled(&create_with(&properties))).await;
         deleted.succeeded().changed_nothing();
         assert!(deleted.response_time.unwrap() < Duration::from_secs(1), "{properties}");
     }
@@ -81,7 +79,7 @@ async fn a_create_that_adopts_after_its_cancellation_is_released() {
     let before = world.aws.iot.actions();
     let event = create_with(&json!({ "OnConflict": "Adopt", "Tags": [] }));
     deny(&world, "CreateMitigationAction", 1);
-    let (created, deleted) = overlap(&world, &event, &cancelled(&event)).await;
+    let (created, deleted) = overlap(&world, &event, &canceled(&event)).await;
     created.succeeded();
     deleted.succeeded();
     assert_eq!(world.aws.iot.actions(), before);
@@ -92,14 +90,14 @@ async fn a_create_without_a_name_is_removed_after_its_cancellation() {
     let world = world_with(&WAITING).await;
     deny(&world, "CreateMitigationAction", 1);
     let event = sample("create-without-name.json");
-    let (created, deleted) = overlap(&world, &event, &cancelled(&event)).await;
+    let (created, deleted) = overlap(&world, &event, &canceled(&event)).await;
     created.succeeded();
     deleted.succeeded();
     assert_eq!(names(&world), [""; 0]);
 }
 
 #[tokio::test]
-async fn an_id_that_is_the_name_of_an_action_of_ours_is_known_and_the_action_is_deleted() {
+async fn an_id_that_is_the_name_of_the_resources_own_action_is_known_and_deleted() {
     let world = world().await;
     world.plant_identical("renamed-by-hand", &[(OWNER_TAG, OURS)]);
     let deleted = world.send(&delete_of(&create(), "renamed-by-hand")).await;

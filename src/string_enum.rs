@@ -1,7 +1,7 @@
 //! Enums that are words on the wire.
 
 /// Declares an enum whose variants are words, with the list of all of them.
-macro_rules! words {
+macro_rules! string_enum {
     (
         $(#[$doc:meta])*
         pub enum $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $word:literal,)+ }
