@@ -10,7 +10,7 @@ use std::{collections::BTreeSet, path::Path};
 use serde_json::Value;
 
 /// The text of a file of this repository.
-fn file(path: &str) -> String {
+pub fn file(path: &str) -> String {
     std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap()
 }
 
@@ -26,7 +26,7 @@ fn words(list: &Value) -> BTreeSet<&str> {
 
 /// The part of a text from `start` to the first `end` after it.
 #[track_caller]
-fn part<'a>(text: &'a str, start: &str, end: &str) -> &'a str {
+pub fn part<'a>(text: &'a str, start: &str, end: &str) -> &'a str {
     let (_, rest) = text.split_once(start).unwrap_or_else(|| panic!("no {start:?}"));
     rest.split_once(end).map_or(rest, |(part, _)| part)
 }

@@ -9,6 +9,7 @@
     reason = "an unexpected value fails the test"
 )]
 
+mod architecture;
 mod completeness;
 mod connections;
 mod deadline;
