@@ -17,7 +17,7 @@ use aws_sdk_iot::{
     Client,
     config::endpoint::{self, ResolveEndpoint as _},
 };
-use tokio::time::{Instant, timeout};
+use tokio::time::timeout;
 
 pub use self::session::{OnTimeout, Pacing, Session};
 use self::{operation::IotOperation, pace::Pace};
@@ -59,12 +59,6 @@ impl<'s> Iot<'s> {
         let params = endpoint::Params::builder().region(region).build().ok()?;
         let resolved = endpoint::DefaultResolver::new().resolve_endpoint(&params).await;
         Some(resolved.ok()?.url().to_owned())
-    }
-
-    /// The calls of one request, which end by `until`.
-    #[must_use]
-    pub fn session(&self, until: Instant, on_timeout: OnTimeout, pacing: Pacing) -> Session<'_> {
-        Session::new(self, until, on_timeout, pacing)
     }
 }
 

@@ -12,10 +12,11 @@ mod mark;
 mod orphan;
 mod role_wait;
 mod update;
+mod wait_state;
 
 use std::time::SystemTime;
 
-use self::mark::WaitState;
+use self::wait_state::WaitState;
 use crate::{
     iot::Session,
     mitigation::{

@@ -55,23 +55,20 @@ pub struct Session<'s> {
     warnings: RefCell<Vec<String>>,
 }
 
-impl<'s> Session<'s> {
-    pub(super) fn new(
-        iot: &'s Iot<'s>,
-        until: Instant,
-        on_timeout: OnTimeout,
-        pacing: Pacing,
-    ) -> Self {
-        Self {
-            iot,
+impl Iot<'_> {
+    /// The calls of one request, which end by `until`.
+    #[must_use]
+    pub fn session(&self, until: Instant, on_timeout: OnTimeout, pacing: Pacing) -> Session<'_> {
+        Session {
+            iot: self,
             began: Instant::now(),
             until,
             on_timeout,
             pace: match pacing {
                 Pacing::None => None,
-                Pacing::Shared => Some(&iot.pace),
+                Pacing::Shared => Some(&self.pace),
             },
-            role: RolePropagation::new(iot.settings.role_propagation),
+            role: RolePropagation::new(self.settings.role_propagation),
             calls: Cell::default(),
             throttles: Cell::default(),
             last_error: RefCell::default(),

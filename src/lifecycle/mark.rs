@@ -11,11 +11,9 @@
 //! action to the definition that the action already has: `lastModifiedDate` changes, the definition
 //! does not. So the Update compares both with what it read when it added its mark.
 
-use std::cell::{Cell, RefCell};
-
 use futures_util::future::LocalBoxFuture;
 
-use super::{ExistingAction, Lifecycle, is_defined_as, unless_absent};
+use super::{ExistingAction, Lifecycle, is_defined_as, unless_absent, wait_state::Mark};
 use crate::mitigation::{
     Change, Definition, Description, ErrorCode, Failure, REQUEST_TAG, RequestMark, RequestTag,
     Tags, Task,
@@ -23,37 +21,6 @@ use crate::mitigation::{
 
 pub(super) const SUPERSEDED: &str =
     "a later request for this resource has taken over, so nothing is changed";
-
-/// What a request remembers while it waits.
-pub(super) struct WaitState {
-    pub mark: Cell<Mark>,
-    /// The current action as it was read after the mark was added, if it could be.
-    baseline: RefCell<Option<Description>>,
-    /// Whether this request has updated the definition of the current action.
-    pub has_updated_definition: Cell<bool>,
-}
-
-/// The mark of a request that waits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Mark {
-    /// The request does not wait, or has nothing to mark.
-    None,
-    /// The current action carries the mark.
-    Active,
-    /// A later request for the resource has removed the mark, or changed the action without seeing
-    /// it.
-    Superseded,
-}
-
-impl WaitState {
-    pub fn new() -> Self {
-        Self {
-            mark: Cell::new(Mark::None),
-            baseline: RefCell::default(),
-            has_updated_definition: Cell::default(),
-        }
-    }
-}
 
 impl Lifecycle<'_> {
     /// Adds the mark to the current action before the first wait. If there is no action or no

@@ -2,11 +2,7 @@
 
 use tokio::time::sleep;
 
-use super::{
-    Lifecycle, is_defined_as,
-    mark::{Mark, SUPERSEDED},
-    unless_absent,
-};
+use super::{Lifecycle, is_defined_as, mark::SUPERSEDED, unless_absent, wait_state::Mark};
 use crate::mitigation::{
     Change, Create, Definition, Detail, ErrorCode, Failure, Outcome, Success, Task,
 };

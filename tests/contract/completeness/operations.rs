@@ -30,7 +30,7 @@ fn the_schemas_have_every_operation() {
 #[test]
 fn the_reference_says_what_every_operation_takes() {
     let reference = file("docs/reference.md");
-    let table = part(&reference, "| `operation` | takes |", "\n\n");
+    let table = part(&reference, "| `operation` | Members |", "\n\n");
     for name in all() {
         assert!(table.contains(&format!("`{name}`")), "no {name}");
     }

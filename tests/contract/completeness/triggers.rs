@@ -25,7 +25,7 @@ fn every_trigger_has_a_sample_event() {
 #[test]
 fn the_dashboard_shows_the_requests_of_every_trigger() {
     let template = file("template.yaml");
-    let widget = part(&template, "\"Who asked: requests by trigger\"", "\"type\"");
+    let widget = part(&template, "\"Requests by trigger\"", "\"type\"");
     let lines =
         widget.lines().filter_map(|line| line.trim().trim_end_matches(',').strip_suffix("\"]"));
     let found: BTreeSet<&str> = lines.filter_map(|line| line.rsplit('"').next()).collect();
