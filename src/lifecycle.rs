@@ -37,7 +37,7 @@ pub async fn execute(request: &Request, iot: &Session<'_>) -> Result<Success, Fa
         }
         Task::Update(update) => {
             let attempt = async || {
-                if let Some(orphan) = &request.orphan {
+                if let Some(orphan) = request.orphan() {
                     lifecycle.remove_orphan(orphan).await?;
                 }
                 lifecycle.update(update).await
@@ -137,7 +137,7 @@ impl<'r> Lifecycle<'r> {
         let before_change = || self.before_change();
         let changes = self.iot.changes_after(&before_change);
         let action = changes.update(name, Some(role_arn), Some(params)).await?;
-        if self.request.current.as_ref() == Some(name) {
+        if self.request.current() == Some(name) {
             self.wait.has_updated_definition.set(true);
         }
         Ok(action)
@@ -145,7 +145,7 @@ impl<'r> Lifecycle<'r> {
 
     /// `tags` with the request tag of this request, where it has one.
     fn with_request_tag(&self, tags: Tags, milliseconds: u64) -> Tags {
-        match &self.request.digest {
+        match self.request.digest() {
             None => tags,
             Some(digest) => {
                 let tag = RequestTag { milliseconds, request: digest.clone(), mark: None };
@@ -157,8 +157,8 @@ impl<'r> Lifecycle<'r> {
     /// Whether this request, in this or another delivery, created or last took over the action with
     /// `tags`.
     fn is_of_this_request(&self, tags: &Tags) -> bool {
-        let made_by = tags.request().map(|tag| tag.request);
-        self.request.digest.is_some() && made_by == self.request.digest
+        let tag = tags.request();
+        tag.is_some_and(|tag| Some(&tag.request) == self.request.digest())
     }
 }
 

@@ -76,6 +76,7 @@ impl CallError {
         let service = |code, text: &str| {
             Self::Service(Failure::service(code, format!("{operation}: {text}")))
         };
+        #[expect(clippy::wildcard_enum_match_arm, reason = "the SDK may add kinds of errors")]
         match error {
             SdkError::ServiceError(response) => {
                 let status = response.raw().status().as_u16();

@@ -170,9 +170,9 @@ fn stack_request(request_type: RequestType, planned: &Request, location: &Functi
     let is_here = location.location().is_none_or(|here| planned.location.as_ref() == Some(here));
     assert!(is_here, "a request for another location is executed");
     assert!(planned.owner.tag().starts_with("stack/") && planned.owner.adopted_tag().is_some());
-    assert!(planned.digest.is_some());
+    assert!(planned.stack.is_some());
     let is_update = request_type == RequestType::Update;
-    assert!(is_update || (planned.current.is_none() && planned.orphan.is_none()));
+    assert!(is_update || (planned.current().is_none() && planned.orphan().is_none()));
     match &planned.task {
         Task::Create(_) => assert_ne!(request_type, RequestType::Delete),
         Task::Update(_) => assert!(is_update),

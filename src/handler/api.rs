@@ -44,8 +44,7 @@ impl Handler<'_> {
             Err(failure) => Plan::Respond(Err(failure)),
             Ok(task) => {
                 let (owner, location) = (owner.clone(), invocation.location.location().cloned());
-                let (digest, current, orphan) = (None, None, None);
-                let planned = Request { task, owner, location, digest, current, orphan };
+                let planned = Request { task, owner, location, stack: None };
                 Plan::Execute(Box::new(planned), request.warnings().to_vec())
             }
         };

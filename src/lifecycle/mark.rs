@@ -87,7 +87,7 @@ impl Lifecycle<'_> {
 
     /// Whether the mark is of this request, in this delivery or another.
     fn is_own(&self, mark: &RequestMark) -> bool {
-        Some(&mark.request) == self.request.digest.as_ref()
+        Some(&mark.request) == self.request.digest()
     }
 
     /// Whether the mark is of another request, which began later than this one.
@@ -96,7 +96,7 @@ impl Lifecycle<'_> {
     }
 
     fn own_mark(&self) -> Option<RequestMark> {
-        let request = self.request.digest.clone()?;
+        let request = self.request.digest()?.clone();
         Some(RequestMark { request, began: self.began })
     }
 
@@ -187,14 +187,14 @@ impl Lifecycle<'_> {
     }
 
     async fn find_current(&self) -> Result<Option<ExistingAction>, Failure> {
-        match &self.request.current {
+        match self.request.current() {
             None => Ok(None),
             Some(name) => unless_absent(self.find(name).await),
         }
     }
 
     async fn describe_current(&self) -> Result<Option<Description>, Failure> {
-        let Some(name) = &self.request.current else { return Ok(None) };
+        let Some(name) = self.request.current() else { return Ok(None) };
         let described = unless_absent(self.iot.describe(name).await)?;
         Ok(described.map(|(_, description)| description))
     }

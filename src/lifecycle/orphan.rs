@@ -8,7 +8,7 @@ impl Lifecycle<'_> {
     /// the current action. First removes the mark of a waiting request from the current action, so
     /// that the orphan is not created after this look.
     pub(super) async fn remove_orphan(&self, orphan: &ActionName) -> Result<(), Failure> {
-        let current = match &self.request.current {
+        let current = match self.request.current() {
             None => None,
             Some(name) => self.find_consistently(name).await?,
         };

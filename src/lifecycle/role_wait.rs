@@ -53,7 +53,7 @@ impl Lifecycle<'_> {
             Detail::Service(_) => true,
             Detail::Problems(_) | Detail::Refusal(_) | Detail::NameConflict(_) => false,
         };
-        is_refused && is_from_service && self.request.digest.is_some()
+        is_refused && is_from_service && self.request.stack.is_some()
     }
 
     /// The end of a request that has waited, and whose mark was there when it last checked.

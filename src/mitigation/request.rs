@@ -43,13 +43,40 @@ pub struct Request {
     pub owner: Owner,
     /// Where the actions are; `None` if the account is unknown, so that ARNs are looked up.
     pub location: Option<Location>,
-    /// The digest of a stack's request, which is part of the request tag of what it creates. Such a
-    /// request waits until a new role can be assumed; others have no digest.
-    pub digest: Option<RequestDigest>,
-    /// The current action of a stack's resource, in an Update of it.
+    /// What only the request of a stack has.
+    pub stack: Option<StackRequest>,
+}
+
+/// The request of a stack: it waits until a new role can be assumed, and CloudFormation may cancel
+/// it meanwhile.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StackRequest {
+    /// Identifies all deliveries of the request; part of the request tag of what it creates.
+    pub digest: RequestDigest,
+    /// The current action of the resource, in an Update.
     pub current: Option<ActionName>,
     /// A name under which a failed replacement may have left an action, which is removed first.
     pub orphan: Option<ActionName>,
+}
+
+impl Request {
+    /// The digest of a stack's request.
+    #[must_use]
+    pub fn digest(&self) -> Option<&RequestDigest> {
+        self.stack.as_ref().map(|stack| &stack.digest)
+    }
+
+    /// The current action of a stack's resource, in an Update.
+    #[must_use]
+    pub fn current(&self) -> Option<&ActionName> {
+        self.stack.as_ref()?.current.as_ref()
+    }
+
+    /// A name under which a failed replacement may have left an action.
+    #[must_use]
+    pub fn orphan(&self) -> Option<&ActionName> {
+        self.stack.as_ref()?.orphan.as_ref()
+    }
 }
 
 /// An operation and its parameters.

@@ -78,7 +78,9 @@ fn more_records_than_an_event_source_delivers_are_unrecognized() {
             Trigger::recognize(&payload).map(|trigger| match trigger {
                 Trigger::Sqs(batch) => batch.chains().iter().map(Vec::len).sum(),
                 Trigger::Sns(contents) => contents.len(),
-                _ => panic!("{record} is neither a message nor a notification"),
+                Trigger::CloudFormation(_) | Trigger::EventBridge(_) | Trigger::Direct(_) => {
+                    panic!("{record} is neither a message nor a notification")
+                }
             })
         };
         assert_eq!(recognize(most), Ok(most), "{record}");

@@ -12,8 +12,8 @@ use super::{
 use crate::{
     mitigation::{
         Action, ActionName, Change, Create, Delete, DeleteTarget, Failure, Lookup, OnConflict,
-        OnForeign, Owner, Parse, Problem, Problems, Replay, Request, StackId, Success, Tags, Task,
-        UnknownPhysicalId, Update,
+        OnForeign, Owner, Parse, Problem, Problems, Replay, Request, StackId, StackRequest,
+        Success, Tags, Task, UnknownPhysicalId, Update,
     },
     trigger::{
         FunctionLocation, Plan,
@@ -56,14 +56,14 @@ pub fn plan(
     location: &FunctionLocation,
 ) -> Plan {
     let planned = match (request.request_type(), request.stack(location)) {
-        (Ok(RequestType::Delete), Ok(stack)) => Ok((plan_delete(request, &stack), Vec::new())),
+        (Ok(RequestType::Delete), Ok(stack)) => Ok((plan_delete(request, url, &stack), Vec::new())),
         (Ok(RequestType::Delete), Err(problems)) => {
             let why = Failure::invalid(problems).message(usize::MAX);
             let notice = format!("no action can be this resource's: {why}");
             return Plan::Respond(Ok(Success::absent(notice)));
         }
-        (Ok(RequestType::Create), Ok(stack)) => plan_create(request, &stack),
-        (Ok(RequestType::Update), Ok(stack)) => plan_update(request, &stack),
+        (Ok(RequestType::Create), Ok(stack)) => plan_create(request, url, &stack),
+        (Ok(RequestType::Update), Ok(stack)) => plan_update(request, url, &stack),
         // The properties are parsed although they are not used, to report all problems at once.
         (Ok(RequestType::Create | RequestType::Update), Err(problems)) => {
             Err(with_problems_of_properties(problems, request, None))
@@ -75,10 +75,7 @@ pub fn plan(
         }
     };
     match planned {
-        Ok((planned, warnings)) => {
-            let digest = Some(request.digest(url));
-            Plan::Execute(Box::new(Request { digest, ..planned }), warnings)
-        }
+        Ok((planned, warnings)) => Plan::Execute(Box::new(planned), warnings),
         Err(problems) => Plan::Respond(Err(Failure::invalid(problems))),
     }
 }
@@ -113,13 +110,13 @@ fn name_of_create(request: &CustomResourceRequest) -> Option<String> {
 
 type Planned = Result<(Request, Vec<String>), Problems>;
 
-fn plan_create(request: &CustomResourceRequest, stack: &StackId) -> Planned {
+fn plan_create(request: &CustomResourceRequest, url: &ResponseUrl, stack: &StackId) -> Planned {
     let (create, warnings) = read_properties(request, Some(stack))?;
-    Ok((new_request(request, stack, Task::Create(create)), warnings))
+    Ok((new_request(request, url, stack, Task::Create(create)), warnings))
 }
 
 /// An Update in place, or a replacement if the name is new, which is planned like a Create.
-fn plan_update(request: &CustomResourceRequest, stack: &StackId) -> Planned {
+fn plan_update(request: &CustomResourceRequest, url: &ResponseUrl, stack: &StackId) -> Planned {
     let properties = read_properties(request, Some(stack));
     if request.physical_id.is_empty() {
         let expected = "the id from an earlier response";
@@ -139,12 +136,14 @@ fn plan_update(request: &CustomResourceRequest, stack: &StackId) -> Planned {
         Task::Create(create)
     };
     let current = ActionName::parse(&request.physical_id);
-    Ok((Request { current, orphan, ..new_request(request, stack, task) }, warnings))
+    let planned = new_request(request, url, stack, task);
+    let stack = planned.stack.map(|stack| StackRequest { current, orphan, ..stack });
+    Ok((Request { stack, ..planned }, warnings))
 }
 
 /// A Delete needs no valid properties: it deletes the action that the physical id names, or else
 /// the one with the name that a Create would use.
-fn plan_delete(request: &CustomResourceRequest, stack: &StackId) -> Request {
+fn plan_delete(request: &CustomResourceRequest, url: &ResponseUrl, stack: &StackId) -> Request {
     let properties = request.properties.as_deref();
     let declared = name_of(properties, stack, &request.logical_id);
     let generated = ActionName::generated(stack, &request.logical_id);
@@ -167,17 +166,20 @@ fn plan_delete(request: &CustomResourceRequest, stack: &StackId) -> Request {
         },
     };
     let delete = Delete { target, on_foreign: OnForeign::Skip, lookup: Lookup::Tags };
-    new_request(request, stack, Task::Delete(delete))
+    new_request(request, url, stack, Task::Delete(delete))
 }
 
-fn new_request(request: &CustomResourceRequest, stack: &StackId, task: Task) -> Request {
+fn new_request(
+    request: &CustomResourceRequest,
+    url: &ResponseUrl,
+    stack: &StackId,
+    task: Task,
+) -> Request {
     Request {
         task,
         owner: Owner::stack(stack, &request.logical_id),
         location: Some(stack.location.clone()),
-        digest: None,
-        current: None,
-        orphan: None,
+        stack: Some(StackRequest { digest: request.digest(url), current: None, orphan: None }),
     }
 }
 
