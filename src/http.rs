@@ -147,8 +147,7 @@ impl HttpClient for Http {
         settings: &HttpConnectorSettings,
         _: &RuntimeComponents,
     ) -> SharedHttpConnector {
-        // Connecting is part of waiting for the response, and has the connector's own time-out
-        // besides.
+        // Connecting is part of waiting for the response, and also has the connector's own timeout.
         let limit = match (settings.connect_timeout(), settings.read_timeout()) {
             (connect, Some(read)) => Some(read + connect.unwrap_or_default()),
             (_, None) => None,
@@ -157,7 +156,7 @@ impl HttpClient for Http {
     }
 }
 
-/// The client as the SDK calls it, with the time-outs that the SDK asks for.
+/// The client as the SDK calls it, with the timeouts that the SDK sets.
 #[derive(Debug)]
 struct Connector {
     http: Http,

@@ -11,7 +11,7 @@
 //! trigger is served.
 //!
 //! Imports run one way: `main -> handler -> trigger -> mitigation`, and `handler -> lifecycle ->
-//! iot -> mitigation`. Only what `main.rs`, the tests, the benchmarks and the fuzzer use is public.
+//! iot -> mitigation`. Only what `main.rs`, the tests and the fuzzer use is public.
 
 #[macro_use]
 mod string_enum;
@@ -21,7 +21,7 @@ pub mod http;
 mod iot;
 mod lifecycle;
 pub mod logs;
-pub mod metrics;
+mod metrics;
 pub mod mitigation;
 mod result_bus;
 mod retry;

@@ -20,8 +20,8 @@ use self::wait_state::WaitState;
 use crate::{
     iot::Session,
     mitigation::{
-        Action, ActionName, Definition, Description, ErrorCode, Failure, Outcome, REQUEST_TAG,
-        Request, RequestTag, Success, TagChange, Tags, Task,
+        Action, ActionName, Definition, Description, ErrorCode, Failure, Outcome, Ownership,
+        REQUEST_TAG, Request, RequestTag, Success, TagChange, Tags, Task, owned_by,
     },
 };
 
@@ -112,7 +112,7 @@ impl<'r> Lifecycle<'r> {
     }
 
     /// What the owner tag of `tags` allows the owner of this request.
-    fn ownership(&self, tags: &Tags) -> crate::mitigation::Ownership {
+    fn ownership(&self, tags: &Tags) -> Ownership {
         self.request.owner.ownership(tags.owner())
     }
 
@@ -206,7 +206,7 @@ fn tag_change(
 /// The failure of a request that would change another owner's action.
 fn not_owned(found: &ExistingAction, verb: &str) -> Failure {
     let Action { name, arn, .. } = &found.action;
-    let owner = crate::mitigation::owned_by(found.tags.owner());
+    let owner = owned_by(found.tags.owner());
     let text = format!("the action {name} ({arn}), {owner}, is not {verb} by this request");
     Failure::refusal(ErrorCode::InvalidRequest, text)
 }

@@ -16,13 +16,16 @@ use tokio::time::{Instant, timeout};
 use crate::{
     http::Http,
     mitigation::{ErrorCode, Failure},
-    retry::{Attempt, Retry, RetryError, at_once},
+    retry::{Attempt, Retry, RetryError, no_preparation},
     sdk::{self, CallError},
     settings::Settings,
     trigger::eventbridge::{ResultEvent, SOURCE},
 };
 
 const OPERATION: &str = "PutEvents";
+
+/// What a 409 without an error name means: `PutEvents` has no conflicts, so it is a proxy's.
+const CONFLICT: ErrorCode = ErrorCode::InternalFailure;
 
 /// Why a result event was not published.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -126,16 +129,14 @@ impl<'s> ResultBus<'s> {
                         Attempt::Success
                     }
                     Ok(Err(error)) => {
-                        let conflict = ErrorCode::InternalFailure;
-                        CallError::new(OPERATION, conflict, &error, self.settings).into_attempt()
+                        CallError::new(OPERATION, CONFLICT, &error, self.settings).into_attempt()
                     }
                     Err(_) => CallError::no_response(OPERATION).into_attempt(),
                 }
             })
         };
         let retry = Retry { until, max_attempts: Self::MAX_ATTEMPTS };
-        let result = retry.run(&at_once, &attempt).await;
-        let why = match result {
+        let why = match retry.run(&no_preparation, &attempt).await {
             Ok(()) => {
                 let (entries, failed) = output
                     .take()
@@ -143,7 +144,7 @@ impl<'s> ResultBus<'s> {
                 return entry_results(&entries.unwrap_or_default(), failed, events.len());
             }
             Err(RetryError::Permanent(error) | RetryError::Exhausted(Some(error))) => {
-                error.message(usize::MAX)
+                error.to_string()
             }
             Err(RetryError::Exhausted(None)) => format!("{OPERATION}: no time was left"),
         };

@@ -113,6 +113,6 @@ pub fn backoff(attempts: u32, left: Duration) -> Option<Duration> {
 
 /// Nothing to do before an attempt.
 #[must_use]
-pub fn at_once<'a, E: 'a>() -> LocalBoxFuture<'a, Result<(), E>> {
+pub fn no_preparation<'a, E: 'a>() -> LocalBoxFuture<'a, Result<(), E>> {
     Box::pin(std::future::ready(Ok(())))
 }

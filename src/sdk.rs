@@ -4,8 +4,6 @@
 //! profiles, no SSO, no metadata service. The SDK's own retries and timeouts are off, because only
 //! the deadline of an invocation says when to stop.
 
-use std::fmt;
-
 use aws_config::{
     BehaviorVersion, Region, SdkConfig, environment::EnvironmentVariableCredentialsProvider,
 };
@@ -51,17 +49,6 @@ pub enum CallError {
     /// There was no response: whether the call took effect is not known.
     NoResponse(String),
 }
-
-impl fmt::Display for CallError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Service(failure) => failure.fmt(f),
-            Self::NoResponse(text) => f.write_str(text),
-        }
-    }
-}
-
-impl std::error::Error for CallError {}
 
 impl CallError {
     /// The classification of `error`, with which `operation` failed; `unnamed_conflict` is what a
@@ -139,6 +126,8 @@ fn error_code(status: u16, name: Option<&str>, unnamed_conflict: ErrorCode) -> E
         // The API's own names come first: the SDK lists LimitExceededException, which is permanent
         // here, as a throttling error.
         (_, name) => match ErrorCode::from_word(name) {
+            // Only the provider itself reports this one.
+            Some(ErrorCode::InvalidSetting) => ErrorCode::InvalidRequest,
             Some(code) => code,
             None if THROTTLING_ERRORS.contains(&name) => ErrorCode::Throttling,
             None if TRANSIENT_ERRORS.contains(&name) => ErrorCode::InternalFailure,

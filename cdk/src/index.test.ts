@@ -102,7 +102,7 @@ test("overrideDynamicGroups is kept", () => {
 });
 
 test("the parameters are typed", () => {
-  // @ts-expect-error: the service refuses DISABLED
+  // @ts-expect-error: the service rejects DISABLED
   MitigationParams.enableIoTLogging({ logLevel: "DISABLED", roleArnForLogging: ROLE });
   // @ts-expect-error: a topic is needed
   MitigationParams.publishFindingToSns({});

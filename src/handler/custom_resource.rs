@@ -13,7 +13,7 @@ use crate::{
     iot::{OnTimeout, Pacing},
     metrics::Metric,
     mitigation::Operation,
-    retry::{Attempt, Retry, RetryError, at_once},
+    retry::{Attempt, Retry, RetryError, no_preparation},
     trigger::{
         Casing,
         cloudformation::{self, CustomResourceRequest, RequestType, ResponseUrl},
@@ -23,10 +23,10 @@ use crate::{
 /// Why the response was not delivered.
 #[derive(Debug)]
 enum DeliveryError {
-    /// S3 refused the last attempt, and may accept another.
+    /// S3 rejected the last attempt, and may accept another.
     Status(StatusCode),
-    /// S3 refused the response permanently.
-    Refused(StatusCode),
+    /// S3 rejected the response permanently.
+    Rejected(StatusCode),
     /// The last attempt got no response.
     NoResponse(NoResponse),
     /// The last attempt got no response in time.
@@ -37,7 +37,7 @@ impl fmt::Display for DeliveryError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Status(status) => write!(f, "the last attempt got status {status}"),
-            Self::Refused(status) => write!(f, "refused with status {status}"),
+            Self::Rejected(status) => write!(f, "rejected with status {status}"),
             Self::NoResponse(none) => write!(f, "the last attempt failed: {none}"),
             Self::TimedOut => f.write_str("the last attempt got no response"),
         }
@@ -98,13 +98,13 @@ impl Handler<'_> {
                     Ok(Ok((status, body))) if is_transient(status, &body) => {
                         Attempt::Transient(DeliveryError::Status(status))
                     }
-                    Ok(Ok((status, _))) => Attempt::Permanent(DeliveryError::Refused(status)),
+                    Ok(Ok((status, _))) => Attempt::Permanent(DeliveryError::Rejected(status)),
                     Ok(Err(none)) => Attempt::Transient(DeliveryError::NoResponse(none)),
                     Err(_) => Attempt::Transient(DeliveryError::TimedOut),
                 }
             })
         };
-        Retry::until(until).run(&at_once, &attempt).await
+        Retry::until(until).run(&no_preparation, &attempt).await
     }
 }
 
@@ -149,7 +149,7 @@ fn operation_of(request_type: RequestType) -> Operation {
     }
 }
 
-/// Whether a response that was refused may be accepted later. S3 refuses a body that came too
+/// Whether a response that was rejected may be accepted later. S3 rejects a body that came too
 /// slowly with 400 `RequestTimeout`.
 fn is_transient(status: StatusCode, body: &[u8]) -> bool {
     const TIMED_OUT: &[u8] = b"<Code>RequestTimeout</Code>";

@@ -10,6 +10,9 @@ use crate::{
     trigger::{Unrecognized, api},
 };
 
+/// The most bytes of a message.
+const MAX_MESSAGE: usize = 4096;
+
 /// A failed invocation.
 #[derive(Debug, PartialEq, Eq)]
 pub struct FunctionError {
@@ -83,6 +86,3 @@ impl From<Unpublished> for FunctionError {
         }
     }
 }
-
-/// The most bytes of a message.
-const MAX_MESSAGE: usize = 4096;

@@ -84,9 +84,12 @@ fn log(label: Label<'_>, result: &Result<Success, Failure>, session: &Session<'_
     }
 }
 
-/// Logs an error that ends an invocation, or sends a message back to its queue.
+/// Logs an error that ends an invocation, fails a notification, or sends a message back to its
+/// queue.
 pub fn record_error(label: Label<'_>, error: &FunctionError, consequence: &'static str) {
     let Label { trigger, operation_text: operation, subject, id, request_id, trace_id, .. } = label;
+    let given = |text| Some(text).filter(|text: &&str| !text.is_empty());
+    let (operation, subject) = (given(operation), given(subject));
     tracing::error!(
         trigger = trigger.as_str(),
         operation,

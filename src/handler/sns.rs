@@ -4,7 +4,7 @@ use std::time::SystemTime;
 
 use serde_json::value::RawValue;
 
-use super::{FunctionError, Handler, Invocation, ignored, outcome, to_json};
+use super::{FunctionError, Handler, Invocation, Label, ignored, outcome, to_json};
 use crate::{iot::Pacing, trigger::Content};
 
 impl Handler<'_> {
@@ -22,6 +22,15 @@ impl Handler<'_> {
             let now = SystemTime::now();
             let share = invocation.end.duration_since(now).unwrap_or_default() / left.max(1);
             left = left.saturating_sub(1);
+            let (id, subject) = match &content {
+                Content::CustomResource(request) => {
+                    (request.request_id.clone(), request.logical_id.clone())
+                }
+                Content::Request(request) => (request.id().to_owned(), String::new()),
+                Content::OwnResult | Content::Unrecognized(_) => {
+                    (invocation.request_id.clone(), String::new())
+                }
+            };
             let served = match content {
                 Content::CustomResource(request) => {
                     let (end, pacing) = (now + share, Pacing::None);
@@ -36,7 +45,8 @@ impl Handler<'_> {
                 Err(error) if first_error.is_none() => first_error = Some(error),
                 // The invocation fails with the first one.
                 Err(error) => {
-                    outcome::record_error(invocation.label(), &error, "notification failed");
+                    let label = Label { id: &id, subject: &subject, ..invocation.label() };
+                    outcome::record_error(label, &error, "notification failed");
                 }
             }
         }

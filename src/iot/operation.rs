@@ -5,7 +5,7 @@ use crate::mitigation::ErrorCode;
 string_enum! {
     /// An operation, by its name in the API.
     pub enum IotOperation {
-        /// Takes the tags with it.
+        /// Sets the tags, too.
         Create = "CreateMitigationAction",
         /// Changes what is given; the rest stays.
         Update = "UpdateMitigationAction",

@@ -14,7 +14,7 @@ use tokio::time::{Instant, sleep, timeout};
 use super::{Iot, IotOperation, pace::Pace, role_propagation::RolePropagation};
 use crate::{
     mitigation::{ErrorCode, Failure},
-    retry::{Attempt, Retry, RetryError, at_once, backoff},
+    retry::{Attempt, Retry, RetryError, backoff, no_preparation},
     sdk::CallError,
 };
 
@@ -201,9 +201,9 @@ impl Session<'_> {
         before_attempt: Option<BeforeAttempt<'s>>,
         attempt: &(dyn Fn(Duration) -> LocalBoxFuture<'a, Attempt<Failure>> + 'a),
     ) -> Result<(), Failure> {
-        let ready = move || -> LocalBoxFuture<'s, Result<(), Failure>> {
+        let before = move || -> LocalBoxFuture<'s, Result<(), Failure>> {
             match (self.pace, before_attempt) {
-                (None, None) => at_once(),
+                (None, None) => no_preparation(),
                 (pace, before_attempt) => Box::pin(async move {
                     if let Some(pace) = pace {
                         pace.turn(operation, self.until).await;
@@ -215,7 +215,7 @@ impl Session<'_> {
                 }),
             }
         };
-        match Retry::until(self.until).run(&ready, attempt).await {
+        match Retry::until(self.until).run(&before, attempt).await {
             Ok(()) => Ok(()),
             Err(RetryError::Permanent(failure)) => Err(failure),
             Err(RetryError::Exhausted(_)) => Err(self.out_of_time()),

@@ -127,8 +127,8 @@ impl Lifecycle<'_> {
         if !self.is_of_this_request(&found.tags) {
             return Ok(true);
         }
-        let made_at = found.tags.request().map(|tag| tag.milliseconds);
-        Ok(made_at != Some(self.began) && self.find_marked().await?.is_some())
+        let created_at = found.tags.request().map(|tag| tag.milliseconds);
+        Ok(created_at != Some(self.began) && self.find_marked().await?.is_some())
     }
 
     async fn adopt(

@@ -28,7 +28,7 @@ impl Lifecycle<'_> {
             DeleteTarget::FailedCreate(name, request) => {
                 self.delete_failed_create(name, request).await
             }
-            DeleteTarget::UnknownPhysicalId(invented) => self.delete_invented(invented).await,
+            DeleteTarget::UnknownPhysicalId(unknown) => self.delete_unknown(unknown).await,
             DeleteTarget::Nothing => Ok(Success::absent(NO_SUCH_ACTION)),
         }
     }
@@ -80,17 +80,17 @@ impl Lifecycle<'_> {
 
     /// Removes what a canceled Create creates: looks until the action is there, or until it can no
     /// longer appear.
-    async fn delete_invented(&self, invented: &UnknownPhysicalId) -> Result<Success, Failure> {
+    async fn delete_unknown(&self, unknown: &UnknownPhysicalId) -> Result<Success, Failure> {
         /// The longest time that is kept for the last poll.
         const LAST_POLL: Duration = Duration::from_secs(2);
 
-        if let Some(id) = &invented.id
+        if let Some(id) = &unknown.id
             && let Some(found) = unless_absent(self.find(id).await)?
             && let Some(success) = self.remove(&found).await?
         {
             return Ok(success);
         }
-        let Some(name) = &invented.name else {
+        let Some(name) = &unknown.name else {
             return Ok(Success::absent(
                 "the canceled Create has no valid name: it created nothing",
             ));
@@ -99,7 +99,7 @@ impl Lifecycle<'_> {
         let mut polls = 0_u32;
         loop {
             let found = unless_absent(self.find(name).await)?;
-            if let PollResult::Done(success) = self.poll(found, invented.on_conflict).await? {
+            if let PollResult::Done(success) = self.poll(found, unknown.on_conflict).await? {
                 return Ok(success);
             }
             let left = self.iot.time_left().saturating_sub(last_poll);
@@ -111,7 +111,7 @@ impl Lifecycle<'_> {
             sleep(step.mul_f64(0.9 + fastrand::f64() / 5.0).min(left)).await;
         }
         let found = self.find_consistently(name).await?;
-        match self.poll(found, invented.on_conflict).await? {
+        match self.poll(found, unknown.on_conflict).await? {
             PollResult::Done(success) => Ok(success),
             PollResult::Pending => {
                 Ok(Success::absent("the canceled Create has created nothing so far"))

@@ -76,13 +76,13 @@ impl Lifecycle<'_> {
     /// Whether another request changed the current action between the beginning of this one and its
     /// first wait. The date is by the service's clock, the beginning by this function's.
     fn was_changed(&self, description: &Description) -> bool {
-        let is_as_asked =
+        let is_as_requested =
             self.definition().is_some_and(|wanted| is_defined_as(description, wanted));
         if self.wait.has_updated_definition.get() {
-            return !is_as_asked;
+            return !is_as_requested;
         }
         let is_newer = description.modified.as_ref().is_some_and(|d| d.milliseconds > self.began);
-        is_newer && !is_as_asked
+        is_newer && !is_as_requested
     }
 
     /// Whether the mark is of this request, in this delivery or another.
@@ -116,8 +116,8 @@ impl Lifecycle<'_> {
     /// # Errors
     /// As [`Self::check_mark`].
     //
-    // Without `inline` the library would have a copy of its own of all that this future polls,
-    // beside the binary's: 200 KB.
+    // Without `inline` the library would get its own copy of everything that this future polls, in
+    // addition to the binary's: 200 KB.
     #[inline]
     pub(super) fn before_change(&self) -> LocalBoxFuture<'_, Result<(), Failure>> {
         Box::pin(self.check_mark())
@@ -160,8 +160,9 @@ impl Lifecycle<'_> {
             return Ok(Some(found));
         }
         // An earlier request added its mark at the same time as this one.
-        let is_put = !self.is_later(mark) && self.set_mark(&found, tag, self.own_mark()).await?;
-        Ok(is_put.then_some(found))
+        let is_set_again =
+            !self.is_later(mark) && self.set_mark(&found, tag, self.own_mark()).await?;
+        Ok(is_set_again.then_some(found))
     }
 
     /// Whether a request that did not see the mark has changed the action since. One that changed

@@ -75,16 +75,17 @@ impl Lifecycle<'_> {
     /// Deletes what this delivery of a replacement created, if no other delivery has found it.
     async fn delete_own(&self, create: &Create) -> Result<(), Failure> {
         let Some(found) = self.find_consistently(&create.name).await? else { return Ok(()) };
-        let made_at = found.tags.request().map(|tag| tag.milliseconds);
-        if self.is_of_this_request(&found.tags) && made_at == Some(self.began) {
+        let created_at = found.tags.request().map(|tag| tag.milliseconds);
+        if self.is_of_this_request(&found.tags) && created_at == Some(self.began) {
             self.remove(&found).await?;
         }
         Ok(())
     }
 
-    /// The end of a request that a later one has superseded: it changes nothing, and succeeds only
-    /// if the action is as requested, as another delivery of the request may have made it so.
-    /// Otherwise it fails with `last`, the last failure that its role may have caused.
+    /// The end of a request that a later one has superseded: it deletes what this delivery of a
+    /// replacement created, changes nothing else, and succeeds only if the action is as requested,
+    /// as another delivery of the request may have made it so. Otherwise it fails with `last`, the
+    /// last failure that its role may have caused.
     async fn end_superseded(&self, last: Option<Failure>) -> Result<Success, Failure> {
         match &self.request.task {
             Task::Create(create) => self.delete_own(create).await?,

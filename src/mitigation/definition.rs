@@ -199,7 +199,7 @@ text!(
 );
 text!(
     /// How much AWS IoT logs. `DISABLED` is in the API's enum, but the service rejects it.
-    LogLevel, "DEBUG, INFO, WARN or ERROR (the service refuses DISABLED)",
+    LogLevel, "DEBUG, INFO, WARN or ERROR (the service rejects DISABLED)",
     |text| matches!(text, "DEBUG" | "INFO" | "WARN" | "ERROR")
 );
 text!(

@@ -40,7 +40,7 @@ impl OwnerKind {
 ///
 /// A stack's resource keeps its action over many requests and shares it with nobody. The owner tag
 /// of an action that an event, a message or a direct invocation created only distinguishes a replay
-/// from a conflict: any later event, message or call may change the action.
+/// from a conflict: any later event, message or direct invocation may change the action.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Owner {
     kind: OwnerKind,
@@ -55,9 +55,9 @@ pub enum Ownership {
     Own,
     /// Adopted by this owner, who may change it, and releases it instead of deleting it.
     Adopted,
-    /// Created by an event, a message or a call, as this owner is: may be changed and deleted.
+    /// Created by an event, a message or a direct invocation, as this owner is: may be changed and deleted.
     Shared,
-    /// Created by an event, a message or a call, while this owner is a stack: may be taken over
+    /// Created by an event, a message or a direct invocation, while this owner is a stack: may be taken over
     /// with `OnConflict`, and is otherwise foreign.
     Claimable,
     /// Has no owner tag: may be taken over with `OnConflict`, and is otherwise left alone.

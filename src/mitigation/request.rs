@@ -10,9 +10,9 @@ string_enum! {
     /// The operations.
     ///
     /// When adding one, the compiler names every match in Rust. The tests of
-    /// `tests/contract/completeness/operations.rs` name what misses it besides those:
+    /// `tests/contract/completeness/operations.rs` report which of these still lack it:
     /// [`Parse::EXPECTED`], `schemas/`, `docs/reference.md`, and a sample of an event and of a
-    /// direct call in `events/`.
+    /// direct invocation in `events/`.
     pub enum Operation {
         /// Create an action.
         Create = "CreateMitigationAction",
@@ -88,7 +88,7 @@ pub enum Task {
     Update(Update),
     /// Delete an action.
     Delete(Delete),
-    /// Describe an action, whoever owns it.
+    /// Describe an action of any owner.
     Describe(ActionName),
 }
 
@@ -193,7 +193,7 @@ pub enum DeleteTarget {
     /// What a failed Create may have created: the action of this name, if its request tag has this
     /// digest.
     FailedCreate(ActionName, RequestDigest),
-    /// What a canceled Create creates, which may still be running. CloudFormation generated the
+    /// The action of a canceled Create, which may still be running. CloudFormation generated the
     /// physical id.
     UnknownPhysicalId(UnknownPhysicalId),
     /// No action: a Create with these properties creates none.

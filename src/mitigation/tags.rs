@@ -181,7 +181,7 @@ fn is_legal_in_key(c: char) -> bool {
             || matches!(c, ' ' | '_' | '.' | ':' | '/' | '=' | '+' | '-' | '@');
     }
     // \p{L}, \p{Z} and \p{N}. `char::is_alphabetic` takes combining marks, which the service
-    // refuses.
+    // rejects.
     matches!(
         get_general_category(c),
         Is::UppercaseLetter

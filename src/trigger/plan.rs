@@ -6,6 +6,6 @@ use crate::mitigation::{Failure, Request, Success};
 pub enum Plan {
     /// Execute the request, and log the warnings.
     Execute(Box<Request>, Vec<String>),
-    /// Respond at once, because the result is known without a call of AWS IoT.
+    /// Respond at once, because the result is known without a call to AWS IoT.
     Respond(Result<Success, Failure>),
 }

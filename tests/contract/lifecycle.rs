@@ -60,7 +60,7 @@ pub fn follow_up(event: &Value, response: &Value) -> Value {
     merged(event.clone(), &patch)
 }
 
-/// The Delete that follows the canceled Create `event`, with an id invented by CloudFormation.
+/// The Delete that follows the canceled Create `event`, with an unknown physical id.
 fn canceled(event: &Value) -> Value {
     let delete = json!({
         "RequestType": "Delete",

@@ -185,16 +185,22 @@ fn the_date_of_a_response_url_is_parsed_as_aws_writes_it() {
 #[tokio::test]
 async fn a_response_url_of_another_host_gets_no_response_and_no_call_is_made() {
     let world = world().await;
-    for url in
-        ["https://example.com/x", "http://localhost:1/x", "", "no url", "https://user@127.0.0.1/x"]
-    {
+    for (url, why) in [
+        ("https://example.com/x", "its host is not that of CloudFormation's response bucket"),
+        ("http://localhost:1/x", "it is not https on port 443"),
+        ("", "it is not a URL with a host"),
+        ("no url", "it is not a URL with a host"),
+        ("https://user@127.0.0.1/x", "it has user info"),
+        ("https://[no-address]/x", "the brackets of its host hold no IPv6 address"),
+        ("https://127.0.0.1:+443/x", "its port is not a number"),
+        ("ftp://127.0.0.1/x", "its scheme is neither https nor http"),
+    ] {
         let exchange =
             world.send_to("none", merged(create_request(), &json!({ "ResponseURL": url }))).await;
-        assert_eq!(
-            exchange.returned.as_ref().unwrap_err()["errorType"],
-            "ForbiddenResponseUrl",
-            "{url}"
-        );
+        let error = exchange.returned.as_ref().unwrap_err();
+        assert_eq!(error["errorType"], "ForbiddenResponseUrl", "{url}");
+        let message = error["errorMessage"].as_str().unwrap();
+        assert!(message.contains(why), "{url}: {message}");
         assert!(exchange.calls.is_empty());
     }
 }

@@ -166,7 +166,7 @@ def log():
 
 
 def plant(test, name, params, role=ROLE):
-    """Creates an action as somebody else does: without tags."""
+    """Creates an action as someone else does: without tags."""
     iot = aws().client("iot")
     iot.create_mitigation_action(actionName=name, roleArn=role, actionParams=params)
     test.addCleanup(iot.delete_mitigation_action, actionName=name)

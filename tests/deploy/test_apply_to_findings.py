@@ -40,11 +40,11 @@ CASES = {
 def mocks():
     """Returns the cases in the configuration format of Step Functions Local."""
     cases, responses = {}, {}
-    for case, answers in CASES.items():
+    for case, outcomes in CASES.items():
         states = {"StartTask": f"{case}Start", "DescribeTask": f"{case}Describe"}
         cases[case] = states
-        for response, calls in zip(states.values(), answers):
-            responses[response] = {str(number): answer for number, answer in enumerate(calls)}
+        for response, calls in zip(states.values(), outcomes):
+            responses[response] = {str(number): outcome for number, outcome in enumerate(calls)}
     return {"StateMachines": {"Mocked": {"TestCases": cases}}, "MockedResponses": responses}
 
 

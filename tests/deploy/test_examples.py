@@ -65,9 +65,9 @@ class Examples(unittest.TestCase):
         resources, made = template["Resources"], {}
         for name, resource in resources.items():
             if resource["Type"] == "Custom::IoTMitigationAction":
-                answer = stack.play("Create", name, resolved(resource["Properties"], resources))
-                self.assertEqual(answer["Status"], "SUCCESS", answer)
-                made[name] = answer["Data"]
+                response = stack.play("Create", name, resolved(resource["Properties"], resources))
+                self.assertEqual(response["Status"], "SUCCESS", response)
+                made[name] = response["Data"]
         schema = json.loads((ROOT / "schemas" / "request-succeeded.json").read_text())
         self.assertEqual(
             {data["ActionType"] for data in made.values()},
@@ -120,8 +120,8 @@ class Examples(unittest.TestCase):
                 },
             )
             properties = resolved(custom["Properties"], second)
-            answer = stack.play("Create", "FleetQuarantine", properties)
-            self.assertEqual(answer["Status"], "SUCCESS", answer)
+            response = stack.play("Create", "FleetQuarantine", properties)
+            self.assertEqual(response["Status"], "SUCCESS", response)
             # CloudFormation then deletes the native resource's action, unless it is retained.
             self.assertEqual(native["DeletionPolicy"], "Retain")
             if not retains:
@@ -129,7 +129,7 @@ class Examples(unittest.TestCase):
                 with self.assertRaises(stack.iot.exceptions.ResourceNotFoundException):
                     stack.iot.describe_mitigation_action(actionName=declared["ActionName"])
                 continue
-            arn = answer["Data"]["ActionArn"]
+            arn = response["Data"]["ActionArn"]
             tags = {
                 tag["Key"]: tag["Value"]
                 for tag in stack.iot.list_tags_for_resource(resourceArn=arn)["tags"]

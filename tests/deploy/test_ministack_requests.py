@@ -161,10 +161,10 @@ class DeadLetters(unittest.TestCase):
         found = provider_stack(self, "provider-of-dead-invocations").outputs()
         options = {"FunctionName": found["ServiceToken"], "InvocationType": "Event"}
         aws().client("lambda").invoke(Payload=json.dumps({"not": "a request"}), **options)
-        letter = json.loads(Queue(found["InvocationDeadLettersArn"]).receive())
-        self.assertEqual(letter["requestPayload"], {"not": "a request"})
-        self.assertEqual(letter["requestContext"]["approximateInvokeCount"], 3)
-        self.assertEqual(letter["responsePayload"]["errorType"], "UnrecognizedEvent")
+        dead_letter = json.loads(Queue(found["InvocationDeadLettersArn"]).receive())
+        self.assertEqual(dead_letter["requestPayload"], {"not": "a request"})
+        self.assertEqual(dead_letter["requestContext"]["approximateInvokeCount"], 3)
+        self.assertEqual(dead_letter["responsePayload"]["errorType"], "UnrecognizedEvent")
 
 
 class Alarms(unittest.TestCase):

@@ -234,7 +234,7 @@ class DeadLetters(unittest.TestCase):
         }
         options = {"FunctionName": self.output("FunctionName"), "InvocationType": "Event"}
         aws().client("lambda").invoke(Payload=json.dumps(request), **options)
-        shown = wait_until(lambda: self.shown_with(stack), "the letter")
+        shown = wait_until(lambda: self.shown_with(stack), "the dead letter")
         self.assertIn("ForbiddenResponseUrl", shown)
         self.assertNotIn("0123456789", shown)
         guide(self, "tools/redrive mitigation-action-provider invocations --delete")

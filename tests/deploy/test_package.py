@@ -88,7 +88,7 @@ from botocore.config import Config
 config = Config(signature_version=sys.argv[2], s3={"addressing_style": "path"})
 client = boto3.client("s3", endpoint_url=sys.argv[1], region_name="eu-west-1", config=config,
     aws_access_key_id="S3RVER", aws_secret_access_key="S3RVER")
-params = {"Bucket": "responses", "Key": "answer"}
+params = {"Bucket": "responses", "Key": "response"}
 print(client.generate_presigned_url("put_object", Params=params, ExpiresIn=7200))
 """
 

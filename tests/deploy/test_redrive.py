@@ -35,7 +35,7 @@ class Redrive(unittest.TestCase):
         found = stack.describe_stack_resources(StackName=self.stack)["StackResources"]
         self.urls = {item["LogicalResourceId"]: item["PhysicalResourceId"] for item in found}
 
-    def letter(self, queue, body, **attributes):
+    def dead_letter(self, queue, body, **attributes):
         body = body if isinstance(body, str) else json.dumps(body)
         attributes = {
             name: {"DataType": "String", "StringValue": value} for name, value in attributes.items()
@@ -75,7 +75,7 @@ class Redrive(unittest.TestCase):
         return [message["Body"] for message in received.get("Messages", [])]
 
     def test_it_shows_why_an_event_failed_and_changes_nothing(self):
-        self.letter("RuleDeadLetters", sample("event-create"), ERROR_CODE="NO_PERMISSIONS")
+        self.dead_letter("RuleDeadLetters", sample("event-create"), ERROR_CODE="NO_PERMISSIONS")
         for _ in range(2):
             code, [shown], said = self.redrive("events")
             self.assertEqual((code, said), (0, "1 shown, 1 left\n"))
@@ -87,7 +87,7 @@ class Redrive(unittest.TestCase):
 
     def test_it_sends_every_event_as_it_is_and_deletes_it(self):
         for number in range(23):
-            self.letter("RuleDeadLetters", sample("event-create") | {"id": f"event-{number}"})
+            self.dead_letter("RuleDeadLetters", sample("event-create") | {"id": f"event-{number}"})
         code, shown, said = self.redrive("events", "--send")
         self.assertEqual((code, len(shown), said), (0, 23, "23 sent, 0 left\n"))
         self.assertEqual(self.bodies("RuleDeadLetters"), [])
@@ -95,10 +95,10 @@ class Redrive(unittest.TestCase):
             self.assertEqual(json.loads(body)["detail"], sample("event-create")["detail"])
 
     def test_it_sends_requests_and_keeps_other_messages(self):
-        self.letter("RequestDeadLetters", {"actionName": "a", "requestId": "mine"})
-        self.letter("RequestDeadLetters", {"actionName": "b"})
+        self.dead_letter("RequestDeadLetters", {"actionName": "a", "requestId": "mine"})
+        self.dead_letter("RequestDeadLetters", {"actionName": "b"})
         for body in ["hello", "[]", "{}", '{"requestPayload": 1}']:
-            self.letter("RequestDeadLetters", body)
+            self.dead_letter("RequestDeadLetters", body)
         code, shown, said = self.redrive("requests", "--send")
         self.assertEqual((code, len(shown)), (1, 6))
         self.assertEqual(said.count("it is not a request"), 4)
@@ -110,12 +110,12 @@ class Redrive(unittest.TestCase):
         request = sample("create-add-things-to-thing-group")
         request["ResponseURL"] = f"https://bucket.example/?{SECRET}"
         notification = {"Type": "Notification", "MessageId": "m", "Message": json.dumps(request)}
-        for letter in [
+        for dead_letter in [
             self.invocation(request, errorType="UndeliverableResponse", errorMessage="refused"),
             self.invocation({"Records": [{"EventSource": "aws:sns", "Sns": notification}]}),
             notification,
         ]:
-            self.letter("InvocationDeadLetters", letter)
+            self.dead_letter("InvocationDeadLetters", dead_letter)
         for arguments in [["invocations"], ["invocations", "--send"], ["invocations", "--delete"]]:
             code, shown, said = self.redrive(*arguments)
             self.assertNotIn(SECRET, json.dumps(shown) + said)
@@ -129,10 +129,10 @@ class Redrive(unittest.TestCase):
         self.assertEqual(self.bodies("InvocationDeadLetters"), [])
 
     def test_the_event_of_a_failed_invocation_is_sent_to_the_queue(self):
-        self.letter("InvocationDeadLetters", self.invocation(sample("event-create")))
+        self.dead_letter("InvocationDeadLetters", self.invocation(sample("event-create")))
         record = {"EventSource": "aws:sns", "Sns": {"Type": "Notification", "MessageId": "m"}}
         record["Sns"]["Message"] = json.dumps({"actionName": "a"})
-        self.letter("InvocationDeadLetters", self.invocation({"Records": [record]}))
+        self.dead_letter("InvocationDeadLetters", self.invocation({"Records": [record]}))
         code, _, said = self.redrive("invocations", "--send")
         self.assertEqual((code, said), (0, "2 sent, 0 left\n"))
         sent = [json.loads(body) for body in self.bodies("RequestQueue")]

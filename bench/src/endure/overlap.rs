@@ -2,7 +2,7 @@
 //!
 //! CloudFormation does not wait for the response of the request that it cancels. The second
 //! instance gets what it sends next: the Delete of the Create, under an id that CloudFormation
-//! invented, or the reverse Update.
+//! unknown, or the reverse Update.
 
 use std::time::{Duration, Instant};
 
@@ -17,7 +17,7 @@ use super::{
 
 /// One request of a custom resource in so many is canceled: each takes seconds.
 const ONE_IN: u32 = 300;
-/// Leaves the Delete time for a last look after the Create has given up: see
+/// Leaves the Delete time for a last poll after the Create has ended: see
 /// `ROLE_PROPAGATION_SECONDS`.
 const TIMEOUT: Duration = Duration::from_secs(5);
 /// When AWS IoT can assume the new role, after the request was sent: after the cancellation, and

@@ -69,10 +69,7 @@ impl CustomResourceRequest {
             let text = fields.get(name).and_then(|value| Casing::CloudFormation.text(value));
             text.unwrap_or_default().into_owned()
         };
-        let short = |name: &str| {
-            let text = text(name);
-            if text.len() > Self::MAX_TEXT { truncate(&text, Self::MAX_TEXT) } else { text }
-        };
+        let short = |name: &str| truncate(&text(name), Self::MAX_TEXT);
         let raw = |name: &str| fields.get(name).map(RawValue::to_owned);
         Self {
             response_url: text("ResponseURL"),
@@ -162,7 +159,7 @@ impl CustomResourceRequest {
         }
     }
 
-    /// Distinguishes this request from the other ones of its resource.
+    /// Distinguishes this request from the others of its resource.
     pub(super) fn digest(&self, url: &ResponseUrl) -> RequestDigest {
         RequestDigest::new(&self.request_id, url.date())
     }

@@ -58,7 +58,7 @@ pub fn plan(
     let planned = match (request.request_type(), request.stack(location)) {
         (Ok(RequestType::Delete), Ok(stack)) => Ok((plan_delete(request, url, &stack), Vec::new())),
         (Ok(RequestType::Delete), Err(problems)) => {
-            let why = Failure::invalid(problems).message(usize::MAX);
+            let why = problems.to_string();
             let notice = format!("no action can be this resource's: {why}");
             return Plan::Respond(Ok(Success::absent(notice)));
         }

@@ -9,8 +9,8 @@ use std::{
 
 use hyper::Uri;
 
-/// A `ResponseURL` that a response may be sent to. It has no `Debug` or `Display`, because whoever
-/// knows it can respond for the function.
+/// A `ResponseURL` that a response may be sent to. It has no `Debug` or `Display`, because anyone
+/// who knows it can respond for the function.
 pub struct ResponseUrl {
     uri: Uri,
 }

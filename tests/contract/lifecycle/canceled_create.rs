@@ -1,4 +1,4 @@
-//! The Delete of a Create that CloudFormation canceled: its physical id is invented, and the Create
+//! The Delete of a Create that CloudFormation canceled: its physical id is unknown, and the Create
 //! may still be running in another instance.
 
 use std::time::Duration;
@@ -10,7 +10,7 @@ use super::{NAME, OTHERS, OURS, WAITING, canceled, create, create_with, delete_o
 use crate::{names, sample, world, world_with};
 
 #[tokio::test]
-async fn a_delete_with_an_invented_id_removes_what_the_canceled_create_creates_later() {
+async fn a_delete_with_an_unknown_id_removes_what_the_canceled_create_creates_later() {
     for on_conflict in ["Fail", "Overwrite"] {
         let world = world_with(&WAITING).await;
         deny(&world, "CreateMitigationAction", 2);
@@ -23,7 +23,7 @@ async fn a_delete_with_an_invented_id_removes_what_the_canceled_create_creates_l
 }
 
 #[tokio::test]
-async fn a_delete_with_an_invented_id_looks_until_its_time_for_work_ends() {
+async fn a_delete_with_an_unknown_id_looks_until_its_time_for_work_ends() {
     let world = world().await.with_timeout(Duration::from_secs(8));
     let exchange = world.send(&canceled(&create())).await;
     let calls = &exchange.succeeded().calls;
@@ -39,7 +39,7 @@ async fn a_delete_with_an_invented_id_looks_until_its_time_for_work_ends() {
 }
 
 #[tokio::test]
-async fn a_delete_with_an_invented_id_responds_at_once_if_the_create_cannot_succeed() {
+async fn a_delete_with_an_unknown_id_responds_at_once_if_the_create_cannot_succeed() {
     let world = world().await;
     for (tags, properties) in [
         (vec![(OWNER_TAG, OTHERS)], json!({ "OnConflict": "Overwrite" })),

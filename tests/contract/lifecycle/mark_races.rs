@@ -28,7 +28,7 @@ fn update_of_definition() -> Value {
     merged(update(), &json!({ "ResourceProperties": { "Tags": tags } }))
 }
 
-/// Sends the Update, and its rollback, which succeeds while the Update puts its mark.
+/// Sends the Update, and its rollback, which succeeds while the Update adds its mark.
 async fn roll_back_before_the_mark(world: &World, update: &Value) -> Exchange {
     world.aws.iot.faults.set("TagResource", Fault::Slow(Duration::from_secs(1)), 1);
     let (forward, back) = overlap(world, update, &reverse(update)).await;

@@ -1,4 +1,4 @@
-//! Odd answers of the service, and what they are taken for.
+//! Unusual responses of the service, and how they are interpreted.
 
 use std::time::Duration;
 
@@ -60,7 +60,7 @@ async fn a_list_that_repeats_its_token_is_an_internal_failure_at_once() {
     assert!(exchange.calls.len() <= 3, "{:?}", exchange.operations());
 }
 
-/// As many tags as are given, with keys of somebody else's.
+/// As many tags as are given, with the keys of another tool.
 fn many(count: usize) -> Vec<(String, String)> {
     (0..count).map(|number| (format!("theirs-{number}"), "x".to_owned())).collect()
 }

@@ -1,4 +1,4 @@
-//! What the histories of all models are made of: definitions, tags, and actions of somebody else.
+//! What the histories of all models are made of: definitions, tags, and actions of someone else.
 
 use std::collections::BTreeMap;
 

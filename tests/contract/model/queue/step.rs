@@ -16,7 +16,7 @@ pub(super) const MAX_BATCH: usize = 4;
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(in super::super) enum Step {
-    /// Somebody else creates an action, if its name is free.
+    /// Someone else creates an action, if its name is free.
     Appear(ForeignAction),
     Send(Content),
     /// EventBridge sends an event a second time, in another message.

@@ -103,11 +103,11 @@ impl Stacks {
         let exchange = self.world.send_to(&key, event_with_url).await;
         self.record_exchange(&exchange);
         let document = exchange.response().clone();
-        let answered = self.check_puts(&key, put_fault)?;
+        let responded = self.check_puts(&key, put_fault)?;
         ensure(exchange.returned.as_ref() == Ok(&document), || {
             format!("the function returned {:?}", exchange.returned)
         })?;
-        check_late_calls(&exchange, &document, answered)?;
+        check_late_calls(&exchange, &document, responded)?;
         let after = actions(&aws);
         check_changes(request, &before, &after)?;
         let (is_success, id) = check_document(&document, event, request, &after)?;
@@ -172,12 +172,12 @@ fn check_undisturbed(
 
 /// No call begins after the response was accepted, except one that was being sent when time ran
 /// out.
-fn check_late_calls(exchange: &Exchange, document: &Value, answered: Instant) -> TestCaseResult {
-    let late: Vec<&Call> = exchange.calls.iter().filter(|call| call.at > answered).collect();
+fn check_late_calls(exchange: &Exchange, document: &Value, responded: Instant) -> TestCaseResult {
+    let late: Vec<&Call> = exchange.calls.iter().filter(|call| call.at > responded).collect();
     let is_timeout =
         document["Reason"].as_str().is_some_and(|reason| reason.contains("time ran out"));
     let was_being_sent =
-        |call: &&Call| is_timeout && call.at.duration_since(answered) < Duration::from_millis(50);
+        |call: &&Call| is_timeout && call.at.duration_since(responded) < Duration::from_millis(50);
     ensure(late.len() <= 1 && late.iter().all(was_being_sent), || {
         format!("calls after the response: {late:?}")
     })

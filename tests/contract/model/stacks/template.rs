@@ -18,7 +18,7 @@ pub(super) type Key = (u8, String);
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(in super::super) enum Step {
-    /// Somebody else creates an action, if its name is free.
+    /// Someone else creates an action, if its name is free.
     Appear(ForeignAction),
     Operate {
         stack: u8,
