@@ -40,6 +40,18 @@ async fn a_request_logs_one_line_with_its_outcome_and_its_figures() {
 }
 
 #[tokio::test]
+async fn the_log_line_counts_calls_throttles_and_milliseconds() {
+    let world = world_with(&[("AWS_LAMBDA_LOG_FORMAT", "JSON")]).await;
+    world.aws.iot.faults.set("CreateMitigationAction", Fault::Throttle, 2);
+    world.send(&create_request()).await.succeeded();
+    let output = world.function.stop().await;
+    let line: Value = serde_json::from_str(output.lines().next().unwrap()).unwrap();
+    assert_eq!((&line["calls"], &line["throttles"]), (&json!(3), &json!(2)), "{line}");
+    // The waits between the attempts take at least half of 100 and of 200 ms.
+    assert!(line["milliseconds"].as_u64().unwrap() >= 150, "{line}");
+}
+
+#[tokio::test]
 async fn the_log_line_of_an_event_has_its_action_and_its_id() {
     let world = world_with(&[("AWS_LAMBDA_LOG_FORMAT", "JSON")]).await;
     invoke(&world, &create_event()).await.succeeded("CREATED");

@@ -150,6 +150,19 @@ fn allowed_hosts_are_accepted_on_any_port_and_over_http() {
 }
 
 #[test]
+fn a_response_url_expires_as_its_signature_says() {
+    let expires = |query: &str| {
+        let url = format!("http://h/x?{query}");
+        let expires = ResponseUrl::parse(&url, "eu-west-1", &["h".to_owned()]).unwrap();
+        expires.expires_at().map(|at| at.duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs())
+    };
+    assert_eq!(expires("X-Amz-Date=19700101T000100Z&X-Amz-Expires=7200"), Some(7260));
+    assert_eq!(expires("X-Amz-Date=19700101T000100Z"), None);
+    assert_eq!(expires("AWSAccessKeyId=a&Expires=1795342272"), Some(1_795_342_272));
+    assert_eq!(expires("X-Amz-Expires=7200"), None);
+}
+
+#[test]
 fn the_date_of_a_response_url_is_parsed_as_aws_writes_it() {
     let at = |date: &str| {
         let url = format!("http://h/x?X-Amz-Date={date}");

@@ -127,13 +127,14 @@ fn plan_update(request: &CustomResourceRequest, url: &ResponseUrl, stack: &Stack
     let (create, warnings) = properties?;
     let old = request.old_properties.as_deref().filter(|old| old.get().starts_with('{'));
     let old_name = old.and_then(|old| name_of(Some(old), stack, &request.logical_id));
-    let orphan = old_name.filter(|old| old.as_str() != request.physical_id && *old != create.name);
-    let task = if create.name.as_str() == request.physical_id {
+    let (task, orphan) = if create.name.as_str() == request.physical_id {
         let Create { name, definition, tags, .. } = create;
-        let previous_keys = old.map(tag_keys).unwrap_or_default();
-        Task::Update(Update { name, change: Change::Whole(definition), tags, previous_keys })
+        let orphan = old_name.filter(|old| *old != name);
+        let (change, previous_keys) =
+            (Change::Whole(definition), old.map(tag_keys).unwrap_or_default());
+        (Task::Update(Update { name, change, tags, previous_keys }), orphan)
     } else {
-        Task::Create(create)
+        (Task::Create(create), None)
     };
     let current = ActionName::parse(&request.physical_id);
     let planned = new_request(request, url, stack, task);
