@@ -22,30 +22,28 @@ impl Handler<'_> {
             let now = SystemTime::now();
             let share = invocation.end.duration_since(now).unwrap_or_default() / left.max(1);
             left = left.saturating_sub(1);
-            let (id, subject) = match &content {
-                Content::CustomResource(request) => {
-                    (request.request_id.clone(), request.logical_id.clone())
-                }
-                Content::Request(request) => (request.id().to_owned(), String::new()),
-                Content::OwnResult | Content::Unrecognized(_) => {
-                    (invocation.request_id.clone(), String::new())
-                }
-            };
-            let served = match content {
+            let served = match &content {
                 Content::CustomResource(request) => {
                     let (end, pacing) = (now + share, Pacing::None);
-                    self.serve_custom_resource(&request, invocation, end, pacing).await
+                    self.serve_custom_resource(request, invocation, end, pacing).await
                 }
-                Content::Request(request) => self.serve_event(&request, invocation).await,
+                Content::Request(request) => self.serve_event(request, invocation).await,
                 Content::OwnResult => ignored(),
-                Content::Unrecognized(unrecognized) => Err(unrecognized.into()),
+                Content::Unrecognized(unrecognized) => Err(unrecognized.clone().into()),
             };
             match served {
                 Ok(document) => documents.push(document),
                 Err(error) if first_error.is_none() => first_error = Some(error),
                 // The invocation fails with the first one.
                 Err(error) => {
-                    let label = Label { id: &id, subject: &subject, ..invocation.label() };
+                    let label = invocation.label();
+                    let label = match &content {
+                        Content::CustomResource(request) => {
+                            Label { id: &request.request_id, subject: &request.logical_id, ..label }
+                        }
+                        Content::Request(request) => Label { id: request.id(), ..label },
+                        Content::OwnResult | Content::Unrecognized(_) => label,
+                    };
                     outcome::record_error(label, &error, "notification failed");
                 }
             }
