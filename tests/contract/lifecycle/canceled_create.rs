@@ -39,6 +39,15 @@ async fn a_delete_with_an_unknown_id_looks_until_its_time_for_work_ends() {
 }
 
 #[tokio::test]
+async fn a_delete_with_an_unknown_id_keeps_little_of_a_short_time_for_its_last_look() {
+    let timeout = Duration::from_secs(3);
+    let world = world().await.with_timeout(timeout);
+    let deleted = world.send(&canceled(&create())).await;
+    let response_time = deleted.succeeded().response_time.unwrap();
+    assert!(response_time > timeout / 3, "{response_time:?}");
+}
+
+#[tokio::test]
 async fn a_delete_with_an_unknown_id_responds_at_once_if_the_create_cannot_succeed() {
     let world = world().await;
     for (tags, properties) in [
