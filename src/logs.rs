@@ -11,6 +11,9 @@ use tracing_subscriber::{
     filter::Targets, layer::SubscriberExt as _, util::SubscriberInitExt as _,
 };
 
+/// The most bytes of a reason in the log.
+pub const MAX_REASON: usize = 4096;
+
 const THIS_CRATE: &str = env!("CARGO_CRATE_NAME");
 
 /// Starts logging as the runtime would: at the level of `AWS_LAMBDA_LOG_LEVEL` or else of

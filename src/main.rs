@@ -7,9 +7,6 @@ use mitigation_action_provider::{
     handler::Handler, http::Http, logs, settings::Settings, trigger::Payload,
 };
 
-/// The most bytes of a reason in the log.
-const MAX_REASON: usize = 4096;
-
 /// Printed when the binary is run outside Lambda.
 const USAGE: &str = "\
 This is the AWS Lambda function mitigation-action-provider. It polls Lambda's Runtime API at the
@@ -26,7 +23,7 @@ fn main() -> Result<ExitCode, Error> {
     logs::init();
     let settings = Settings::from_environment();
     if let Err(failure) = settings.check() {
-        tracing::error!(reason = failure.reason(MAX_REASON), "every request will fail");
+        tracing::error!(reason = failure.reason(logs::MAX_REASON), "every request will fail");
     }
     let handler = Handler::new(&settings, Http::new(settings.roots.clone())?);
     let service = service_fn(|event: LambdaEvent<Payload>| Box::pin(handler.handle(event)));

@@ -3,13 +3,11 @@
 use super::FunctionError;
 use crate::{
     iot::Session,
+    logs,
     metrics::{Metric, Metrics},
     mitigation::{ErrorCode, Failure, Operation, Outcome, Success},
     trigger::TriggerName,
 };
-
-/// The most bytes of a reason in the log.
-const MAX_REASON: usize = 4096;
 
 /// A request, as the log and the metrics name it.
 #[derive(Clone, Copy)]
@@ -78,7 +76,7 @@ fn log(label: Label<'_>, result: &Result<Success, Failure>, session: &Session<'_
             }
         }
         Err(failure) => {
-            let (outcome, reason) = ("FAILED", failure.reason(MAX_REASON));
+            let (outcome, reason) = ("FAILED", failure.reason(logs::MAX_REASON));
             line!(error, "request failed", outcome, reason);
         }
     }

@@ -1,7 +1,13 @@
 //! The calls, one operation each: those that read are a session's own, those that change something
 //! may each be made conditional.
 
-use aws_sdk_iot::types::Tag;
+use std::fmt::Debug;
+
+use aws_sdk_iot::{
+    error::{ProvideErrorMetadata, SdkError},
+    types::Tag,
+};
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 
 use super::{
     IotOperation, Session,
@@ -89,6 +95,18 @@ impl Session<'_> {
 }
 
 impl Changes<'_> {
+    fn call<T, E, R>(
+        &self,
+        operation: IotOperation,
+        send: impl Fn() -> R,
+    ) -> impl Future<Output = Result<T, Failure>>
+    where
+        R: Future<Output = Result<T, SdkError<E, HttpResponse>>>,
+        E: ProvideErrorMetadata + Debug,
+    {
+        self.session.call(operation, self.before_attempt, send)
+    }
+
     /// [`CreateMitigationAction`](https://docs.aws.amazon.com/iot/latest/apireference/API_CreateMitigationAction.html).
     ///
     /// # Errors
@@ -103,10 +121,7 @@ impl Changes<'_> {
         let call = self.session.iot.client.create_mitigation_action().action_name(name.as_str());
         let call = call.role_arn(role_arn.as_str()).action_params(to_sdk(params)?);
         let call = call.set_tags(Some(to_sdk_tags(tags)?));
-        let created = self
-            .session
-            .call(IotOperation::Create, self.before_attempt, || call.clone().send())
-            .await?;
+        let created = self.call(IotOperation::Create, || call.clone().send()).await?;
         self.session.action(name, created.action_arn, created.action_id, Some(params)).await
     }
 
@@ -124,10 +139,7 @@ impl Changes<'_> {
         let call = self.session.iot.client.update_mitigation_action().action_name(name.as_str());
         let call = call.set_role_arn(role_arn.map(|arn| arn.as_str().to_owned()));
         let call = call.set_action_params(params.map(to_sdk).transpose()?);
-        let updated = self
-            .session
-            .call(IotOperation::Update, self.before_attempt, || call.clone().send())
-            .await?;
+        let updated = self.call(IotOperation::Update, || call.clone().send()).await?;
         self.session.action(name, updated.action_arn, updated.action_id, params).await
     }
 
@@ -138,10 +150,7 @@ impl Changes<'_> {
     /// As [`Changes::create`].
     pub async fn delete(&self, name: &ActionName) -> Result<(), Failure> {
         let call = self.session.iot.client.delete_mitigation_action().action_name(name.as_str());
-        self.session
-            .call(IotOperation::Delete, self.before_attempt, || call.clone().send())
-            .await
-            .map(drop)
+        self.call(IotOperation::Delete, || call.clone().send()).await.map(drop)
     }
 
     /// [`TagResource`](https://docs.aws.amazon.com/iot/latest/apireference/API_TagResource.html):
@@ -152,10 +161,7 @@ impl Changes<'_> {
     pub async fn tag(&self, arn: &str, tags: &Tags) -> Result<(), Failure> {
         let call = self.session.iot.client.tag_resource().resource_arn(arn);
         let call = call.set_tags(Some(to_sdk_tags(tags)?));
-        self.session
-            .call(IotOperation::Tag, self.before_attempt, || call.clone().send())
-            .await
-            .map(drop)
+        self.call(IotOperation::Tag, || call.clone().send()).await.map(drop)
     }
 
     /// [`UntagResource`](https://docs.aws.amazon.com/iot/latest/apireference/API_UntagResource.html).
@@ -165,9 +171,6 @@ impl Changes<'_> {
     pub async fn untag(&self, arn: &str, keys: Vec<String>) -> Result<(), Failure> {
         let call =
             self.session.iot.client.untag_resource().resource_arn(arn).set_tag_keys(Some(keys));
-        self.session
-            .call(IotOperation::Untag, self.before_attempt, || call.clone().send())
-            .await
-            .map(drop)
+        self.call(IotOperation::Untag, || call.clone().send()).await.map(drop)
     }
 }
