@@ -207,6 +207,6 @@ fn tag_change(
 fn not_owned(found: &ExistingAction, verb: &str) -> Failure {
     let Action { name, arn, .. } = &found.action;
     let owner = owned_by(found.tags.owner());
-    let text = format!("the action {name} ({arn}), {owner}, is not {verb} by this request");
+    let text = format!("this request may not {verb} the action {name} ({arn}), {owner}");
     Failure::refusal(ErrorCode::InvalidRequest, text)
 }

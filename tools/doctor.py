@@ -95,7 +95,7 @@ def event(path):
 CHECKS = {
     "rust": (rust, "every target"),
     "compiler": (compiler, "every target"),
-    "python": (python, "make serve, make local, make test"),
+    "python": (python, "every target"),
     "node": (node, "make test"),
     "docker": (docker, "make local, and the container tests of make test"),
     "busybox": (busybox, "make local where Amazon's image is not available"),

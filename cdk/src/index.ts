@@ -153,8 +153,8 @@ export type AuditCheckName = keyof typeof CHECKS | (string & {});
 
 /**
  * What a Create does where the name is taken by an action that has no owner, or was created by an
- * event, a message or a direct invocation: fail, adopt it as it is where its definition is the same
- * (Delete leaves it), or overwrite it (Delete deletes it).
+ * event, a message or a direct invocation: fail, adopt an identical one unchanged (Delete keeps it),
+ * or overwrite it (Delete deletes it).
  */
 export type OnConflict = "Fail" | "Adopt" | "Overwrite";
 
@@ -250,7 +250,9 @@ export class MitigationAction extends CustomResource implements ITaggableV2 {
         Annotations.of(this).addWarningV2("mitigation-action-provider:unknownCheck", message);
       } else if (!kinds.includes(actionType)) {
         const fit = kinds.join(" or ");
-        const expected = `expected a check that ${actionType} can be applied to (${fit} can)`;
+        const expected =
+          `expected a check to whose findings ${actionType} can be applied ` +
+          `(to this one's: ${fit})`;
         throw new Error(`checkNames: invalid value "${name}": ${expected}`);
       }
     }

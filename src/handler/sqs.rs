@@ -202,12 +202,12 @@ impl Handler<'_> {
         let trace = invocation.trace.as_deref();
         let published = self.result_bus.publish_all(&events, trace, deadlines.respond).await;
         let mut redelivered = Vec::new();
-        for (id, published) in ids.into_iter().zip(published) {
+        for ((id, event), published) in ids.into_iter().zip(&events).zip(published) {
             if let Err(why) = published {
                 invocation.metrics.add(Metric::ResultsUnpublished, 1);
                 tracing::error!(
                     trigger = invocation.trigger.as_str(),
-                    id,
+                    id = event.request_id,
                     reason = %why,
                     "the result was not published, so the message is redelivered"
                 );

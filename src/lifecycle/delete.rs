@@ -48,7 +48,7 @@ impl Lifecycle<'_> {
         if let Some(success) = self.remove(&found).await? {
             return Ok(success);
         }
-        let failure = not_owned(&found, "deleted");
+        let failure = not_owned(&found, "delete");
         match wanted.on_foreign {
             OnForeign::Fail => Err(failure),
             OnForeign::Skip => {
@@ -142,7 +142,7 @@ impl Lifecycle<'_> {
         if may_be_taken_over {
             return Ok(PollResult::Pending);
         }
-        let why = not_owned(&found, "deleted").message(usize::MAX);
+        let why = not_owned(&found, "delete").message(usize::MAX);
         Ok(PollResult::Done(Success::absent(why)))
     }
 

@@ -230,7 +230,7 @@ impl Lifecycle<'_> {
             Ok(is_removed) => is_removed,
             Err(failure) => {
                 let text = failure.message(usize::MAX);
-                self.iot.warn(format!("the mark of this request was not removed: {text}"));
+                self.iot.warn(format!("{REQUEST_TAG} still says that this request waits: {text}"));
                 true
             }
         }

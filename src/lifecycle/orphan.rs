@@ -27,8 +27,8 @@ impl Lifecycle<'_> {
             }
             (Some(_), Some(_)) => {}
             _ => self.iot.warn(format!(
-                "the action {orphan} may be left behind by a failed replacement: it stays, because \
-                 it or the current action has no request tag"
+                "the action {orphan} may have been left behind by a failed replacement: it is \
+                 kept, because it or the current action has no request tag"
             )),
         }
         Ok(())

@@ -59,7 +59,7 @@ impl Lifecycle<'_> {
                 (wanted.tags.clone().with(OWNER_TAG, owner_tag), Some(notice))
             }
             Ownership::Claimable | Ownership::Foreign => {
-                return Err(not_owned(&found, "changed"));
+                return Err(not_owned(&found, "change"));
             }
         };
         let change = tag_change(&found, &desired, &wanted.previous_keys)?;
@@ -84,7 +84,7 @@ impl Lifecycle<'_> {
         match self.ownership(&found.tags) {
             Ownership::Own | Ownership::Adopted | Ownership::Shared => {}
             Ownership::Unowned | Ownership::Claimable | Ownership::Foreign => {
-                return Err(not_owned(&found, "changed"));
+                return Err(not_owned(&found, "change"));
             }
         }
         let change = tag_change(&found, &wanted.tags, &[])?;

@@ -238,7 +238,9 @@ impl Reader {
                 (Some(check), Some(kind)) if !check.kinds().any(|fit| fit == kind) => {
                     let fit: Vec<&str> = check.kinds().map(Kind::as_str).collect();
                     let fit = fit.join(" or ");
-                    let expected = format!("a check that {kind} can be applied to ({fit} can)");
+                    let expected = format!(
+                        "a check to whose findings {kind} can be applied (to this one's: {fit})"
+                    );
                     reader.invalid(item, &expected);
                 }
                 (Some(_), _) => {}
@@ -256,8 +258,8 @@ pub fn describe_conflict(failure: Failure, casing: Casing) -> Failure {
             .map(|name| casing.name(name));
     let remedy = match conflict.remedy {
         Remedy::AdoptOrOverwrite => format!(
-            "choose another name, or set {property} to {adopt} (to take it as it is, if it is the \
-             same) or {overwrite}"
+            "choose another name, or set {property} to {adopt} (which takes over an \
+             identical action) or {overwrite} (which also replaces its definition)"
         ),
         Remedy::MatchOrOverwrite => format!(
             "its role or its parameters differ, so that it cannot be adopted: choose another name, \

@@ -38,6 +38,8 @@ pub struct EventRequest {
 /// An event with the result of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ResultEvent {
+    /// The id of the request, as in the log.
+    pub request_id: String,
     /// Says whether the request succeeded.
     pub detail_type: &'static str,
     /// The ARN of the action, if there is one.
@@ -117,6 +119,7 @@ impl EventRequest {
         let document = self.request.result(result).for_event(&id, &source);
         let action = result.as_ref().ok().and_then(|success| success.action.as_ref());
         ResultEvent {
+            request_id: self.id.clone(),
             detail_type: if result.is_ok() { SUCCEEDED } else { FAILED },
             resource: action.map(|action| action.arn.clone()),
             detail: serde_json::to_string(&document).unwrap_or_default(),

@@ -11,15 +11,17 @@ def query(name):
 
 
 def finds(text, line):
-    """Returns whether a line matches the `filter` of a query: an `or` of three kinds of terms."""
-    for term in re.fullmatch(r"filter (.*?)\n\|.*", text.strip(), re.DOTALL)[1].split(" or "):
-        if present := re.fullmatch(r"ispresent\((\w+)\)", term.strip()):
-            taken = present[1] in line
-        elif equal := re.fullmatch(r'(\w+) = "(.*)"', term.strip()):
-            taken = line.get(equal[1]) == equal[2]
-        else:
-            field, values = re.fullmatch(r"(\w+) in (\[.*\])", term.strip()).groups()
-            taken = line.get(field) in json.loads(values)
-        if taken:
-            return True
-    return False
+    """Returns whether a line matches each `filter` of a query."""
+    clauses = re.split(r"\n\|\s*", text.strip())
+    filters = [clause.removeprefix("filter ") for clause in clauses if clause.startswith("filter ")]
+    return all(any(holds(term.strip(), line) for term in one.split(" or ")) for one in filters)
+
+
+def holds(term, line):
+    """Returns whether one of four kinds of terms holds for a line."""
+    if present := re.fullmatch(r"(not )?ispresent\((\w+)\)", term):
+        return (present[2] in line) != bool(present[1])
+    if equal := re.fullmatch(r'(\w+) = "(.*)"', term):
+        return line.get(equal[1]) == equal[2]
+    field, values = re.fullmatch(r"(\w+) in (\[.*\])", term).groups()
+    return line.get(field) in json.loads(values)

@@ -109,11 +109,15 @@ class Commands(unittest.TestCase):
         self.assertIn("stack/fleet-security/", guide(self, "aws iot list-tags-for-resource"))
 
     def test_a_break_glass_principal_assumes_the_role(self):
-        assumed = guide(self, "role=$(aws cloudformation", "aws sts assume-role")
-        self.assertIn("BreakGlassRole", json.loads(assumed)["AssumedRoleUser"]["Arn"])
+        caller = guide(
+            self, "role=$(aws cloudformation", "aws sts assume-role", "aws sts get-caller-identity"
+        )
+        self.assertIn("BreakGlassRole", json.loads(caller)["Arn"])
 
     def test_drift_is_checked_and_nothing_reverted(self):
         self.assertIn("StackDriftDetectionId", guide(self, "detect-stack-drift --stack-name"))
+        drifts = guide(self, "describe-stack-resource-drifts --stack-name")
+        self.assertEqual(json.loads(drifts)["StackResourceDrifts"], [])
         guide(self, "parameters=$(aws cloudformation", "--deployment-mode REVERT_DRIFT")
         cloudformation = aws().client("cloudformation")
         options = {"StackName": local_aws.STACK, "ChangeSetName": "set-back"}

@@ -40,7 +40,7 @@ class Redrive(unittest.TestCase):
         attributes = {
             name: {"DataType": "String", "StringValue": value} for name, value in attributes.items()
         }
-        self.sqs.send_message(
+        return self.sqs.send_message(
             QueueUrl=self.urls[queue], MessageBody=body, MessageAttributes=attributes
         )
 
@@ -80,7 +80,7 @@ class Redrive(unittest.TestCase):
             code, [shown], said = self.redrive("events")
             self.assertEqual((code, said), (0, "1 shown, 1 left\n"))
             self.assertEqual(shown["ERROR_CODE"], "NO_PERMISSIONS")
-            self.assertEqual(shown["id"], sample("event-create")["id"])
+            self.assertEqual(shown["log id"], sample("event-create")["id"])
             self.assertEqual(shown["actionName"], "device-quarantine")
         self.assertEqual(len(self.bodies("RuleDeadLetters")), 1)
         self.assertEqual(self.bodies("RequestQueue"), [])
@@ -105,6 +105,36 @@ class Redrive(unittest.TestCase):
         sent = [json.loads(body)["actionName"] for body in self.bodies("RequestQueue")]
         self.assertEqual(sorted(sent), ["a", "b"])
         self.assertEqual(said.count("has no id of its own"), 1)
+
+    def test_it_shows_the_id_that_the_log_has(self):
+        plain = {"actionName": "a"}
+        for queue, body, expected in [
+            ("requests", sample("event-create"), sample("event-create")["id"]),
+            ("requests", plain | {"requestId": "mine"}, "mine"),
+            ("requests", {"RequestType": "Create", "RequestId": "stacks"}, "stacks"),
+            ("requests", self.notification(plain), "notification"),
+            ("requests", self.notification(plain | {"requestId": "mine"}), "mine"),
+            ("invocations", self.invocation(plain), "lambda-request"),
+            ("invocations", self.invocation(sample("event-create")), sample("event-create")["id"]),
+        ]:
+            logical_id = {"requests": "RequestDeadLetters", "invocations": "InvocationDeadLetters"}
+            self.dead_letter(logical_id[queue], body)
+            _, [shown], _ = self.redrive(queue)
+            self.assertEqual(shown["log id"], expected)
+            self.redrive(queue, "--delete")
+        for body in plain, self.notification("hello"):
+            sent = self.dead_letter("RequestDeadLetters", body)
+            _, [shown], _ = self.redrive("requests")
+            self.assertEqual(shown["log id"], sent["MessageId"])
+            self.redrive("requests", "--delete")
+
+    @staticmethod
+    def notification(message):
+        return {
+            "Type": "Notification",
+            "MessageId": "notification",
+            "Message": json.dumps(message),
+        }
 
     def test_a_stacks_request_is_shown_without_its_url_and_never_sent(self):
         request = sample("create-add-things-to-thing-group")

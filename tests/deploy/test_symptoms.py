@@ -143,12 +143,16 @@ class Symptoms(unittest.TestCase):
                 found = "\n".join(found).replace('\\"', '"')
                 self.assertRegex(found, re.compile(pattern, re.DOTALL))
 
-    def test_a_successful_request_is_not_found(self):
-        function = Logging(self)
-        function.stack("Create", "Quarantine", "fleet-quarantine")
-        self.assertEqual(
-            [line for line in function.lines() if finds(query("FailuresQuery"), line)], []
-        )
+    def test_a_successful_request_is_not_found_at_any_level(self):
+        for level in "INFO", "WARN", "ERROR":
+            with self.subTest(level=level):
+                function = Logging(
+                    self, AWS_LAMBDA_LOG_LEVEL=level, AWS_LAMBDA_FUNCTION_NAME="provider"
+                )
+                function.stack("Create", "Quarantine", "fleet-quarantine")
+                lines = function.lines()
+                self.assertTrue(lines)
+                self.assertEqual([line for line in lines if finds(query("FailuresQuery"), line)], [])
 
 
 if __name__ == "__main__":

@@ -186,7 +186,7 @@ fn read_task(operation: Operation, reader: &mut Reader, members: &Members<'_>) -
     for name in rejected {
         let node = reader.member(members, name);
         if node.value().is_some() {
-            reader.invalid(&node, &format!("nothing: {operation} takes {takes}"));
+            reader.invalid(&node, &format!("no {name}: {operation} takes {takes}"));
         }
     }
     let name: Option<ActionName> = reader.text(&reader.member(members, "actionName"));

@@ -59,7 +59,7 @@ pub fn plan(
         (Ok(RequestType::Delete), Ok(stack)) => Ok((plan_delete(request, url, &stack), Vec::new())),
         (Ok(RequestType::Delete), Err(problems)) => {
             let why = problems.to_string();
-            let notice = format!("no action can be this resource's: {why}");
+            let notice = format!("this resource cannot own an action: {why}");
             return Plan::Respond(Ok(Success::absent(notice)));
         }
         (Ok(RequestType::Create), Ok(stack)) => plan_create(request, url, &stack),

@@ -83,7 +83,7 @@ async fn a_reverse_update_leaves_an_action_that_is_older_than_the_current_one() 
         world.send(&reverse(&rename())).await.succeeded();
         assert_eq!(world.aws.iot.action(RENAMED).is_none(), is_removed, "{orphan:?} {current:?}");
         let output = world.function.stop().await;
-        let warning = "may be left behind by a failed replacement";
+        let warning = "may have been left behind by a failed replacement";
         assert_eq!(output.contains(warning), is_warned, "{output}");
     }
 }

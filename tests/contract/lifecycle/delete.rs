@@ -31,7 +31,7 @@ async fn a_delete_of_an_action_of_another_owner_succeeds_and_changes_nothing() {
         world.send(&sample("delete.json")).await.succeeded().changed_nothing();
         assert_eq!(world.aws.iot.actions(), actions);
         let output = world.function.stop().await;
-        assert!(output.contains("is not deleted by this request"), "{output}");
+        assert!(output.contains("this request may not delete the action"), "{output}");
     }
 }
 
