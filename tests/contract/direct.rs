@@ -187,7 +187,10 @@ async fn an_error_says_which_members_the_operation_takes() {
         )
         .await;
         let message = invocation.function_error("InvalidRequestException");
-        assert!(message.contains(&format!("nothing: {operation} takes {takes}")), "{message}");
+        assert!(
+            message.contains(&format!("no onConflict: {operation} takes {takes}")),
+            "{message}"
+        );
     }
 }
 
