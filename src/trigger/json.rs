@@ -28,7 +28,8 @@ impl From<serde_json::Error> for Unreadable {
     }
 }
 
-/// Calls `each` with the members of the object `text`, in order.
+/// Calls `each` with the members of the object `text`, in order. A name that is not Unicode has
+/// replacement characters, so that it does not hide the other members.
 ///
 /// # Errors
 /// If `text` is not an object; `each` may have been called.
@@ -57,7 +58,7 @@ pub fn string(value: &RawValue) -> Option<Cow<'_, str>> {
 
     impl<'de> Deserialize<'de> for Text<'de> {
         fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-            Name.deserialize(deserializer).map(Self)
+            deserializer.deserialize_str(Unicode).map(Self)
         }
     }
 
@@ -122,7 +123,7 @@ impl<'de> Visitor<'de> for EachMember<'_, 'de> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<(), A::Error> {
-        while let Some(name) = members.next_key_seed(Name)? {
+        while let Some(name) = members.next_key_seed(MemberName)? {
             (self.0)(name, members.next_value()?);
         }
         Ok(())
@@ -146,18 +147,10 @@ impl<'de> Visitor<'de> for EachItem<'_, 'de> {
     }
 }
 
-/// Deserializes a string, without a copy unless it has an escape sequence.
-struct Name;
+/// Visits a string, without a copy unless it has an escape sequence.
+struct Unicode;
 
-impl<'de> DeserializeSeed<'de> for Name {
-    type Value = Cow<'de, str>;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
-        deserializer.deserialize_str(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Name {
+impl<'de> Visitor<'de> for Unicode {
     type Value = Cow<'de, str>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -170,5 +163,32 @@ impl<'de> Visitor<'de> for Name {
 
     fn visit_str<E: Error>(self, text: &str) -> Result<Self::Value, E> {
         Ok(Cow::Owned(text.to_owned()))
+    }
+}
+
+/// Deserializes the name of a member as bytes, which need not be Unicode: `"\ud800"`.
+struct MemberName;
+
+impl<'de> DeserializeSeed<'de> for MemberName {
+    type Value = Cow<'de, str>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_bytes(self)
+    }
+}
+
+impl<'de> Visitor<'de> for MemberName {
+    type Value = Cow<'de, str>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a name")
+    }
+
+    fn visit_borrowed_bytes<E: Error>(self, name: &'de [u8]) -> Result<Self::Value, E> {
+        Ok(String::from_utf8_lossy(name))
+    }
+
+    fn visit_bytes<E: Error>(self, name: &[u8]) -> Result<Self::Value, E> {
+        Ok(Cow::Owned(String::from_utf8_lossy(name).into_owned()))
     }
 }

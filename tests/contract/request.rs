@@ -144,17 +144,28 @@ async fn a_property_that_cannot_be_parsed_does_not_hide_the_others() {
 }
 
 #[tokio::test]
-async fn a_member_name_that_is_not_unicode_is_a_problem_at_its_object() {
+async fn a_member_name_that_is_not_unicode_hides_no_other_member() {
     let world = world().await;
-    let (key, url) = world.response_url("");
-    let properties = json!({ "ActionParams": "BROKEN" });
-    let patch = json!({ "ResponseURL": url, "ResourceProperties": properties });
-    let text = merged(create_request(), &patch).to_string();
-    let text = text.replace("\"BROKEN\"", "{\"\\ud800\":0}").into_bytes();
-    world.aws.lambda.invoke(text, Duration::from_secs(5), &world.arn).await.unwrap();
-    let response = world.aws.bucket.puts(&key)[0].response();
-    let reason = response["Reason"].as_str().unwrap();
-    assert!(reason.contains("ActionParams: cannot be read as JSON"), "{reason}");
+    let send = async |event: Value, properties: Value| {
+        let (key, url) = world.response_url("");
+        let patch = json!({ "ResponseURL": url, "ResourceProperties": properties });
+        let text = merged(event, &patch).to_string().replace("BROKEN", "\\ud800").into_bytes();
+        world.aws.lambda.invoke(text, Duration::from_secs(5), &world.arn).await.unwrap();
+        world.aws.bucket.puts(&key)[0].response()
+    };
+    let failed = send(create_request(), json!({ "ActionParams": { "BROKEN": 0 } })).await;
+    let reason = failed["Reason"].as_str().unwrap();
+    assert!(reason.contains("ActionParams.\u{fffd}"), "{reason}");
+    assert!(reason.contains(": unknown property: expected one of"), "{reason}");
+    assert!(!reason.contains("RoleArn"), "{reason}");
+    world.send(&create_request()).await.succeeded();
+    let delete = json!({
+        "RequestType": "Delete",
+        "PhysicalResourceId": "fleet-security-Quarantine-1A2B3C4D5E6F",
+    });
+    let deleted = send(merged(create_request(), &delete), json!({ "BROKEN": 0 })).await;
+    assert_eq!(deleted["Status"], "SUCCESS");
+    assert!(world.aws.iot.actions().is_empty(), "the Delete did not read the name");
 }
 
 #[tokio::test]
