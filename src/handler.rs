@@ -12,7 +12,8 @@ mod sns;
 mod sqs;
 
 use std::{
-    cell::Cell,
+    borrow::Cow,
+    cell::{Cell, OnceCell},
     panic::AssertUnwindSafe,
     time::{Instant as Clock, SystemTime},
 };
@@ -27,14 +28,14 @@ pub use self::function_error::{ErrorType, FunctionError};
 use self::{deadlines::Deadlines, outcome::Label};
 use crate::{
     http::Http,
-    iot::{Iot, Pacing, Session},
+    iot::{Iot, OnTimeout, Pacing},
     lifecycle,
     metrics::{Metric, Metrics},
     mitigation::{ErrorCode, Failure, Success},
     result_bus::{ResultBus, Unpublished},
     settings::Settings,
     trigger::{
-        Casing, FunctionLocation, Payload, Plan, Trigger, TriggerName, Unrecognized,
+        Casing, FunctionLocation, Payload, Plan, Step, Trigger, TriggerName, Unrecognized,
         describe_conflict, eventbridge::Event,
     },
 };
@@ -60,6 +61,15 @@ struct Invocation {
     metrics: Metrics,
 }
 
+/// What limits the execution of a request.
+#[derive(Clone, Copy)]
+struct Limits {
+    /// When work ends.
+    until: Instant,
+    on_timeout: OnTimeout,
+    pacing: Pacing,
+}
+
 impl Invocation {
     /// The deadlines of a request that ends with the invocation.
     fn deadlines(&self) -> Deadlines {
@@ -71,8 +81,9 @@ impl Invocation {
         Label {
             trigger: self.trigger,
             operation: None,
-            operation_text: "",
+            operation_text: Cow::Borrowed(""),
             subject: "",
+            action: None,
             id: &self.request_id,
             request_id: &self.request_id,
             trace_id: self.trace.as_deref().map(root_of_trace),
@@ -167,30 +178,29 @@ impl<'s> Handler<'s> {
         plan: &dyn Fn() -> Plan,
         casing: Casing,
         label: Label<'_>,
-        session: &Session<'_>,
-        until: Instant,
+        limits: Limits,
         metrics: &Metrics,
     ) -> Result<Success, Failure> {
-        let work = catch_panic(async { self.execute_plan(plan(), session).await });
+        let Limits { until, on_timeout, pacing } = limits;
+        let session = self.iot.session(until, on_timeout, pacing);
+        let action_name = OnceCell::new();
+        let work = catch_panic(async {
+            let Plan { step, action_name: name, warnings } = plan();
+            action_name.get_or_init(|| name);
+            warnings.into_iter().for_each(|warning| session.warn(warning));
+            self.settings.check()?;
+            match step {
+                Step::Execute(request) => lifecycle::execute(&request, &session).await,
+                Step::Respond(result) => result,
+            }
+        });
         let result = match timeout_at(until, work).await {
             Ok(result) => result.map_err(|failure| describe_conflict(failure, casing)),
             Err(_) => Err(session.out_of_time()),
         };
-        outcome::record(label, &result, session, metrics);
+        let label = Label { action: action_name.get().and_then(Option::as_deref), ..label };
+        outcome::record(label, &result, &session, metrics);
         result
-    }
-
-    async fn execute_plan(&self, plan: Plan, session: &Session<'_>) -> Result<Success, Failure> {
-        self.settings.check()?;
-        match plan {
-            Plan::Execute(request, warnings) => {
-                for warning in warnings {
-                    session.warn(warning);
-                }
-                lifecycle::execute(&request, session).await
-            }
-            Plan::Respond(result) => result,
-        }
     }
 
     /// Whether a failed request is redelivered: until it succeeds, or reaches the dead-letter
@@ -226,10 +236,9 @@ mod tests {
     use std::time::Duration;
 
     use super::{
-        Casing, ErrorCode, FunctionLocation, Handler, Http, Instant, Invocation, Metrics, Pacing,
-        Settings, SystemTime, TriggerName,
+        Casing, ErrorCode, FunctionLocation, Handler, Http, Instant, Invocation, Limits, Metrics,
+        OnTimeout, Pacing, Settings, SystemTime, TriggerName,
     };
-    use crate::iot::OnTimeout;
 
     #[tokio::test]
     #[expect(clippy::panic, clippy::unwrap_used, reason = "what is tested")]
@@ -239,8 +248,11 @@ mod tests {
             _ => Some("credential".to_owned()).filter(|_| name.ends_with("_KEY")),
         });
         let handler = Handler::new(&settings, Http::new(None).unwrap());
-        let until = Instant::now() + Duration::from_secs(5);
-        let session = handler.iot.session(until, OnTimeout::LastError, Pacing::None);
+        let limits = Limits {
+            until: Instant::now() + Duration::from_secs(5),
+            on_timeout: OnTimeout::LastError,
+            pacing: Pacing::None,
+        };
         let invocation = Invocation {
             trigger: TriggerName::CloudFormation,
             request_id: String::new(),
@@ -251,7 +263,7 @@ mod tests {
         };
         let (label, metrics) = (invocation.label(), &invocation.metrics);
         let plan = || panic!("of any kind");
-        let result = handler.execute(&plan, Casing::Api, label, &session, until, metrics).await;
+        let result = handler.execute(&plan, Casing::Api, label, limits, metrics).await;
         assert_eq!(result.unwrap_err().code, ErrorCode::InternalFailure);
     }
 }

@@ -23,7 +23,10 @@ use self::{
     json::Fields, sqs::Batch,
 };
 pub use self::{
-    location::FunctionLocation, message::Content, plan::Plan, unrecognized::Unrecognized,
+    location::FunctionLocation,
+    message::Content,
+    plan::{Plan, Step},
+    unrecognized::Unrecognized,
 };
 
 /// The raw event. Deserializing it never fails, because the caller could not be told. It has no

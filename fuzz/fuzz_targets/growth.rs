@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use arbitrary::Arbitrary;
 use libfuzzer_sys::{Corpus, fuzz_target};
 use mitigation_action_provider::trigger::{
-    Content, FunctionLocation, Payload, Plan, Trigger,
+    Content, FunctionLocation, Payload, Step, Trigger,
     cloudformation::{self, ResponseUrl},
     eventbridge::Event,
 };
@@ -110,7 +110,7 @@ fn plan(request: &cloudformation::CustomResourceRequest) {
     let allowed = ["localhost".to_owned()];
     let url = ResponseUrl::parse("https://localhost/", "eu-west-1", &allowed).expect("allowed");
     let plan = cloudformation::plan(request, &url, &FunctionLocation::new("", "eu-west-1"));
-    if let Plan::Respond(result) = plan {
+    if let Step::Respond(result) = plan.step {
         assert!(cloudformation::respond(request, &url, &result).len() <= 4096);
     }
 }

@@ -13,7 +13,7 @@ use mitigation_action_provider::{
         Success, Tags, Task,
     },
     trigger::{
-        Content, FunctionLocation, Payload, Plan, Trigger, Unrecognized,
+        Content, FunctionLocation, Payload, Plan, Step, Trigger, Unrecognized,
         api::{self, ApiRequest},
         cloudformation::{self, CustomResourceRequest, RequestType, ResponseUrl},
         eventbridge::{Event, EventRequest, SOURCE},
@@ -134,7 +134,8 @@ fn results(request: &CustomResourceRequest) -> Vec<Result<Success, Failure>> {
         Ok(Success::absent("n".repeat(5000))),
     ];
     for location in &*LOCATIONS {
-        if let Plan::Respond(result) = cloudformation::plan(request, &response_url(), location) {
+        let plan = cloudformation::plan(request, &response_url(), location);
+        if let Step::Respond(result) = plan.step {
             results.push(result);
         }
     }
@@ -146,18 +147,19 @@ fn resource(request: &CustomResourceRequest) {
     let seconds = request.service_timeout().as_secs();
     assert!((1..=3600).contains(&seconds));
     for location in &*LOCATIONS {
-        match (request.request_type(), cloudformation::plan(request, &response_url(), location)) {
-            (Ok(request_type), Plan::Execute(planned, warnings)) => {
-                assert!(warnings.len() <= 10);
+        let Plan { step, warnings, .. } = cloudformation::plan(request, &response_url(), location);
+        assert!(warnings.len() <= 10);
+        match (request.request_type(), step) {
+            (Ok(request_type), Step::Execute(planned)) => {
                 stack_request(request_type, &planned, location);
             }
-            (Ok(RequestType::Delete), Plan::Respond(Ok(success))) => {
+            (Ok(RequestType::Delete), Step::Respond(Ok(success))) => {
                 assert_eq!((&success.outcome, &success.action), (&Outcome::Absent, &None));
             }
-            (Ok(RequestType::Delete), Plan::Respond(Err(failure))) => {
+            (Ok(RequestType::Delete), Step::Respond(Err(failure))) => {
                 panic!("a Delete that does no work fails: {failure}")
             }
-            (_, Plan::Respond(Err(failure))) => invalid(&failure),
+            (_, Step::Respond(Err(failure))) => invalid(&failure),
             (request_type, _) => panic!("{request_type:?} is executed"),
         }
         let result = Err(Failure::service(ErrorCode::Throttling, "t".repeat(5000)));

@@ -1,13 +1,23 @@
 //! A request in the API's JSON, whatever carried it: an event, a message or a direct invocation.
 
-use tokio::time::Instant;
-
-use super::{Handler, Invocation, Label};
+use super::{Handler, Invocation, Label, Limits};
 use crate::{
-    iot::Session,
     mitigation::{Failure, Owner, Request, Success},
-    trigger::{Casing, Plan, api::ApiRequest, eventbridge::EventRequest},
+    trigger::{Casing, Plan, Step, api::ApiRequest, eventbridge::EventRequest},
 };
+
+impl Invocation {
+    /// The label of a request in the API's JSON with that id.
+    pub(super) fn api_label<'a>(&'a self, request: &'a ApiRequest, id: &'a str) -> Label<'a> {
+        Label {
+            operation: request.operation(),
+            operation_text: request.operation_text().into(),
+            subject: request.action_name().unwrap_or_default(),
+            id,
+            ..self.label()
+        }
+    }
+}
 
 impl Handler<'_> {
     /// Executes a request whose result is an event.
@@ -15,12 +25,10 @@ impl Handler<'_> {
         &self,
         request: &EventRequest,
         invocation: &Invocation,
-        session: &Session<'_>,
-        until: Instant,
+        limits: Limits,
     ) -> Result<Success, Failure> {
         let EventRequest { request: api_request, owner, .. } = request;
-        let id = request.id();
-        self.execute_api(api_request, owner, id, invocation, session, until).await
+        self.execute_api(api_request, owner, request.id(), invocation, limits).await
     }
 
     /// Executes a request for `owner`, under its id.
@@ -30,24 +38,21 @@ impl Handler<'_> {
         owner: &Owner,
         id: &str,
         invocation: &Invocation,
-        session: &Session<'_>,
-        until: Instant,
+        limits: Limits,
     ) -> Result<Success, Failure> {
-        let label = Label {
-            operation: request.operation(),
-            operation_text: request.operation_text(),
-            subject: request.action_name().unwrap_or_default(),
-            id,
-            ..invocation.label()
+        let plan = || {
+            let step = match request.task() {
+                Err(failure) => Step::Respond(Err(failure)),
+                Ok(task) => {
+                    let (owner, location) = (owner.clone(), invocation.location.location());
+                    let location = location.cloned();
+                    Step::Execute(Box::new(Request { task, owner, location, stack: None }))
+                }
+            };
+            let action_name = request.action_name().map(str::to_owned);
+            Plan { step, action_name, warnings: request.warnings().to_vec() }
         };
-        let plan = || match request.task() {
-            Err(failure) => Plan::Respond(Err(failure)),
-            Ok(task) => {
-                let (owner, location) = (owner.clone(), invocation.location.location().cloned());
-                let planned = Request { task, owner, location, stack: None };
-                Plan::Execute(Box::new(planned), request.warnings().to_vec())
-            }
-        };
-        self.execute(&plan, Casing::Api, label, session, until, &invocation.metrics).await
+        let label = invocation.api_label(request, id);
+        self.execute(&plan, Casing::Api, label, limits, &invocation.metrics).await
     }
 }

@@ -7,7 +7,9 @@ use hyper::StatusCode;
 use serde_json::value::RawValue;
 use tokio::time::{Instant, timeout};
 
-use super::{Deadlines, ErrorType, FunctionError, Handler, Invocation, Label, to_json};
+use super::{
+    Deadlines, ErrorType, FunctionError, Handler, Invocation, Label, Limits, outcome, to_json,
+};
 use crate::{
     http::NoResponse,
     iot::{OnTimeout, Pacing},
@@ -46,6 +48,19 @@ impl fmt::Display for DeliveryError {
 
 impl std::error::Error for DeliveryError {}
 
+impl Invocation {
+    /// The label of a custom resource request.
+    pub(super) fn resource_label<'a>(&'a self, request: &'a CustomResourceRequest) -> Label<'a> {
+        Label {
+            operation: request.request_type().ok().map(operation_of),
+            operation_text: request.request_type_text().into(),
+            subject: &request.logical_id,
+            id: &request.request_id,
+            ..self.label()
+        }
+    }
+}
+
 impl Handler<'_> {
     /// Serves a request, which must get its response by `end`.
     pub(super) async fn serve_custom_resource(
@@ -64,17 +79,10 @@ impl Handler<'_> {
         let Some(deadlines) = deadlines(request, &url, end) else {
             return expired(request, invocation);
         };
-        let session = self.iot.session(deadlines.work, OnTimeout::LastError, pacing);
+        let limits = Limits { until: deadlines.work, on_timeout: OnTimeout::LastError, pacing };
         let plan = || cloudformation::plan(request, &url, &invocation.location);
-        let label = Label {
-            operation: request.request_type().ok().map(operation_of),
-            operation_text: &request.request_type_text(),
-            subject: &request.logical_id,
-            id: &request.request_id,
-            ..invocation.label()
-        };
-        let (casing, metrics) = (Casing::CloudFormation, &invocation.metrics);
-        let result = self.execute(&plan, casing, label, &session, deadlines.work, metrics).await;
+        let (label, metrics) = (invocation.resource_label(request), &invocation.metrics);
+        let result = self.execute(&plan, Casing::CloudFormation, label, limits, metrics).await;
         let response = cloudformation::respond(request, &url, &result);
         if let Err(error) = self.deliver(&url, &response, deadlines.respond).await {
             metrics.add(Metric::ResponsesUndelivered, 1);
@@ -130,14 +138,9 @@ fn expired(
     request: &CustomResourceRequest,
     invocation: &Invocation,
 ) -> Result<Box<RawValue>, FunctionError> {
-    tracing::warn!(
-        trigger = invocation.trigger.as_str(),
-        operation = request.request_type_text(),
-        subject = request.logical_id,
-        id = request.request_id,
-        "the ResponseURL or the ServiceTimeout has expired, so the request is not executed"
-    );
-    invocation.metrics.add(Metric::Expired, 1);
+    let action_name = cloudformation::name_of_create(request);
+    let label = Label { action: action_name.as_deref(), ..invocation.resource_label(request) };
+    outcome::record_expired(label, &invocation.metrics);
     to_json(&serde_json::json!({ "status": "EXPIRED" }))
 }
 

@@ -2,7 +2,7 @@
 
 use serde_json::value::RawValue;
 
-use super::{FunctionError, Handler, Invocation, to_json};
+use super::{FunctionError, Handler, Invocation, Limits, to_json};
 use crate::{
     iot::{OnTimeout, Pacing},
     trigger::api::ApiRequest,
@@ -14,11 +14,14 @@ impl Handler<'_> {
         request: &ApiRequest,
         invocation: &Invocation,
     ) -> Result<Box<RawValue>, FunctionError> {
-        let until = invocation.deadlines().work;
-        let session = self.iot.session(until, OnTimeout::Transient, Pacing::None);
+        let limits = Limits {
+            until: invocation.deadlines().work,
+            on_timeout: OnTimeout::Transient,
+            pacing: Pacing::None,
+        };
         let id = request.request_id().unwrap_or(&invocation.request_id);
         let owner = request.owner(id);
-        let result = self.execute_api(request, &owner, id, invocation, &session, until).await;
+        let result = self.execute_api(request, &owner, id, invocation, limits).await;
         match &result {
             Ok(_) => to_json(&request.result(&result)),
             Err(failure) => Err(failure.into()),

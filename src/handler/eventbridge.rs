@@ -6,7 +6,7 @@
 
 use serde_json::value::RawValue;
 
-use super::{FunctionError, Handler, Invocation, to_json};
+use super::{FunctionError, Handler, Invocation, Limits, to_json};
 use crate::{
     iot::{OnTimeout, Pacing},
     metrics::Metric,
@@ -20,8 +20,12 @@ impl Handler<'_> {
         invocation: &Invocation,
     ) -> Result<Box<RawValue>, FunctionError> {
         let deadlines = invocation.deadlines();
-        let session = self.iot.session(deadlines.work, OnTimeout::Transient, Pacing::None);
-        let result = self.execute_event(request, invocation, &session, deadlines.work).await;
+        let limits = Limits {
+            until: deadlines.work,
+            on_timeout: OnTimeout::Transient,
+            pacing: Pacing::None,
+        };
+        let result = self.execute_event(request, invocation, limits).await;
         if let Err(failure) = &result
             && self.is_redelivered(failure)
         {

@@ -1,5 +1,7 @@
 //! The log line and the metrics of an outcome.
 
+use std::borrow::Cow;
+
 use super::FunctionError;
 use crate::{
     iot::Session,
@@ -10,16 +12,17 @@ use crate::{
 };
 
 /// A request, as the log and the metrics name it.
-#[derive(Clone, Copy)]
 pub struct Label<'a> {
     /// Its trigger.
     pub trigger: TriggerName,
     /// Its operation, if that is known.
     pub operation: Option<Operation>,
     /// Its operation, as given.
-    pub operation_text: &'a str,
+    pub operation_text: Cow<'a, str>,
     /// The logical id of a resource, or the name of an action.
     pub subject: &'a str,
+    /// The name of the action, if it is known.
+    pub action: Option<&'a str>,
     /// The request's own id.
     pub id: &'a str,
     /// Lambda's request id.
@@ -35,11 +38,11 @@ pub fn record(
     session: &Session<'_>,
     metrics: &Metrics,
 ) {
-    log(label, result, session);
-    metrics.add(Metric::Requests, 1);
     if let Some(operation) = label.operation {
         metrics.add(operation_metric(operation), 1);
     }
+    log(label, result, session);
+    metrics.add(Metric::Requests, 1);
     metrics.add(result_metric(result), 1);
     if result.as_ref().is_err_and(|failure| is_callers_mistake(failure.code)) {
         metrics.add(Metric::CallerMistakes, 1);
@@ -49,30 +52,32 @@ pub fn record(
 }
 
 fn log(label: Label<'_>, result: &Result<Success, Failure>, session: &Session<'_>) {
-    let Label { trigger, operation_text: operation, subject, id, request_id, trace_id, .. } = label;
-    let trigger = trigger.as_str();
+    let Label { trigger, operation: _, operation_text, subject, action, id, request_id, trace_id } =
+        label;
+    let (trigger, operation) = (trigger.as_str(), &*operation_text);
     for warning in session.take_warnings() {
-        tracing::warn!(trigger, operation, subject, id, request_id, warning, "warning");
+        tracing::warn!(trigger, operation, subject, action, id, request_id, warning, "warning");
     }
+    let found = result.as_ref().ok().and_then(|success| success.action.as_ref());
+    let action = found.map(|found| found.name.as_str()).or(action);
     let (calls, throttles) = (session.calls(), session.throttles());
     let milliseconds = u64::try_from(session.age().as_millis()).unwrap_or(u64::MAX);
     // The level is part of a statement, so each has one.
     macro_rules! line {
         ($level:ident, $message:literal, $($field:tt)*) => {
             tracing::$level!(
-                trigger, operation, subject, id, $($field)*, calls, throttles, milliseconds,
-                request_id, xray_trace_id = trace_id, $message
+                trigger, operation, subject, action, id, $($field)*, calls, throttles,
+                milliseconds, request_id, xray_trace_id = trace_id, $message
             )
         };
     }
     match result {
-        Ok(Success { outcome, action, notice }) => {
+        Ok(Success { outcome, notice, .. }) => {
             let outcome = outcome.as_str();
-            let action = action.as_ref().map(|action| action.name.as_str());
             if let Some(notice) = notice {
-                line!(warn, "request succeeded", action, outcome, notice);
+                line!(warn, "request succeeded", outcome, notice);
             } else {
-                line!(info, "request succeeded", action, outcome);
+                line!(info, "request succeeded", outcome);
             }
         }
         Err(failure) => {
@@ -82,21 +87,38 @@ fn log(label: Label<'_>, result: &Result<Success, Failure>, session: &Session<'_
     }
 }
 
+/// Logs and counts a request that is not executed, because CloudFormation does not wait any more.
+pub fn record_expired(label: Label<'_>, metrics: &Metrics) {
+    tracing::warn!(
+        trigger = label.trigger.as_str(),
+        operation = &*label.operation_text,
+        subject = label.subject,
+        action = label.action,
+        id = label.id,
+        outcome = "EXPIRED",
+        calls = 0,
+        throttles = 0,
+        milliseconds = 0,
+        request_id = label.request_id,
+        xray_trace_id = label.trace_id,
+        "the ResponseURL or the ServiceTimeout has expired, so the request is not executed"
+    );
+    metrics.add(Metric::Expired, 1);
+}
+
 /// Logs an error that ends an invocation, fails a notification, or sends a message back to its
 /// queue.
 pub fn record_error(label: Label<'_>, error: &FunctionError, consequence: &'static str) {
-    let Label { trigger, operation_text: operation, subject, id, request_id, trace_id, .. } = label;
     let given = |text| Some(text).filter(|text: &&str| !text.is_empty());
-    let (operation, subject) = (given(operation), given(subject));
     tracing::error!(
-        trigger = trigger.as_str(),
-        operation,
-        subject,
-        id,
+        trigger = label.trigger.as_str(),
+        operation = given(&label.operation_text),
+        subject = given(label.subject),
+        id = label.id,
         error_type = error.error_type.as_str(),
         error_message = error.message,
-        request_id,
-        xray_trace_id = trace_id,
+        request_id = label.request_id,
+        xray_trace_id = label.trace_id,
         "{consequence}"
     );
 }

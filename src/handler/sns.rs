@@ -4,7 +4,7 @@ use std::time::SystemTime;
 
 use serde_json::value::RawValue;
 
-use super::{FunctionError, Handler, Invocation, Label, ignored, outcome, to_json};
+use super::{FunctionError, Handler, Invocation, ignored, outcome, to_json};
 use crate::{iot::Pacing, trigger::Content};
 
 impl Handler<'_> {
@@ -36,13 +36,12 @@ impl Handler<'_> {
                 Err(error) if first_error.is_none() => first_error = Some(error),
                 // The invocation fails with the first one.
                 Err(error) => {
-                    let label = invocation.label();
                     let label = match &content {
-                        Content::CustomResource(request) => {
-                            Label { id: &request.request_id, subject: &request.logical_id, ..label }
+                        Content::CustomResource(request) => invocation.resource_label(request),
+                        Content::Request(request) => {
+                            invocation.api_label(&request.request, request.id())
                         }
-                        Content::Request(request) => Label { id: request.id(), ..label },
-                        Content::OwnResult | Content::Unrecognized(_) => label,
+                        Content::OwnResult | Content::Unrecognized(_) => invocation.label(),
                     };
                     outcome::record_error(label, &error, "notification failed");
                 }

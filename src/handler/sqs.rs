@@ -10,7 +10,7 @@ use futures_util::stream::{self, StreamExt as _};
 use serde_json::value::RawValue;
 use tokio::time::Instant;
 
-use super::{Deadlines, FunctionError, Handler, Invocation, Label, outcome};
+use super::{Deadlines, FunctionError, Handler, Invocation, Limits, outcome};
 use crate::{
     iot::{OnTimeout, Pacing},
     metrics::Metric,
@@ -145,8 +145,12 @@ impl Handler<'_> {
         invocation: &Invocation,
         deadlines: Deadlines,
     ) -> End {
-        let session = self.iot.session(deadlines.work, OnTimeout::Transient, Pacing::Shared);
-        match self.execute_event(request, invocation, &session, deadlines.work).await {
+        let limits = Limits {
+            until: deadlines.work,
+            on_timeout: OnTimeout::Transient,
+            pacing: Pacing::Shared,
+        };
+        match self.execute_event(request, invocation, limits).await {
             Err(failure) if self.is_redelivered(&failure) => End::Redelivered,
             result => End::Result(request.result_event(&result)),
         }
@@ -179,12 +183,7 @@ impl Handler<'_> {
         match self.serve_custom_resource(request, invocation, end, Pacing::Shared).await {
             Ok(_) => End::Done,
             Err(error) => {
-                let label = Label {
-                    operation_text: &request.request_type_text(),
-                    subject: &request.logical_id,
-                    id: &request.request_id,
-                    ..invocation.label()
-                };
+                let label = invocation.resource_label(request);
                 outcome::record_error(label, &error, "the message is redelivered");
                 End::Redelivered
             }

@@ -92,6 +92,22 @@ pub enum Task {
     Describe(ActionName),
 }
 
+impl Task {
+    /// The name of the action; `None` for a delete of nothing.
+    #[must_use]
+    pub fn action_name(&self) -> Option<&ActionName> {
+        match self {
+            Self::Create(Create { name, .. }) | Self::Update(Update { name, .. }) => Some(name),
+            Self::Describe(name) => Some(name),
+            Self::Delete(delete) => match &delete.target {
+                DeleteTarget::Named(name) | DeleteTarget::FailedCreate(name, _) => Some(name),
+                DeleteTarget::UnknownPhysicalId(unknown) => unknown.name.as_ref(),
+                DeleteTarget::Nothing => None,
+            },
+        }
+    }
+}
+
 /// The parameters of a create.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Create {

@@ -12,5 +12,5 @@ mod response;
 mod response_url;
 
 pub use request::{CustomResourceRequest, RequestType};
-pub use resource::{plan, respond};
+pub use resource::{name_of_create, plan, respond};
 pub use response_url::ResponseUrl;

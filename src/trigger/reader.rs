@@ -89,15 +89,14 @@ impl Reader {
         self.casing
     }
 
-    /// `value` and the warnings.
-    ///
-    /// # Errors
-    /// The problems, if there are any. A value that is `None` has left one.
-    pub fn finish<T>(self, value: Option<T>) -> Result<(T, Vec<String>), Problems> {
-        match value {
-            Some(value) if self.problems.is_empty() => Ok((value, self.warnings)),
+    /// `value`, or the problems if there are any, and the warnings. A value that is `None` has left
+    /// a problem.
+    pub fn finish<T>(self, value: Option<T>) -> (Result<T, Problems>, Vec<String>) {
+        let result = match value {
+            Some(value) if self.problems.is_empty() => Ok(value),
             _ => Err(self.problems),
-        }
+        };
+        (result, self.warnings)
     }
 
     pub fn problem_count(&self) -> usize {

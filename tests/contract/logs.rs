@@ -104,3 +104,53 @@ async fn a_rejected_signature_does_not_repeat_the_credentials() {
         assert!(!reason.contains(secret), "{reason}");
     }
 }
+
+/// The line with `outcome` in the output of a function that logs JSON.
+fn outcome_line(output: &str, outcome: &str) -> Value {
+    let mut lines = output.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    lines.find(|line| line["outcome"] == outcome).unwrap_or_else(|| panic!("{output}"))
+}
+
+#[tokio::test]
+async fn the_log_line_of_every_outcome_has_the_action() {
+    let world = world_with(&[("AWS_LAMBDA_LOG_FORMAT", "JSON")]).await;
+    let delete = json!({ "RequestType": "Delete", "PhysicalResourceId": NAME });
+    let named = json!({ "ResourceProperties": { "ActionName": NAME } });
+    world.send(&merged(merged(create_request(), &delete), &named)).await.succeeded();
+    let invalid = json!({ "ResourceProperties": { "ActionName": NAME, "RoleArn": "short" } });
+    world.send(&merged(create_request(), &invalid)).await.failed("InvalidRequestException");
+    let (key, url) = world.response_url("Expires=1");
+    let patch = merged(named, &json!({ "ResponseURL": url }));
+    world.send_to(&key, merged(create_request(), &patch)).await;
+    let event = merged(create_event(), &json!({ "detail": { "roleArn": "short" } }));
+    invoke(&world, &event).await;
+    let output = world.function.stop().await;
+    for outcome in ["ABSENT", "FAILED", "EXPIRED"] {
+        let line = outcome_line(&output, outcome);
+        assert_eq!(line["action"], NAME, "{line}");
+        for member in ["trigger", "operation", "subject", "id", "request_id"] {
+            assert!(line[member].is_string(), "{line} lacks {member}");
+        }
+        for member in ["calls", "throttles", "milliseconds"] {
+            assert!(line[member].is_number(), "{line} lacks {member}");
+        }
+    }
+    let is_of_event = |line: &&str| line.contains("eventbridge") && line.contains("FAILED");
+    let line: Value = serde_json::from_str(output.lines().find(is_of_event).unwrap()).unwrap();
+    assert_eq!((&line["action"], &line["subject"]), (&json!(NAME), &json!(NAME)));
+}
+
+#[tokio::test]
+async fn an_unknown_check_of_an_invalid_request_is_logged_too() {
+    let world = world_with(&[("AWS_LAMBDA_LOG_FORMAT", "JSON")]).await;
+    let names = ["A_CHECK_THAT_AWS_ADDS_LATER"];
+    let properties = json!({ "RoleArn": "short", "CheckNames": names });
+    let event = merged(create_request(), &json!({ "ResourceProperties": properties }));
+    world.send(&event).await.failed("InvalidRequestException");
+    let detail = json!({ "roleArn": "short", "checkNames": names });
+    invoke(&world, &merged(create_event(), &json!({ "detail": detail }))).await;
+    let output = world.function.stop().await;
+    let is_warning =
+        |line: &&str| line.contains("WARN") && line.contains("A_CHECK_THAT_AWS_ADDS_LATER");
+    assert_eq!(output.lines().filter(is_warning).count(), 2, "{output}");
+}

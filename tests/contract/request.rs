@@ -5,7 +5,7 @@ use std::time::Duration;
 use mitigation_action_provider::{
     mitigation::{Failure, Outcome, Problems, Success},
     trigger::{
-        FunctionLocation, Payload, Plan, Trigger,
+        FunctionLocation, Payload, Plan, Step, Trigger,
         cloudformation::{self, CustomResourceRequest, ResponseUrl},
     },
 };
@@ -234,6 +234,6 @@ async fn every_problem_is_reported_at_once() {
 #[test]
 fn a_delete_with_an_invalid_stack_id_needs_no_work() {
     let delete = merged(sample("delete.json"), &json!({ "StackId": "nonsense" }));
-    let Plan::Respond(Ok(success)) = plan(&delete) else { panic!("the request is executed") };
+    let Step::Respond(Ok(success)) = plan(&delete).step else { panic!("the request is executed") };
     assert_eq!(success.outcome, Outcome::Absent);
 }

@@ -5,7 +5,7 @@ mod check_names;
 mod json;
 mod tags;
 
-use mitigation_action_provider::trigger::Plan;
+use mitigation_action_provider::trigger::Step;
 use serde_json::{Value, json};
 use stand_ins::stack::merged;
 
@@ -17,9 +17,9 @@ fn problems(properties: &Value) -> Option<String> {
         sample("create-update-device-certificate.json"),
         &json!({ "ResourceProperties": properties }),
     );
-    match plan(&event) {
-        Plan::Execute(..) => None,
-        Plan::Respond(result) => Some(result.unwrap_err().message(usize::MAX)),
+    match plan(&event).step {
+        Step::Execute(_) => None,
+        Step::Respond(result) => Some(result.unwrap_err().message(usize::MAX)),
     }
 }
 

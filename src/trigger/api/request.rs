@@ -72,10 +72,7 @@ impl ApiRequest {
             Some(members) => read_members(&mut reader, &members, ids),
             None => (None, None, None),
         };
-        let (task, warnings) = match reader.finish(task) {
-            Ok((task, warnings)) => (Ok(task), warnings),
-            Err(problems) => (Err(problems), Vec::new()),
-        };
+        let (task, warnings) = reader.finish(task);
         Self {
             operation,
             operation_text: given("operation")
@@ -146,7 +143,7 @@ impl ApiRequest {
         self.request_id.as_ref().map(|id| id.0.as_str())
     }
 
-    /// Warnings about a valid request.
+    /// Warnings, whether or not the request is valid.
     #[must_use]
     pub fn warnings(&self) -> &[String] {
         &self.warnings

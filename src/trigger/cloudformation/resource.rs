@@ -16,7 +16,7 @@ use crate::{
         Success, Tags, Task, UnknownPhysicalId, Update,
     },
     trigger::{
-        FunctionLocation, Plan,
+        FunctionLocation, Plan, Step,
         json::{self, Fields},
         reader::{Casing, Node, Reader},
     },
@@ -55,38 +55,47 @@ pub fn plan(
     url: &ResponseUrl,
     location: &FunctionLocation,
 ) -> Plan {
+    let mut warnings = Vec::new();
+    let step = next_step(request, url, location, &mut warnings);
+    let action_name = match &step {
+        Step::Execute(planned) => planned.task.action_name().map(|name| name.as_str().to_owned()),
+        Step::Respond(_) => name_of_create(request),
+    };
+    Plan { step, action_name, warnings }
+}
+
+fn next_step(
+    request: &CustomResourceRequest,
+    url: &ResponseUrl,
+    location: &FunctionLocation,
+    warnings: &mut Vec<String>,
+) -> Step {
     let planned = match (request.request_type(), request.stack(location)) {
-        (Ok(RequestType::Delete), Ok(stack)) => Ok((plan_delete(request, url, &stack), Vec::new())),
+        (Ok(RequestType::Delete), Ok(stack)) => Ok(plan_delete(request, url, &stack)),
         (Ok(RequestType::Delete), Err(problems)) => {
-            let why = problems.to_string();
-            let notice = format!("this resource cannot own an action: {why}");
-            return Plan::Respond(Ok(Success::absent(notice)));
+            let notice = format!("this resource cannot own an action: {problems}");
+            return Step::Respond(Ok(Success::absent(notice)));
         }
-        (Ok(RequestType::Create), Ok(stack)) => plan_create(request, url, &stack),
-        (Ok(RequestType::Update), Ok(stack)) => plan_update(request, url, &stack),
+        (Ok(RequestType::Create), Ok(stack)) => plan_create(request, url, &stack, warnings),
+        (Ok(RequestType::Update), Ok(stack)) => plan_update(request, url, &stack, warnings),
         // The properties are parsed although they are not used, to report all problems at once.
-        (Ok(RequestType::Create | RequestType::Update), Err(problems)) => {
-            Err(with_problems_of_properties(problems, request, None))
+        (Ok(RequestType::Create | RequestType::Update), Err(mut problems)) => {
+            let create = read_properties(request, None, warnings);
+            problems.extend(create.err().unwrap_or_default());
+            Err(problems)
         }
         (Err(problem), stack) => {
             let mut problems = Problems::from(problem);
             let stack = stack.map_err(|more| problems.extend(more)).ok();
-            Err(with_problems_of_properties(problems, request, stack.as_ref()))
+            let create = read_properties(request, stack.as_ref(), warnings);
+            problems.extend(create.err().unwrap_or_default());
+            Err(problems)
         }
     };
     match planned {
-        Ok((planned, warnings)) => Plan::Execute(Box::new(planned), warnings),
-        Err(problems) => Plan::Respond(Err(Failure::invalid(problems))),
+        Ok(planned) => Step::Execute(Box::new(planned)),
+        Err(problems) => Step::Respond(Err(Failure::invalid(problems))),
     }
-}
-
-fn with_problems_of_properties(
-    mut problems: Problems,
-    request: &CustomResourceRequest,
-    stack: Option<&StackId>,
-) -> Problems {
-    problems.extend(read_properties(request, stack).err().unwrap_or_default());
-    problems
 }
 
 /// The response to a request, as JSON.
@@ -101,30 +110,39 @@ pub fn respond(
 }
 
 /// The name that a Create with these properties uses; `None` if its stack is unknown.
-fn name_of_create(request: &CustomResourceRequest) -> Option<String> {
+#[must_use]
+pub fn name_of_create(request: &CustomResourceRequest) -> Option<String> {
     let stack = StackId::parse(&request.stack_id)?;
     let declared = name_of(request.properties.as_deref(), &stack, &request.logical_id);
     let name = declared.unwrap_or_else(|| ActionName::generated(&stack, &request.logical_id));
     Some(name.as_str().to_owned())
 }
 
-type Planned = Result<(Request, Vec<String>), Problems>;
-
-fn plan_create(request: &CustomResourceRequest, url: &ResponseUrl, stack: &StackId) -> Planned {
-    let (create, warnings) = read_properties(request, Some(stack))?;
-    Ok((new_request(request, url, stack, Task::Create(create)), warnings))
+fn plan_create(
+    request: &CustomResourceRequest,
+    url: &ResponseUrl,
+    stack: &StackId,
+    warnings: &mut Vec<String>,
+) -> Result<Request, Problems> {
+    let create = read_properties(request, Some(stack), warnings)?;
+    Ok(new_request(request, url, stack, Task::Create(create)))
 }
 
 /// An Update in place, or a replacement if the name is new, which is planned like a Create.
-fn plan_update(request: &CustomResourceRequest, url: &ResponseUrl, stack: &StackId) -> Planned {
-    let properties = read_properties(request, Some(stack));
+fn plan_update(
+    request: &CustomResourceRequest,
+    url: &ResponseUrl,
+    stack: &StackId,
+    warnings: &mut Vec<String>,
+) -> Result<Request, Problems> {
+    let properties = read_properties(request, Some(stack), warnings);
     if request.physical_id.is_empty() {
         let expected = "the id from an earlier response";
         let mut problems = Problems::from(Problem::missing("PhysicalResourceId", expected));
         problems.extend(properties.err().unwrap_or_default());
         return Err(problems);
     }
-    let (create, warnings) = properties?;
+    let create = properties?;
     let old = request.old_properties.as_deref().filter(|old| old.get().starts_with('{'));
     let old_name = old.and_then(|old| name_of(Some(old), stack, &request.logical_id));
     let (task, orphan) = if create.name.as_str() == request.physical_id {
@@ -139,7 +157,7 @@ fn plan_update(request: &CustomResourceRequest, url: &ResponseUrl, stack: &Stack
     let current = ActionName::parse(&request.physical_id);
     let planned = new_request(request, url, stack, task);
     let stack = planned.stack.map(|stack| StackRequest { current, orphan, ..stack });
-    Ok((Request { stack, ..planned }, warnings))
+    Ok(Request { stack, ..planned })
 }
 
 /// A Delete needs no valid properties: it deletes the action that the physical id names, or else
@@ -188,7 +206,8 @@ fn new_request(
 fn read_properties(
     request: &CustomResourceRequest,
     stack: Option<&StackId>,
-) -> Result<(Create, Vec<String>), Problems> {
+    warnings: &mut Vec<String>,
+) -> Result<Create, Problems> {
     const PATH: &str = "ResourceProperties";
 
     let Some(properties) = request.properties.as_deref() else {
@@ -206,7 +225,9 @@ fn read_properties(
         Some(_) => reader.optional_text(&name),
     };
     let create = reader.create(&members, name, Replay::Converge);
-    reader.finish(create)
+    let (create, found) = reader.finish(create);
+    warnings.extend(found);
+    create
 }
 
 /// The name in the properties, or the generated one if they have none; `None` if it is invalid.

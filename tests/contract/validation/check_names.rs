@@ -1,6 +1,6 @@
 //! `CheckNames`.
 
-use mitigation_action_provider::trigger::Plan;
+use mitigation_action_provider::trigger::{Plan, Step};
 use serde_json::{Value, json};
 use stand_ins::stack::merged;
 
@@ -52,7 +52,9 @@ fn of_many_unknown_checks_the_first_ten_are_logged() {
         sample("create-update-device-certificate.json"),
         &json!({ "ResourceProperties": { "CheckNames": names } }),
     );
-    let Plan::Execute(_, warnings) = plan(&event) else { panic!("an unknown check is a problem") };
+    let Plan { step: Step::Execute(_), warnings, .. } = plan(&event) else {
+        panic!("an unknown check is a problem")
+    };
     assert_eq!(warnings.len(), 10);
     assert!(warnings.iter().zip(&names).all(|(warning, name)| warning.contains(name.as_str())));
 }

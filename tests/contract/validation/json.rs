@@ -2,7 +2,7 @@
 
 use mitigation_action_provider::{
     mitigation::Task,
-    trigger::{Payload, Plan, Trigger},
+    trigger::{Payload, Step, Trigger},
 };
 use serde_json::{Value, json};
 use stand_ins::stack::merged;
@@ -16,14 +16,14 @@ fn a_boolean_in_any_casing_is_the_same_definition() {
         let groups = json!({ "OverrideDynamicGroups": flag });
         let params = json!({ "ActionParams": { "AddThingsToThingGroupParams": groups } });
         let create = sample("create-add-things-to-thing-group.json");
-        match plan(&merged(create, &json!({ "ResourceProperties": params }))) {
-            Plan::Execute(request, _) => match request.task {
+        match plan(&merged(create, &json!({ "ResourceProperties": params }))).step {
+            Step::Execute(request) => match request.task {
                 Task::Create(create) => create.definition,
                 other @ (Task::Update(_) | Task::Delete(_) | Task::Describe(_)) => {
                     panic!("{other:?}")
                 }
             },
-            Plan::Respond(result) => panic!("{result:?}"),
+            Step::Respond(result) => panic!("{result:?}"),
         }
     };
     assert_eq!(definition(json!("true")), definition(json!("True")));
