@@ -40,7 +40,7 @@ pub(crate) use self::{
     definition::{CertificateAction, Flag, LogLevel, ThingGroupName, ThingGroupNames, TopicArn},
     failure::{Remedy, owned_by},
     outcome::{Description, Timestamp},
-    request::{Lookup, OnForeign, StackRequest, UnknownPhysicalId},
+    request::{Lookup, OnForeign, Provenance, StackRequest, UnknownPhysicalId},
     request_tag::{RequestDigest, RequestMark, RequestTag},
     tags::TagChange,
     text::{Expected, truncate},

@@ -8,7 +8,7 @@ use tokio::time::sleep;
 use super::{ExistingAction, Lifecycle, not_owned, unless_absent};
 use crate::mitigation::{
     Action, ActionName, Delete, DeleteTarget, Failure, Lookup, OWNER_TAG, OnConflict, OnForeign,
-    Outcome, Ownership, REQUEST_TAG, RequestDigest, Success, UnknownPhysicalId,
+    Outcome, Ownership, Provenance, REQUEST_TAG, RequestDigest, Success, UnknownPhysicalId,
 };
 
 const NO_SUCH_ACTION: &str = "there is no such action";
@@ -49,9 +49,13 @@ impl Lifecycle<'_> {
             return Ok(success);
         }
         let failure = not_owned(&found, "delete");
-        match wanted.on_foreign {
-            OnForeign::Fail => Err(failure),
-            OnForeign::Skip => {
+        match (wanted.on_foreign, self.ownership(&found.tags)) {
+            (OnForeign::Fail, _) => Err(failure),
+            (OnForeign::Skip(Provenance::Adopted), Ownership::Unowned) => {
+                let notice = format!("the action {name} has no owner tag any more: it stays");
+                Ok(Success::new(Outcome::Released, found.action).with_notice(notice))
+            }
+            (OnForeign::Skip(Provenance::Adopted | Provenance::Created), _) => {
                 let notice = failure.message(usize::MAX);
                 Ok(Success::new(Outcome::Skipped, found.action).with_notice(notice))
             }
@@ -109,6 +113,22 @@ impl Lifecycle<'_> {
             let step = Duration::from_secs((1 << polls.min(3)).min(5));
             polls += 1;
             sleep(step.mul_f64(0.9 + fastrand::f64() / 5.0).min(left)).await;
+        }
+        self.look_last(unknown, name).await
+    }
+
+    /// The last look, which no lag of tags deceives: for the action that has the physical id as its
+    /// name, and for the one that the Create creates.
+    async fn look_last(
+        &self,
+        unknown: &UnknownPhysicalId,
+        name: &ActionName,
+    ) -> Result<Success, Failure> {
+        if let Some(id) = &unknown.id
+            && let Some(found) = self.find_consistently(id).await?
+            && let Some(success) = self.remove(&found).await?
+        {
+            return Ok(success);
         }
         let found = self.find_consistently(name).await?;
         match self.poll(found, unknown.on_conflict).await? {

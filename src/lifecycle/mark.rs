@@ -104,7 +104,7 @@ impl Lifecycle<'_> {
     fn definition(&self) -> Option<&Definition> {
         match &self.request.task {
             Task::Update(update) => match &update.change {
-                Change::Whole(definition) => Some(definition),
+                Change::Whole { definition, .. } => Some(definition),
                 Change::Parts { .. } => None,
             },
             Task::Create(_) | Task::Delete(_) | Task::Describe(_) => None,

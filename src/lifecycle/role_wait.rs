@@ -107,7 +107,7 @@ impl Lifecycle<'_> {
                     (name, definition, tags, &[], Outcome::Created)
                 }
                 Task::Update(update) => match &update.change {
-                    Change::Whole(definition) => (
+                    Change::Whole { definition, .. } => (
                         &update.name,
                         definition,
                         &update.tags,

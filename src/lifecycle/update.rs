@@ -3,13 +3,15 @@
 use super::{Lifecycle, create::Attempt, not_owned, tag_change, unless_absent};
 use crate::mitigation::{
     Action, Change, Create, Definition, ErrorCode, Failure, OWNER_TAG, OnConflict, Outcome,
-    Ownership, Params, Replay, RoleArn, Success, Update,
+    Ownership, Params, Provenance, Replay, RoleArn, Success, Update,
 };
 
 impl Lifecycle<'_> {
     pub(super) async fn update(&self, wanted: &Update) -> Result<Success, Failure> {
         match &wanted.change {
-            Change::Whole(definition) => self.update_whole(wanted, definition).await,
+            Change::Whole { definition, provenance } => {
+                self.update_whole(wanted, definition, *provenance).await
+            }
             Change::Parts { role_arn, params } => {
                 self.update_parts(wanted, role_arn.as_ref(), params.as_ref()).await
             }
@@ -22,6 +24,7 @@ impl Lifecycle<'_> {
         &self,
         wanted: &Update,
         definition: &Definition,
+        provenance: Provenance,
     ) -> Result<Success, Failure> {
         let create = Create {
             name: wanted.name.clone(),
@@ -32,7 +35,7 @@ impl Lifecycle<'_> {
         };
         let mut attempts = 0;
         loop {
-            let updated = self.try_update_whole(wanted, definition).await;
+            let updated = self.try_update_whole(wanted, definition, provenance).await;
             if let Some(updated) = unless_absent(updated)? {
                 return Ok(updated);
             }
@@ -49,13 +52,14 @@ impl Lifecycle<'_> {
         &self,
         wanted: &Update,
         definition: &Definition,
+        provenance: Provenance,
     ) -> Result<Success, Failure> {
         let found = self.find(&wanted.name).await?;
         let (desired, notice) = match self.ownership(&found.tags) {
             Ownership::Own | Ownership::Adopted | Ownership::Shared => (wanted.tags.clone(), None),
             Ownership::Unowned => {
                 let notice = "the action had lost its owner tag and has been tagged again";
-                let owner_tag = self.request.owner.tag();
+                let owner_tag = self.request.owner.tag_after(provenance);
                 (wanted.tags.clone().with(OWNER_TAG, owner_tag), Some(notice))
             }
             Ownership::Claimable | Ownership::Foreign => {

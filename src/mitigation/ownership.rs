@@ -1,7 +1,7 @@
 //! Ownership of actions: one tag, which the create call sets, and which is compared as a whole.
 
 use super::{
-    StackId,
+    Provenance, StackId,
     digest::{digest, hex, hex_digit},
 };
 
@@ -123,6 +123,15 @@ impl Owner {
     #[must_use]
     pub fn adopted_tag(&self) -> Option<&str> {
         self.adopted_tag.as_deref()
+    }
+
+    /// The owner tag of an action that this owner got in that way.
+    #[must_use]
+    pub(crate) fn tag_after(&self, provenance: Provenance) -> &str {
+        match provenance {
+            Provenance::Created => self.tag(),
+            Provenance::Adopted => self.adopted_tag().unwrap_or(self.tag()),
+        }
     }
 
     /// What this owner may do with an action that has the owner tag `tag`.

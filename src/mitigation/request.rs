@@ -180,7 +180,12 @@ pub struct Update {
 pub enum Change {
     /// The whole definition, so that an action that is gone can be created again, and one that lost
     /// its owner tag is tagged again.
-    Whole(Definition),
+    Whole {
+        /// Role and parameters.
+        definition: Definition,
+        /// How the action is tagged again.
+        provenance: Provenance,
+    },
     /// The given parts. An action that is gone is an error.
     Parts {
         /// The role, if it changes.
@@ -227,11 +232,21 @@ pub struct UnknownPhysicalId {
     pub on_conflict: OnConflict,
 }
 
-/// What a delete does where it finds only an action of another owner.
+/// How a stack's resource may have got its action, by its properties: what an action that lost its
+/// owner tag does not tell any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Provenance {
+    /// It created or overwrote the action.
+    Created,
+    /// It may have adopted the action, so it never deletes it.
+    Adopted,
+}
+
+/// What a delete does where it finds only an action of another owner, or of none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OnForeign {
-    /// Leave it and succeed.
-    Skip,
+    /// Leave it and succeed. If it has no owner, the provenance says whether it was released.
+    Skip(Provenance),
     /// Leave it and fail.
     Fail,
 }

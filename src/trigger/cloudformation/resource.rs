@@ -12,8 +12,8 @@ use super::{
 use crate::{
     mitigation::{
         Action, ActionName, Change, Create, Delete, DeleteTarget, Failure, Lookup, OnConflict,
-        OnForeign, Owner, Parse, Problem, Problems, Replay, Request, StackId, StackRequest,
-        Success, Tags, Task, UnknownPhysicalId, Update,
+        OnForeign, Owner, Parse, Problem, Problems, Provenance, Replay, Request, StackId,
+        StackRequest, Success, Tags, Task, UnknownPhysicalId, Update,
     },
     trigger::{
         FunctionLocation, Plan, Step,
@@ -148,8 +148,9 @@ fn plan_update(
     let (task, orphan) = if create.name.as_str() == request.physical_id {
         let Create { name, definition, tags, .. } = create;
         let orphan = old_name.filter(|old| *old != name);
-        let (change, previous_keys) =
-            (Change::Whole(definition), old.map(tag_keys).unwrap_or_default());
+        let provenance = provenance_of([request.properties.as_deref(), old]);
+        let change = Change::Whole { definition, provenance };
+        let previous_keys = old.map(tag_keys).unwrap_or_default();
         (Task::Update(Update { name, change, tags, previous_keys }), orphan)
     } else {
         (Task::Create(create), None)
@@ -184,7 +185,8 @@ fn plan_delete(request: &CustomResourceRequest, url: &ResponseUrl, stack: &Stack
             }),
         },
     };
-    let delete = Delete { target, on_foreign: OnForeign::Skip, lookup: Lookup::Tags };
+    let on_foreign = OnForeign::Skip(provenance_of([properties]));
+    let delete = Delete { target, on_foreign, lookup: Lookup::Tags };
     new_request(request, url, stack, Task::Delete(delete))
 }
 
@@ -248,6 +250,15 @@ fn on_conflict_of(properties: Option<&RawValue>) -> OnConflict {
         properties.and_then(|properties| Fields::read(properties.get(), &["OnConflict"]).ok());
     let word = fields.as_ref().and_then(|fields| fields.string("OnConflict"));
     word.and_then(|word| CASING.on_conflict(&word)).unwrap_or_default()
+}
+
+/// How a resource with any of these properties may have got its action.
+fn provenance_of<const N: usize>(properties: [Option<&RawValue>; N]) -> Provenance {
+    let may_adopt = properties.into_iter().map(on_conflict_of).any(|policy| match policy {
+        OnConflict::Adopt => true,
+        OnConflict::Fail | OnConflict::Overwrite => false,
+    });
+    if may_adopt { Provenance::Adopted } else { Provenance::Created }
 }
 
 /// The keys of the tags in old properties that the provider can have set. Other properties may be

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use serde_json::json;
-use stand_ins::{OWNER_TAG, stack::merged};
+use stand_ins::{OWNER_TAG, fault::Fault, stack::merged};
 
 use super::{NAME, OTHERS, OURS, WAITING, canceled, create, create_with, delete_of, deny, overlap};
 use crate::{names, sample, world, world_with};
@@ -111,5 +111,16 @@ async fn an_id_that_is_the_name_of_the_resources_own_action_is_known_and_deleted
     world.plant_identical("renamed-by-hand", &[(OWNER_TAG, OURS)]);
     let deleted = world.send(&delete_of(&create(), "renamed-by-hand")).await;
     assert!(deleted.succeeded().response_time.unwrap() < Duration::from_secs(1));
+    assert_eq!(names(&world), [""; 0]);
+}
+
+#[tokio::test]
+async fn an_action_whose_name_is_the_id_is_found_even_if_its_tags_lag() {
+    let world = world().await.with_timeout(Duration::from_secs(6));
+    world.plant_identical("renamed-by-hand", &[(OWNER_TAG, OURS)]);
+    // The first look for the action.
+    let lag = Fault::Refuse(404, "ResourceNotFoundException");
+    world.aws.iot.faults.set("ListTagsForResource", lag, 1);
+    world.send(&delete_of(&create(), "renamed-by-hand")).await.succeeded();
     assert_eq!(names(&world), [""; 0]);
 }

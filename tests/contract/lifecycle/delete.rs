@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use stand_ins::{OWNER_TAG, fault::Fault, stack::merged};
 
 use super::{ADOPTED, NAME, OTHERS, OURS, create, follow_up};
-use crate::{sample, world};
+use crate::{sample, world, world_with};
 
 #[tokio::test]
 async fn a_delete_makes_two_calls_and_a_redelivered_one_changes_nothing() {
@@ -48,6 +48,31 @@ async fn a_delete_of_an_adopted_or_absent_action_logs_why_it_deletes_nothing() {
         let output = world.function.stop().await;
         assert!(output.contains(reason), "{output}");
     }
+}
+
+#[tokio::test]
+async fn a_redelivered_delete_of_an_adopted_action_is_no_skipped_one() {
+    let world = world_with(&[("AWS_LAMBDA_LOG_FORMAT", "JSON")]).await;
+    world.plant_identical(NAME, &[(OWNER_TAG, ADOPTED)]);
+    let adopted = json!({ "ResourceProperties": { "OnConflict": "Adopt" } });
+    let delete = merged(sample("delete.json"), &adopted);
+    world.send(&delete).await.succeeded();
+    let released = world.aws.iot.actions();
+    world.send(&delete).await.succeeded().changed_nothing();
+    assert_eq!(world.aws.iot.actions(), released);
+    let output = world.function.stop().await;
+    assert_eq!(output.matches("\"outcome\":\"RELEASED\"").count(), 2, "{output}");
+    assert!(!output.contains("DeletesSkipped"), "{output}");
+}
+
+#[tokio::test]
+async fn a_delete_of_an_action_of_another_stack_is_skipped_even_if_it_was_adopted() {
+    let world = world().await;
+    world.plant_identical(NAME, &[(OWNER_TAG, OTHERS)]);
+    let adopted = json!({ "ResourceProperties": { "OnConflict": "Adopt" } });
+    world.send(&merged(sample("delete.json"), &adopted)).await.succeeded().changed_nothing();
+    let output = world.function.stop().await;
+    assert!(output.contains("\"DeletesSkipped\":1"), "{output}");
 }
 
 #[tokio::test]

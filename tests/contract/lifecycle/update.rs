@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use stand_ins::{OWNER_TAG, REQUEST_TAG, fault::Fault, iot::Iot, stack::merged};
 
-use super::{NAME, OTHERS, OURS, create, follow_up};
+use super::{ADOPTED, NAME, OTHERS, OURS, create, follow_up, update};
 use crate::{sample, world};
 
 #[tokio::test]
@@ -89,6 +89,20 @@ async fn an_update_restores_a_lost_owner_tag_and_warns() {
     assert_eq!(world.aws.iot.action(NAME).unwrap().tags[OWNER_TAG], OURS);
     let output = world.function.stop().await;
     assert!(output.contains("WARN") && output.contains("lost its owner tag"), "{output}");
+}
+
+#[tokio::test]
+async fn an_update_tags_an_action_that_it_may_have_adopted_as_adopted_again() {
+    let adopt = json!({ "OnConflict": "Adopt" });
+    for patch in [json!({ "ResourceProperties": adopt }), json!({ "OldResourceProperties": adopt })]
+    {
+        let world = world().await;
+        world.plant_identical(NAME, &[]);
+        world.send(&merged(update(), &patch)).await.succeeded();
+        assert_eq!(world.aws.iot.action(NAME).unwrap().tags[OWNER_TAG], ADOPTED, "{patch}");
+        world.send(&sample("delete.json")).await.succeeded();
+        assert!(world.aws.iot.action(NAME).is_some(), "what was adopted is deleted");
+    }
 }
 
 #[tokio::test]
