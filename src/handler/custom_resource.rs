@@ -124,13 +124,20 @@ fn deadlines(
     end: SystemTime,
 ) -> Option<Deadlines> {
     let now = SystemTime::now();
+    let waits_until = waits_until(request, url, now);
+    (waits_until > now).then(|| Deadlines::new(now, [end, waits_until]))
+}
+
+/// Until when CloudFormation waits for the response: the end of the `ServiceTimeout`, or the expiry
+/// of the URL if that is earlier.
+pub(super) fn waits_until(
+    request: &CustomResourceRequest,
+    url: &ResponseUrl,
+    now: SystemTime,
+) -> SystemTime {
     let began = url.signed_at().unwrap_or(now);
     let service_end = began.checked_add(request.service_timeout()).unwrap_or(now);
-    if service_end <= now || url.expires_at().is_some_and(|expires| expires <= now) {
-        return None;
-    }
-    let ends = [end, service_end].into_iter().chain(url.expires_at());
-    Some(Deadlines::new(now, ends))
+    url.expires_at().map_or(service_end, |expires| expires.min(service_end))
 }
 
 /// CloudFormation does not wait for the response any more, so nothing is done.

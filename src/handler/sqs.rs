@@ -1,18 +1,27 @@
 //! A batch of messages: unfinished ones are batch item failures, which the queue redelivers.
 //!
-//! Messages that share a name or a group are in one chain and served in order; chains are served
-//! concurrently. Once a message is to be redelivered, every later one that shares a name or a group
-//! with it is redelivered too, so that none overtakes another.
+//! Messages that share a name or a group are in one chain and served in order. Chains are served
+//! concurrently, and those with stacks' requests beside the others. Once a message is to be
+//! redelivered, every later one that shares a name or a group with it is redelivered too, so that
+//! none overtakes another.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{
+    collections::BTreeSet,
+    time::{Duration, SystemTime},
+};
 
-use futures_util::stream::{self, StreamExt as _};
+use futures_util::{
+    future::join,
+    stream::{self, StreamExt as _},
+};
 use serde_json::value::RawValue;
 use tokio::time::Instant;
 
-use super::{Deadlines, FunctionError, Handler, Invocation, Limits, outcome};
+use super::{
+    Deadlines, FunctionError, Handler, Invocation, Limits, custom_resource::waits_until, outcome,
+};
 use crate::{
-    iot::{OnTimeout, Pacing},
+    iot::{OnTimeout, Pacing, Urgency},
     metrics::Metric,
     result_bus::Unpublished,
     trigger::{
@@ -23,8 +32,16 @@ use crate::{
     },
 };
 
-/// How a message ends.
-enum End {
+/// What the work on a batch shares.
+#[derive(Clone, Copy)]
+struct BatchContext<'a> {
+    invocation: &'a Invocation,
+    deadlines: Deadlines,
+    began: Instant,
+}
+
+/// What came of a message.
+enum MessageOutcome {
     /// It is done, and there is nothing to publish.
     Done,
     /// It is done, and this result has to be published.
@@ -33,9 +50,9 @@ enum End {
     Redelivered,
 }
 
-/// How a chain ends.
+/// What came of a chain.
 #[derive(Default)]
-struct ChainEnd {
+struct ChainOutcome {
     /// The messages that are redelivered.
     redelivered: Vec<String>,
     /// The result of the last message, which is published together with those of other chains.
@@ -47,6 +64,9 @@ impl Handler<'_> {
     /// memory.
     const CONCURRENT_CHAINS: usize = 64;
 
+    /// Chains with stacks' requests that are served at once, beside the others.
+    const CONCURRENT_STACK_CHAINS: usize = 32;
+
     /// Results that are kept to be published together.
     const KEPT_RESULTS: usize = 50;
 
@@ -55,77 +75,82 @@ impl Handler<'_> {
         batch: Batch,
         invocation: &Invocation,
     ) -> Result<Box<RawValue>, FunctionError> {
-        let deadlines = invocation.deadlines();
-        let began = Instant::now();
-        let chains = batch.chains().into_iter();
-        let serve = |chain| self.serve_chain(chain, invocation, deadlines, began);
-        let mut ends = stream::iter(chains.map(serve)).buffer_unordered(Self::CONCURRENT_CHAINS);
-        let mut redelivered = Vec::new();
-        let mut results = Vec::new();
-        while let Some(end) = ends.next().await {
-            redelivered.extend(end.redelivered);
-            results.extend(end.last);
-            if results.len() >= Self::KEPT_RESULTS {
-                let results = std::mem::take(&mut results);
-                redelivered.extend(self.publish(results, invocation, deadlines).await);
-            }
-        }
-        redelivered.extend(self.publish(results, invocation, deadlines).await);
+        let (deadlines, began) = (invocation.deadlines(), Instant::now());
+        let context = BatchContext { invocation, deadlines, began };
+        let is_of_stack = |chain: &Vec<Message>| chain.iter().any(Message::is_of_stack);
+        let (of_stacks, others) = batch.chains().into_iter().partition(is_of_stack);
+        // Neither a stack's request that waits for its role nor many messages hold up the others.
+        let (mut redelivered, more) = join(
+            self.serve_chains(of_stacks, Self::CONCURRENT_STACK_CHAINS, context),
+            self.serve_chains(others, Self::CONCURRENT_CHAINS, context),
+        )
+        .await;
+        redelivered.extend(more);
         batch_item_failures(redelivered).map_err(|error| Unpublished(error.to_string()).into())
     }
 
-    /// Serves the messages of a chain in order.
-    async fn serve_chain(
+    /// Serves chains, so many at once; returns the ids of the messages that are redelivered.
+    async fn serve_chains(
         &self,
-        chain: Vec<Message>,
-        invocation: &Invocation,
-        deadlines: Deadlines,
-        began: Instant,
-    ) -> ChainEnd {
-        let mut end = ChainEnd::default();
+        chains: Vec<Vec<Message>>,
+        concurrent: usize,
+        context: BatchContext<'_>,
+    ) -> Vec<String> {
+        let serve = |chain| self.serve_chain(chain, context);
+        let mut outcomes = stream::iter(chains.into_iter().map(serve)).buffer_unordered(concurrent);
+        let mut redelivered = Vec::new();
+        let mut results = Vec::new();
+        while let Some(outcome) = outcomes.next().await {
+            redelivered.extend(outcome.redelivered);
+            results.extend(outcome.last);
+            if results.len() >= Self::KEPT_RESULTS {
+                let results = std::mem::take(&mut results);
+                redelivered.extend(self.publish(results, context).await);
+            }
+        }
+        redelivered.extend(self.publish(results, context).await);
+        redelivered
+    }
+
+    /// Serves the messages of a chain in order.
+    async fn serve_chain(&self, chain: Vec<Message>, context: BatchContext<'_>) -> ChainOutcome {
+        let mut outcome = ChainOutcome::default();
         let mut blocked = BTreeSet::new();
         let mut messages = chain.into_iter().peekable();
         while let Some(message) = messages.next() {
             let is_blocked = message.keys().iter().any(|key| blocked.contains(key));
-            let message_end = if is_blocked {
-                End::Redelivered
+            let message_outcome = if is_blocked {
+                MessageOutcome::Redelivered
             } else {
-                self.serve_message(&message, invocation, deadlines, began).await
+                self.serve_message(&message, context).await
             };
-            let is_redelivered = match message_end {
-                End::Done => false,
-                End::Redelivered => true,
-                End::Result(event) if messages.peek().is_none() => {
-                    end.last = Some((message.id, event));
+            let is_redelivered = match message_outcome {
+                MessageOutcome::Done => false,
+                MessageOutcome::Redelivered => true,
+                MessageOutcome::Result(event) if messages.peek().is_none() => {
+                    outcome.last = Some((message.id, event));
                     break;
                 }
                 // The next message is served only once this result is published.
-                End::Result(event) => {
+                MessageOutcome::Result(event) => {
                     let result = vec![(message.id.clone(), event)];
-                    !self.publish(result, invocation, deadlines).await.is_empty()
+                    !self.publish(result, context).await.is_empty()
                 }
             };
             if is_redelivered {
                 blocked.extend(message.keys().iter().cloned());
-                end.redelivered.push(message.id);
+                outcome.redelivered.push(message.id);
             }
         }
-        end
+        outcome
     }
 
-    async fn serve_message(
-        &self,
-        message: &Message,
-        invocation: &Invocation,
-        deadlines: Deadlines,
-        began: Instant,
-    ) -> End {
+    async fn serve_message(&self, message: &Message, context: BatchContext<'_>) -> MessageOutcome {
+        let BatchContext { invocation, deadlines, .. } = context;
         match message.content() {
-            Content::CustomResource(request) => {
-                self.serve_stack_message(&request, invocation, deadlines, began).await
-            }
+            Content::CustomResource(request) => self.serve_stack_message(&request, context).await,
             Content::Request(request) => self.serve_request(&request, invocation, deadlines).await,
-            Content::OwnResult => End::Done,
+            Content::OwnResult => MessageOutcome::Done,
             Content::Unrecognized(unrecognized) => {
                 tracing::error!(
                     trigger = invocation.trigger.as_str(),
@@ -134,7 +159,7 @@ impl Handler<'_> {
                     "the message is redelivered until it reaches the dead-letter queue"
                 );
                 invocation.metrics.add(Metric::CallerMistakes, 1);
-                End::Redelivered
+                MessageOutcome::Redelivered
             }
         }
     }
@@ -144,59 +169,68 @@ impl Handler<'_> {
         request: &EventRequest,
         invocation: &Invocation,
         deadlines: Deadlines,
-    ) -> End {
+    ) -> MessageOutcome {
         let limits = Limits {
             until: deadlines.work,
             on_timeout: OnTimeout::Transient,
-            pacing: Pacing::Shared,
+            pacing: Pacing::Shared(Urgency::Normal),
         };
         match self.execute_event(request, invocation, limits).await {
-            Err(failure) if self.is_redelivered(&failure) => End::Redelivered,
-            result => End::Result(request.result_event(&result)),
+            Err(failure) if self.is_redelivered(&failure) => MessageOutcome::Redelivered,
+            result => MessageOutcome::Result(request.result_event(&result)),
         }
     }
 
-    /// Serves a stack's request. It may have to wait for a role, so it is redelivered if less than
-    /// half of the time for work, and less than 30 s, is left.
+    /// Serves a stack's request, or has it redelivered if it cannot be begun in time.
     async fn serve_stack_message(
         &self,
         request: &CustomResourceRequest,
-        invocation: &Invocation,
-        deadlines: Deadlines,
-        began: Instant,
-    ) -> End {
-        let now = Instant::now();
-        let (whole, left) = (
-            deadlines.work.saturating_duration_since(began),
-            deadlines.work.saturating_duration_since(now),
-        );
-        if left < (whole / 2).min(Duration::from_secs(30)) {
+        context: BatchContext<'_>,
+    ) -> MessageOutcome {
+        let invocation = context.invocation;
+        if self.gains_time_by_redelivery(request, context) {
             tracing::warn!(
                 trigger = invocation.trigger.as_str(),
                 subject = request.logical_id,
                 id = request.request_id,
                 "too little time is left, so the message is redelivered"
             );
-            return End::Redelivered;
+            return MessageOutcome::Redelivered;
         }
-        let end = invocation.end;
-        match self.serve_custom_resource(request, invocation, end, Pacing::Shared).await {
-            Ok(_) => End::Done,
+        let pacing = Pacing::Shared(Urgency::Urgent);
+        match self.serve_custom_resource(request, invocation, invocation.end, pacing).await {
+            Ok(_) => MessageOutcome::Done,
             Err(error) => {
                 let label = invocation.resource_label(request);
                 outcome::record_error(label, &error, "the message is redelivered");
-                End::Redelivered
+                MessageOutcome::Redelivered
             }
         }
+    }
+
+    /// Whether a stack's request, which may have to wait for a role, has more time in a later
+    /// invocation: less than half of the time for work, and less than 30 s, is left in this one,
+    /// and CloudFormation waits longer than it lasts.
+    fn gains_time_by_redelivery(
+        &self,
+        request: &CustomResourceRequest,
+        context: BatchContext<'_>,
+    ) -> bool {
+        let BatchContext { invocation, deadlines, began } = context;
+        let whole = deadlines.work.saturating_duration_since(began);
+        let left = deadlines.work.saturating_duration_since(Instant::now());
+        let url = request.response_url(&self.settings.region, &self.settings.response_hosts);
+        left < (whole / 2).min(Duration::from_secs(30))
+            && url.is_ok_and(|url| waits_until(request, &url, SystemTime::now()) > invocation.end)
     }
 
     /// Publishes results; returns the ids of the messages whose result was not published.
     async fn publish(
         &self,
         results: Vec<(String, ResultEvent)>,
-        invocation: &Invocation,
-        deadlines: Deadlines,
+        context: BatchContext<'_>,
     ) -> Vec<String> {
+        let BatchContext { invocation, deadlines, .. } = context;
         let (ids, events): (Vec<String>, Vec<ResultEvent>) = results.into_iter().unzip();
         let trace = invocation.trace.as_deref();
         let published = self.result_bus.publish_all(&events, trace, deadlines.respond).await;

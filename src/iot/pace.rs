@@ -27,9 +27,21 @@ const MIN_RATE: f64 = 0.5;
 #[derive(Default)]
 pub struct Pace(RefCell<BTreeMap<IotOperation, Rc<Turns>>>);
 
+/// Which of the calls that wait for their turn is made first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Urgency {
+    /// A stack waits for the request: its calls overtake the others.
+    Urgent,
+    /// The request can be redelivered.
+    Normal,
+}
+
 /// The calls of one operation. They take turns in order, and no turn is assigned ahead of time, so
 /// that a lower rate also slows down waiting calls.
 struct Turns {
+    /// The queue of normal calls, whose first one also waits for its turn: an urgent call waits
+    /// only for that one and for other urgent ones.
+    normal: Mutex<()>,
     turn: Mutex<()>,
     rate: Cell<f64>,
     /// When the next call may be made.
@@ -40,9 +52,13 @@ struct Turns {
 
 impl Pace {
     /// Waits until a call of `operation` may be made, or until `until`.
-    pub async fn turn(&self, operation: IotOperation, until: Instant) {
+    pub async fn turn(&self, operation: IotOperation, urgency: Urgency, until: Instant) {
         let turns = self.turns(operation);
         let turn = async {
+            let _first = match urgency {
+                Urgency::Urgent => None,
+                Urgency::Normal => Some(turns.normal.lock().await),
+            };
             let _turn = turns.turn.lock().await;
             while Instant::now() < turns.next.get() {
                 sleep_until(turns.next.get()).await;
@@ -79,6 +95,7 @@ impl Pace {
 
     fn turns(&self, operation: IotOperation) -> Rc<Turns> {
         let turns = || Turns {
+            normal: Mutex::default(),
             turn: Mutex::default(),
             rate: Cell::new(MAX_RATE),
             next: Cell::new(Instant::now()),

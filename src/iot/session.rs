@@ -11,7 +11,11 @@ use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use futures_util::future::LocalBoxFuture;
 use tokio::time::{Instant, sleep, timeout};
 
-use super::{Iot, IotOperation, pace::Pace, role_propagation::RolePropagation};
+use super::{
+    Iot, IotOperation,
+    pace::{Pace, Urgency},
+    role_propagation::RolePropagation,
+};
 use crate::{
     mitigation::{ErrorCode, Failure},
     retry::{Attempt, Retry, RetryError, backoff, no_preparation},
@@ -33,7 +37,7 @@ pub enum Pacing {
     /// Not at all: the request comes alone.
     None,
     /// At the rate that all paced requests of this instance share, for batches.
-    Shared,
+    Shared(Urgency),
 }
 
 /// Runs before each attempt of a call. If it fails, the call fails with it.
@@ -45,7 +49,7 @@ pub struct Session<'s> {
     began: Instant,
     until: Instant,
     on_timeout: OnTimeout,
-    pace: Option<&'s Pace>,
+    pace: Option<(&'s Pace, Urgency)>,
     role: RolePropagation,
     calls: Cell<u32>,
     throttles: Cell<u32>,
@@ -66,7 +70,7 @@ impl Iot<'_> {
             on_timeout,
             pace: match pacing {
                 Pacing::None => None,
-                Pacing::Shared => Some(&self.pace),
+                Pacing::Shared(urgency) => Some((&self.pace, urgency)),
             },
             role: RolePropagation::new(self.settings.role_propagation),
             calls: Cell::default(),
@@ -205,8 +209,8 @@ impl Session<'_> {
             match (self.pace, before_attempt) {
                 (None, None) => no_preparation(),
                 (pace, before_attempt) => Box::pin(async move {
-                    if let Some(pace) = pace {
-                        pace.turn(operation, self.until).await;
+                    if let Some((pace, urgency)) = pace {
+                        pace.turn(operation, urgency, self.until).await;
                     }
                     match before_attempt {
                         Some(before_attempt) => before_attempt().await,
@@ -224,7 +228,7 @@ impl Session<'_> {
 
     fn record_success(&self, operation: IotOperation) {
         self.last_error.take();
-        if let Some(pace) = self.pace {
+        if let Some((pace, _)) = self.pace {
             pace.record_success(operation);
         }
     }
@@ -235,7 +239,7 @@ impl Session<'_> {
                 self.last_error.replace(Some(failure.clone()));
                 if failure.code == ErrorCode::Throttling {
                     self.throttles.set(self.throttles.get() + 1);
-                    if let Some(pace) = self.pace {
+                    if let Some((pace, _)) = self.pace {
                         pace.record_throttle(operation);
                     }
                 }

@@ -157,6 +157,15 @@ impl Message {
         })
     }
 
+    /// Whether the message holds a stack's request.
+    #[must_use]
+    pub fn is_of_stack(&self) -> bool {
+        self.keys.iter().any(|key| match key {
+            Key::Resource(..) => true,
+            Key::Action(_) | Key::Group(_) => false,
+        })
+    }
+
     /// What the message can share with others of the batch.
     #[must_use]
     pub fn keys(&self) -> &[Key] {
