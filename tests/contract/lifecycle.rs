@@ -7,8 +7,6 @@ mod create;
 mod delete;
 mod mark;
 mod mark_races;
-mod retry;
-mod service_responses;
 mod tag_lag;
 mod update;
 
