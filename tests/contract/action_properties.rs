@@ -1,4 +1,5 @@
-//! The properties that the custom resource and the API share: for each rule a valid and an invalid value at its limit.
+//! The properties that the custom resource and the API share: for each rule a valid and an invalid
+//! value at its limit.
 
 mod action_params;
 mod check_names;

@@ -1,4 +1,4 @@
-//! A Create of a name that is in use: `OnConflict`, adopted actions, and the limits of a definition.
+//! A Create of a name that is in use: `OnConflict`, adopted actions, and the limits of the service.
 
 use serde_json::{Value, json};
 use stand_ins::{OWNER_TAG, fault::Fault, iot::Iot, stack::merged};

@@ -1,5 +1,5 @@
-//! FIFO queues: the order of the messages, and their groups. What shares a group with a message that
-//! is redelivered is redelivered too, whatever either holds.
+//! FIFO queues: the order of the messages, and their groups. What shares a group with a message
+//! that is redelivered is redelivered too, whatever either holds.
 
 use std::time::Duration;
 
