@@ -12,6 +12,7 @@ mod update;
 
 use std::time::Duration;
 
+use mitigation_action_provider::mitigation::Kind;
 use serde_json::{Value, json};
 use stand_ins::{
     REQUEST_TAG,
@@ -36,6 +37,18 @@ pub const NAME: &str = "fleet-quarantine";
 
 pub fn create() -> Value {
     sample("create-add-things-to-thing-group.json")
+}
+
+/// The sample event that creates an action of a kind.
+pub fn create_of(kind: Kind) -> Value {
+    sample(match kind {
+        Kind::AddThingsToThingGroup => "create-add-things-to-thing-group.json",
+        Kind::EnableIoTLogging => "create-enable-iot-logging.json",
+        Kind::PublishFindingToSns => "create-publish-finding-to-sns.json",
+        Kind::ReplaceDefaultPolicyVersion => "create-replace-default-policy-version.json",
+        Kind::UpdateCaCertificate => "create-update-ca-certificate.json",
+        Kind::UpdateDeviceCertificate => "create-update-device-certificate.json",
+    })
 }
 
 /// [`create`] with `properties` merged into its own.
