@@ -2,7 +2,7 @@
 # install the rest, pinned. `make doctor` reports what is missing.
 .POSIX:
 .PHONY: help doctor run serve test lint deny advisories tools deploy-tools serve-tools test-tools \
-	package local cdk-test deploy-tests release verify-aws bench bench-tools endure measure guard \
+	package local cdk-test deploy-tests release verify-aws bench bench-tools soak measure guard \
 	hello fuzz mutants check-build check-serve check-local
 
 CARGO = cargo
@@ -168,9 +168,9 @@ bench: package hello bench-tools ## compare the package with others of its kind 
 	@echo
 	@target/debug/bench queue $(PACKAGE)
 
-endure: package ## run 100,000 invocations with faults; watch memory and descriptors (minutes)
+soak: package ## run 100,000 invocations with faults; watch memory and descriptors (minutes)
 	@$(CARGO) build --quiet --package bench
-	@target/debug/bench endure $(PACKAGE) 100000
+	@target/debug/bench soak $(PACKAGE) 100000
 
 measure: package ## count the instructions and the memory of the package (needs valgrind)
 	@$(CARGO) build --quiet --package bench

@@ -62,7 +62,7 @@ string_enum! {
 /// When adding a trigger, teach [`Trigger::recognize`] its members and add its [`TriggerName`]; the
 /// compiler names every match in Rust. The tests of `tests/contract/completeness/triggers.rs` name
 /// which of these still lack it: the message of [`Unrecognized`], the template's dashboard, a
-/// sample in `events/`, `docs/reference.md` and `bench/src/endure/life.rs`.
+/// sample in `events/`, `docs/reference.md` and `bench/src/soak/action_lifecycle.rs`.
 pub enum Trigger {
     /// A request for a custom resource.
     CloudFormation(Box<CustomResourceRequest>),

@@ -1,5 +1,5 @@
 //! Measures the provider, alone and beside other functions that do the same. `make bench`,
-//! `measure`, `guard` and `endure` build the binaries and run this program. `docs/benchmarks.md`
+//! `measure`, `guard` and `soak` build the binaries and run this program. `docs/benchmarks.md`
 //! has the results.
 //!
 //! Callgrind counts the instructions: the counts repeat to a fraction of a percent, whatever else
@@ -15,8 +15,8 @@
     reason = "an unexpected value ends the program"
 )]
 
-mod endure;
 mod queue;
+mod soak;
 mod subject;
 mod table;
 
@@ -35,7 +35,7 @@ usage:
   bench compare PACKAGE HELLO STRAIGHTFORWARD PYTHON NODE
                                      print the comparison of docs/benchmarks.md
   bench queue BINARY                 print the throughput of events and of SQS batches
-  bench endure BINARY INVOCATIONS    watch memory and descriptors over many invocations
+  bench soak BINARY INVOCATIONS      watch memory and descriptors over many invocations
 
 measure, guard and compare need valgrind. Run it in the repository's folder; `make` builds the
 binaries.
@@ -64,8 +64,8 @@ async fn main() -> ExitCode {
             table::print(&Subject::all(package, hello, straightforward, python, node)).await;
         }
         ["queue", binary] => queue::print(Path::new(binary)).await,
-        ["endure", binary, invocations] => {
-            return endure::run(Path::new(binary), invocations.parse().unwrap()).await;
+        ["soak", binary, invocations] => {
+            return soak::run(Path::new(binary), invocations.parse().unwrap()).await;
         }
         ["help" | "--help" | "-h"] => println!("{HELP}"),
         _ => {

@@ -5,11 +5,12 @@ string_enum! {
     /// [`actionType`](https://docs.aws.amazon.com/iot/latest/apireference/API_DescribeMitigationAction.html).
     ///
     /// When adding one, give it a variant of [`Params`](super::Params) too: the compiler then names
-    /// every match in Rust. The tests of `tests/contract/completeness/kinds.rs` report which still lack it
-    /// among `schemas/`, the checks of [`AuditCheck`](super::AuditCheck),
-    /// `examples/all-kinds.yaml`, `cdk/src/index.ts` and `docs/reference.md`; those of
-    /// `lifecycle/create.rs` create it from a sample in `events/`, which `stand-ins/src/iot/` has
-    /// to accept; `tests/deploy/test_examples.py` knows the least permissions of its role.
+    /// every match in Rust. The tests of `tests/contract/completeness/kinds.rs` report which still
+    /// lack it among `schemas/`, the checks of [`AuditCheck`](super::AuditCheck),
+    /// `examples/all-kinds.yaml`, `cdk/src/index.ts`, `docs/reference.md` and what a describe
+    /// returns; those of `lifecycle/create.rs` create it from a sample in `events/`, which
+    /// `stand-ins/src/iot/` has to accept; `tests/deploy/test_examples.py` knows the least
+    /// permissions of its role.
     pub enum Kind {
         /// Moves things to thing groups, typically for quarantine.
         AddThingsToThingGroup = "ADD_THINGS_TO_THING_GROUP",

@@ -55,10 +55,11 @@ pub enum Ownership {
     Own,
     /// Adopted by this owner, who may change it, and releases it instead of deleting it.
     Adopted,
-    /// Created by an event, a message or a direct invocation, as this owner is: may be changed and deleted.
+    /// Created by an event, a message or a direct invocation, as this owner is: may be changed and
+    /// deleted.
     Shared,
-    /// Created by an event, a message or a direct invocation, while this owner is a stack: may be taken over
-    /// with `OnConflict`, and is otherwise foreign.
+    /// Created by an event, a message or a direct invocation, while this owner is a stack: may be
+    /// taken over with `OnConflict`, and is otherwise foreign.
     Claimable,
     /// Has no owner tag: may be taken over with `OnConflict`, and is otherwise left alone.
     Unowned,

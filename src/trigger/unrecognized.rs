@@ -94,7 +94,8 @@ impl Unrecognized {
             }
             Self::Properties => {
                 "the event looks like a resource of a template, or its bare Properties: deploy it \
-                 in a stack, or invoke the function with the API's members (actionName, roleArn, actionParams)"
+                 in a stack, or invoke the function with the API's members (actionName, roleArn, \
+                 actionParams)"
             }
             Self::PascalCase => {
                 "the event looks like a request, or a resource's bare Properties, with members as \

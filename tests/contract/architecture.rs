@@ -1,6 +1,8 @@
-//! Imports run one way, between files as between the modules that ARCHITECTURE.md puts in order.
+//! Imports run one way, between files as between the modules that ARCHITECTURE.md puts in order;
+//! and lines are short.
 
 mod imports;
+mod width;
 
 use std::{
     collections::{BTreeMap, BTreeSet},

@@ -2,6 +2,7 @@
 //! enums that each have one place to be extended.
 
 mod kinds;
+mod on_conflict;
 mod operations;
 pub mod triggers;
 
@@ -22,6 +23,12 @@ fn schema(name: &str) -> Value {
 /// The words of a list, such as an `enum`.
 fn words(list: &Value) -> BTreeSet<&str> {
     list.as_array().unwrap().iter().map(|word| word.as_str().unwrap()).collect()
+}
+
+/// A word of the API's as CloudFormation writes it.
+fn in_pascal_case(word: &str) -> String {
+    let (first, rest) = word.split_at(1);
+    first.to_uppercase() + rest
 }
 
 /// The part of a text from `start` to the first `end` after it.

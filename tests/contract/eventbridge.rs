@@ -232,3 +232,18 @@ async fn an_error_message_is_at_most_4_kb() {
     let invocation = invoke(&world, &merged(sample("direct-create.json"), &json!(many))).await;
     assert!(invocation.function_error("InvalidRequestException").len() <= 4096);
 }
+
+#[tokio::test]
+async fn the_texts_that_a_result_repeats_are_cut_to_256_characters() {
+    let world = world_with_bus().await;
+    let long = "ä".repeat(300_000);
+    let event = merged(
+        create_event(),
+        &json!({ "id": long, "source": long, "detail": { "operation": long, "actionName": long } }),
+    );
+    let invocation = invoke(&world, &event).await;
+    for member in ["requestId", "requestSource", "operation", "actionName"] {
+        let text = invocation.only_event().detail[member].as_str().unwrap();
+        assert_eq!(text, "ä".repeat(256), "{member}");
+    }
+}

@@ -7,13 +7,12 @@ mod create;
 mod delete;
 mod mark;
 mod mark_races;
-mod retry;
-mod service_responses;
 mod tag_lag;
 mod update;
 
 use std::time::Duration;
 
+use mitigation_action_provider::mitigation::Kind;
 use serde_json::{Value, json};
 use stand_ins::{
     REQUEST_TAG,
@@ -38,6 +37,18 @@ pub const NAME: &str = "fleet-quarantine";
 
 pub fn create() -> Value {
     sample("create-add-things-to-thing-group.json")
+}
+
+/// The sample event that creates an action of a kind.
+pub fn create_of(kind: Kind) -> Value {
+    sample(match kind {
+        Kind::AddThingsToThingGroup => "create-add-things-to-thing-group.json",
+        Kind::EnableIoTLogging => "create-enable-iot-logging.json",
+        Kind::PublishFindingToSns => "create-publish-finding-to-sns.json",
+        Kind::ReplaceDefaultPolicyVersion => "create-replace-default-policy-version.json",
+        Kind::UpdateCaCertificate => "create-update-ca-certificate.json",
+        Kind::UpdateDeviceCertificate => "create-update-device-certificate.json",
+    })
 }
 
 /// [`create`] with `properties` merged into its own.

@@ -9,36 +9,35 @@
     reason = "an unexpected value fails the test"
 )]
 
+mod action_properties;
 mod architecture;
+mod cloudformation;
 mod completeness;
-mod connections;
-mod deadline;
+mod deadlines;
 mod direct;
 mod eventbridge;
 mod examples;
+mod http;
 mod init;
 mod invocation;
+mod iot;
 mod lifecycle;
 mod limits;
 mod location;
 mod logs;
+mod message;
 mod metrics;
 mod model;
 mod ownership;
 mod properties;
-mod request;
-mod response;
-mod response_url;
 mod result_bus;
+mod retry;
 mod schemas;
+mod sdk;
 mod settings;
 mod sns;
 mod sqs;
-mod sqs_fifo;
-mod sqs_order;
 mod unrecognized;
-mod validation;
-mod wrapped;
 
 use std::path::Path;
 

@@ -10,7 +10,7 @@ use mitigation_action_provider::mitigation::{
 use proptest::{collection::vec, prelude::*};
 use serde_json::{Value, json};
 
-use crate::request::response;
+use crate::cloudformation::respond;
 
 fn stack(name: &str, uuid: &str) -> StackId {
     StackId::parse(&format!("arn:aws:cloudformation:eu-west-1:123456789012:stack/{name}/{uuid}"))
@@ -61,7 +61,7 @@ proptest! {
             "ResponseURL": "https://x", "RequestType": request_type, "StackId": stack_id,
             "RequestId": request, "LogicalResourceId": logical, "PhysicalResourceId": physical,
         });
-        let text = response(&event, &Err(failure.clone()));
+        let text = respond(&event, &Err(failure.clone()));
         prop_assert!(text.len() <= 4096, "{} bytes", text.len());
         let response: Value = serde_json::from_str(&text).unwrap();
         prop_assert!(response["Reason"].as_str().unwrap().starts_with(failure.code.as_str()));
@@ -87,7 +87,7 @@ proptest! {
             action_type: Some("REPLACE_DEFAULT_POLICY_VERSION".to_owned()),
         };
         let success = Success::new(Outcome::Created, action).with_notice(notice.repeat(100));
-        let text = response(&event, &Ok(success));
+        let text = respond(&event, &Ok(success));
         prop_assert!(text.len() <= 4096);
         let response: Value = serde_json::from_str(&text).unwrap();
         prop_assert_eq!(&response["Data"]["ActionArn"], &arn);

@@ -1,5 +1,9 @@
 //! Messages from the request queue.
 
+mod fifo;
+mod order;
+mod stack_requests;
+
 use std::{collections::BTreeSet, time::Duration};
 
 use serde_json::{Value, json};
@@ -7,15 +11,57 @@ use stand_ins::{
     OWNER_TAG,
     fault::Fault,
     queue::{Message, Queue},
-    stack::merged,
+    stack::{World, merged},
 };
 
 use crate::{
-    invocation::{
-        BUS, Invocation, NAME, create_event, event_with, invoke, with_id, world_with_bus,
-    },
+    invocation::{BUS, Invocation, create_event, event_with, invoke, with_id, world_with_bus},
     sample, world,
 };
+
+const ROLE: &str = "arn:aws:iam::123456789012:role/mitigation-actions/quarantine-things";
+
+/// A plain create of the action of that name.
+fn create(name: &str) -> Value {
+    merged(create_event()["detail"].clone(), &json!({ "actionName": name }))
+}
+
+fn delete(name: &str) -> Value {
+    json!({ "operation": "DeleteMitigationAction", "actionName": name })
+}
+
+/// A record of a standard queue.
+fn record(id: &str, sent: u64, body: &Value) -> Value {
+    json!({
+        "messageId": id, "eventSource": "aws:sqs", "body": body.to_string(),
+        "eventSourceARN": "arn:aws:sqs:eu-west-1:123456789012:requests",
+        "attributes": { "SentTimestamp": sent.to_string() },
+    })
+}
+
+/// A record of a FIFO queue.
+fn in_group(id: &str, group: &str, body: &Value) -> Value {
+    let patch = json!({
+        "eventSourceARN": "arn:aws:sqs:eu-west-1:123456789012:requests.fifo",
+        "attributes": { "MessageGroupId": group },
+    });
+    merged(record(id, 1, body), &patch)
+}
+
+async fn batch(world: &World, records: &[Value]) -> Invocation {
+    invoke(world, &json!({ "Records": records })).await
+}
+
+/// The ids of the messages that are redelivered.
+fn redelivered(invocation: &Invocation) -> BTreeSet<String> {
+    let failures = &invocation.returned.as_ref().unwrap()["batchItemFailures"];
+    let id = |failure: &Value| failure["itemIdentifier"].as_str().unwrap().to_owned();
+    failures.as_array().unwrap().iter().map(id).collect()
+}
+
+fn ids(ids: &[&str]) -> BTreeSet<String> {
+    ids.iter().map(|id| (*id).to_owned()).collect()
+}
 
 #[tokio::test]
 async fn a_batch_is_executed_and_its_unrecognized_message_is_redelivered() {
@@ -48,46 +94,6 @@ async fn a_batch_is_executed_and_its_unrecognized_message_is_redelivered() {
         world.aws.iot.action("device-isolate").unwrap().tags[OWNER_TAG],
         format!("event/com.example.fleet/{event_id}")
     );
-}
-
-#[tokio::test]
-async fn messages_about_one_action_are_executed_in_the_order_they_were_sent() {
-    let world = world_with_bus().await;
-    let update = |n: u64| {
-        let tags = json!([{ "Key": "n", "Value": n.to_string() }]);
-        json!({ "operation": "UpdateMitigationAction", "actionName": NAME, "tags": tags })
-    };
-    let message = |id: &str, sent: u64, body: &Value| Message {
-        id: id.to_owned(),
-        body: body.to_string(),
-        sent,
-        receive_count: 1,
-    };
-    let mut messages = vec![message("c", 10, &create_event())];
-    messages.extend((0..4).map(|n| message(&format!("u{n}"), 11 + n, &update(n))));
-    messages.reverse();
-    let invocation = invoke(&world, &Queue::event(&messages)).await;
-    assert_eq!(invocation.returned, Ok(json!({ "batchItemFailures": [] })));
-    assert_eq!(world.aws.iot.action(NAME).unwrap().tags["n"], "3");
-    assert!(
-        invocation.events.iter().all(|event| event.detail["status"] == "SUCCEEDED"),
-        "{:?}",
-        invocation.events
-    );
-}
-
-#[tokio::test]
-async fn messages_about_different_actions_do_not_wait_for_each_other() {
-    let world = world_with_bus().await.with_timeout(Duration::from_secs(8));
-    // The first create gets no response and is retried after a second or more.
-    world.aws.iot.faults.set("CreateMitigationAction", Fault::Hang, 1);
-    let body = |name: &str| with_id(name, event_with(&json!({ "actionName": name }))).to_string();
-    let message =
-        |name: &str| Message { id: name.to_owned(), body: body(name), sent: 1, receive_count: 1 };
-    let invocation = invoke(&world, &Queue::event(&[message("one"), message("two")])).await;
-    assert_eq!(invocation.returned, Ok(json!({ "batchItemFailures": [] })));
-    let creates: Vec<&str> = invocation.calls.iter().map(|call| call.target.as_str()).collect();
-    assert_ne!(creates[0], creates[1], "the other action's create came next");
 }
 
 #[tokio::test]
@@ -162,6 +168,42 @@ async fn without_a_result_bus_permanent_failures_go_back_to_the_queue() {
         invocation.returned,
         Ok(json!({ "batchItemFailures": [{ "itemIdentifier": "bad" }] }))
     );
+}
+
+#[tokio::test]
+async fn a_redriven_message_is_recognized_by_its_request_id() {
+    let world = world_with_bus().await;
+    let body = merged(create("a"), &json!({ "requestId": "order 66" }));
+    for message in ["first", "redriven"] {
+        let invocation = batch(&world, &[record(message, 1, &body)]).await;
+        let detail = &invocation.only_event().detail;
+        assert_eq!(
+            (&detail["outcome"], &detail["requestId"]),
+            (&json!("CREATED"), &json!("order 66"))
+        );
+        assert_eq!(detail["requestSource"], "aws:sqs");
+    }
+    let tag = world.aws.iot.action("a").unwrap().tags[OWNER_TAG].clone();
+    assert!(tag.starts_with("request/order=2066/"), "{tag}");
+    // The same id with another definition is a conflict, not a replay.
+    let other = merged(body, &json!({ "roleArn": format!("{ROLE}-2") }));
+    let invocation = batch(&world, &[record("other", 1, &other)]).await;
+    assert_eq!(invocation.only_event().detail["error"]["code"], "ResourceAlreadyExistsException");
+}
+
+#[tokio::test]
+async fn a_broken_message_is_dropped_by_itself() {
+    let world = world_with_bus().await;
+    let broken =
+        event_with(&json!({ "actionName": "x".repeat(200_000), "tags": vec![json!({}); 50_000] }));
+    let records =
+        [record("broken", 1, &with_id("broken", broken)), record("good", 2, &create("a"))];
+    let invocation = batch(&world, &records).await;
+    assert_eq!((redelivered(&invocation), invocation.events.len()), (ids(&[]), 2));
+    assert!(world.aws.iot.action("a").is_some());
+    for event in &invocation.events {
+        assert!(event.detail["actionName"].as_str().unwrap().len() <= 256);
+    }
 }
 
 #[tokio::test]

@@ -152,7 +152,8 @@ class Symptoms(unittest.TestCase):
                 function.stack("Create", "Quarantine", "fleet-quarantine")
                 lines = function.lines()
                 self.assertTrue(lines)
-                self.assertEqual([line for line in lines if finds(query("FailuresQuery"), line)], [])
+                found = [line for line in lines if finds(query("FailuresQuery"), line)]
+                self.assertEqual(found, [])
 
 
 if __name__ == "__main__":

@@ -3,14 +3,14 @@
 use std::collections::BTreeSet;
 
 use mitigation_action_provider::mitigation::{AuditCheck, Kind};
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use super::{file, part, schema, words};
+use super::{file, in_pascal_case, part, schema, words};
+use crate::{invocation::invoke, lifecycle::create_of, world};
 
 /// The member of `ActionParams` in a template that holds the parameters of a kind.
 fn property(kind: Kind) -> String {
-    let (first, rest) = kind.params_member().split_at(1);
-    first.to_uppercase() + rest
+    in_pascal_case(kind.params_member())
 }
 
 /// The members that a schema allows in the parameters of an action.
@@ -81,4 +81,19 @@ fn every_kind_fits_a_check_that_the_schema_of_properties_knows() {
         .flat_map(|name| AuditCheck::named(name).unwrap_or_else(|| panic!("no {name}")).kinds())
         .collect();
     assert_eq!(fit, Kind::ALL.iter().copied().collect());
+}
+
+#[tokio::test]
+async fn a_describe_returns_the_parameters_of_every_kind() {
+    let world = world().await;
+    for kind in Kind::ALL {
+        let created = world.send(&create_of(*kind)).await;
+        let name = created.succeeded().physical_id();
+        let describe = json!({ "operation": "DescribeMitigationAction", "actionName": name });
+        let invocation = invoke(&world, &describe).await;
+        let params = &invocation.succeeded("DESCRIBED")["actionParams"];
+        let members = params.as_object().into_iter().flat_map(|params| params.keys());
+        assert_eq!(members.collect::<Vec<_>>(), [kind.params_member()], "{kind}");
+        assert_eq!(*params, world.aws.iot.action(name).unwrap().params);
+    }
 }

@@ -59,8 +59,8 @@ fn the_error_of_an_unrecognized_event_says_how_every_trigger_is_recognized() {
 }
 
 #[test]
-fn the_endurance_run_has_a_life_for_every_trigger() {
-    let source = file("bench/src/endure/life.rs");
+fn the_soak_test_has_an_action_for_every_trigger() {
+    let source = file("bench/src/soak/action_lifecycle.rs");
     let list = part(&source, "const TRIGGERS:", ";\n");
     for name in served() {
         assert!(list.contains(&format!("Trigger::{name:?}")), "no {name:?}");

@@ -1,7 +1,7 @@
-//! A Create of a name that is in use: `OnConflict`, and adopted actions.
+//! A Create of a name that is in use: `OnConflict`, adopted actions, and the limits of the service.
 
-use serde_json::json;
-use stand_ins::{OWNER_TAG, fault::Fault, iot::Iot};
+use serde_json::{Value, json};
+use stand_ins::{OWNER_TAG, fault::Fault, iot::Iot, stack::merged};
 
 use super::{ADOPTED, NAME, OTHERS, OURS, create, create_with, follow_up};
 use crate::{sample, world};
@@ -187,4 +187,59 @@ async fn an_overwrite_that_cannot_update_does_not_become_the_owner() {
     exchange.failed("AccessDeniedException");
     world.send(&follow_up(&event, exchange.response())).await.succeeded();
     assert_eq!(world.aws.iot.actions(), actions);
+}
+
+/// As many tags as are given, with the keys of another tool.
+fn many(count: usize) -> Vec<(String, String)> {
+    (0..count).map(|number| (format!("theirs-{number}"), "x".to_owned())).collect()
+}
+
+#[tokio::test]
+async fn tags_that_would_not_fit_fail_before_anything_is_changed() {
+    for (on_conflict, owner, event) in [
+        ("Overwrite", None, "Create"),
+        ("Adopt", None, "Create"),
+        ("Fail", Some(OURS), "Create"),
+        ("Fail", Some(OURS), "Update"),
+    ] {
+        let world = world().await;
+        let mut tags = many(48);
+        tags.extend(owner.map(|owner| (OWNER_TAG.to_owned(), owner.to_owned())));
+        let tags: Vec<(&str, &str)> =
+            tags.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
+        world.plant_identical(NAME, &tags);
+        let actions = world.aws.iot.actions();
+        let given: Value =
+            (0..3).map(|n| json!({ "Key": format!("ours-{n}"), "Value": "x" })).collect();
+        let request = create_with(&json!({ "OnConflict": on_conflict, "Tags": given }));
+        let patch = json!({ "RequestType": event, "PhysicalResourceId": NAME });
+        let exchange = world.send(&merged(request, &patch)).await;
+        exchange.failed("InvalidRequestException");
+        assert!(exchange.reason().contains("at most 50"), "{}", exchange.reason());
+        assert_eq!(world.aws.iot.actions(), actions, "{on_conflict} {event}");
+    }
+}
+
+#[tokio::test]
+async fn at_the_limit_an_action_of_that_name_is_a_conflict_like_any() {
+    for (tags, on_conflict, end) in [
+        (vec![], "Fail", Err("ResourceAlreadyExistsException")),
+        (vec![], "Adopt", Ok(())),
+        (vec![], "Overwrite", Ok(())),
+        (vec![(OWNER_TAG, OURS)], "Fail", Ok(())),
+        (vec![(OWNER_TAG, "stack/other/0/X")], "Overwrite", Err("ResourceAlreadyExistsException")),
+    ] {
+        let world = world().await;
+        world.plant_identical(NAME, &tags);
+        world.aws.iot.faults.set(
+            "CreateMitigationAction",
+            Fault::Refuse(410, "LimitExceededException"),
+            1,
+        );
+        let exchange = world.send(&create_with(&json!({ "OnConflict": on_conflict }))).await;
+        match end {
+            Ok(()) => exchange.succeeded(),
+            Err(code) => exchange.failed(code),
+        };
+    }
 }

@@ -1,7 +1,7 @@
 //! A Create of an absent action, or of one that the same request created.
 
 use mitigation_action_provider::mitigation::Kind;
-use serde_json::{Value, json};
+use serde_json::json;
 use stand_ins::{
     OWNER_TAG, REQUEST_TAG,
     fault::Fault,
@@ -9,7 +9,7 @@ use stand_ins::{
     stack::merged,
 };
 
-use super::{NAME, OURS, create};
+use super::{NAME, OURS, create, create_of};
 use crate::{sample, world};
 
 #[tokio::test]
@@ -43,23 +43,11 @@ async fn a_create_makes_one_call_and_returns_every_attribute() {
     assert_eq!(digest.len(), 16, "{:?}", action.tags);
 }
 
-/// The sample event that creates an action of a kind.
-fn sample_of(kind: Kind) -> Value {
-    sample(match kind {
-        Kind::AddThingsToThingGroup => "create-add-things-to-thing-group.json",
-        Kind::EnableIoTLogging => "create-enable-iot-logging.json",
-        Kind::PublishFindingToSns => "create-publish-finding-to-sns.json",
-        Kind::ReplaceDefaultPolicyVersion => "create-replace-default-policy-version.json",
-        Kind::UpdateCaCertificate => "create-update-ca-certificate.json",
-        Kind::UpdateDeviceCertificate => "create-update-device-certificate.json",
-    })
-}
-
 #[tokio::test]
 async fn every_kind_is_created_and_has_its_action_type() {
     let world = world().await;
     for kind in Kind::ALL {
-        let event = sample_of(*kind);
+        let event = create_of(*kind);
         let exchange = world.send(&event).await;
         exchange.succeeded().called(&["CreateMitigationAction"]);
         assert_eq!(exchange.response()["Data"]["ActionType"], kind.as_str());

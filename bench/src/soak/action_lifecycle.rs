@@ -1,4 +1,4 @@
-//! The lives of a few actions, each through one trigger.
+//! The life cycles of a few actions, each through one trigger.
 
 use serde_json::{Value, json};
 use stand_ins::{
@@ -10,10 +10,10 @@ use stand_ins::{
     stack::merged,
 };
 
-use super::{Endurance, fault::Delivery};
+use super::{Soak, fault::Delivery};
 use crate::sample;
 
-const LIVES: usize = 15;
+const LIFECYCLES: usize = 15;
 const TRIGGERS: [Trigger; 5] =
     [Trigger::CloudFormation, Trigger::Sns, Trigger::EventBridge, Trigger::Sqs, Trigger::Direct];
 
@@ -29,17 +29,18 @@ pub enum Trigger {
 
 /// An action, the trigger of its requests, and its role while it exists.
 #[derive(Clone)]
-pub struct Life {
+pub struct ActionLifecycle {
     pub trigger: Trigger,
     pub name: String,
     pub role: Option<String>,
 }
 
-impl Life {
+impl ActionLifecycle {
     pub fn all() -> Vec<Self> {
-        let triggers = TRIGGERS.into_iter().cycle().take(LIVES);
-        let life = |(number, trigger)| Self { trigger, name: format!("life-{number}"), role: None };
-        triggers.enumerate().map(life).collect()
+        let triggers = TRIGGERS.into_iter().cycle().take(LIFECYCLES);
+        let lifecycle =
+            |(number, trigger)| Self { trigger, name: format!("action-{number}"), role: None };
+        triggers.enumerate().map(lifecycle).collect()
     }
 
     pub fn is_custom_resource(&self) -> bool {
@@ -70,51 +71,56 @@ pub fn role_arn(name: &str) -> String {
     format!("arn:aws:iam::123456789012:role/{name}")
 }
 
-impl Endurance {
+impl Soak {
     /// Creates an action that does not exist, and updates or deletes one that does.
     pub async fn advance(&mut self, number: usize) {
-        let life = self.lives[number].clone();
-        if life.is_custom_resource() && self.is_overlap_due() {
-            self.overlap(&life).await;
+        let lifecycle = self.lifecycles[number].clone();
+        if lifecycle.is_custom_resource() && self.is_overlap_due() {
+            self.overlap(&lifecycle).await;
             self.check_action(number, "a canceled request");
             return;
         }
-        let operation = match (&life.role, self.rng.u8(..3)) {
+        let operation = match (&lifecycle.role, self.rng.u8(..3)) {
             (None, _) => "Create",
             (Some(_), 0) => "Delete",
             (Some(_), _) => "Update",
         };
         let role = role_arn(&format!("role-{}", self.rng.u8(..9)));
-        if life.is_custom_resource() {
-            self.send_resource_request(&life, operation, &role).await;
+        if lifecycle.is_custom_resource() {
+            self.send_resource_request(&lifecycle, operation, &role).await;
         } else {
-            self.send_api_request(&life, operation, &role).await;
+            self.send_api_request(&lifecycle, operation, &role).await;
         }
-        self.lives[number].role = (operation != "Delete").then_some(role);
+        self.lifecycles[number].role = (operation != "Delete").then_some(role);
         self.check_action(number, operation);
     }
 
     /// Asserts that the action exists, has its role and its owner's tag, or does not exist.
     fn check_action(&self, number: usize, after: &str) {
-        let life = &self.lives[number];
-        let action = self.stage.aws.iot.action(&life.name);
+        let lifecycle = &self.lifecycles[number];
+        let action = self.stage.aws.iot.action(&lifecycle.name);
         let has_owner = action.as_ref().is_none_or(|action| {
-            action.tags.get(OWNER_TAG).is_some_and(|tag| tag.starts_with(life.owner()))
+            action.tags.get(OWNER_TAG).is_some_and(|tag| tag.starts_with(lifecycle.owner()))
         });
         let role = action.as_ref().map(|action| &action.role_arn);
         assert!(
-            role == life.role.as_ref() && has_owner,
+            role == lifecycle.role.as_ref() && has_owner,
             "{} after {after}: expected the role {:?}: {action:?}",
-            life.name,
-            life.role
+            lifecycle.name,
+            lifecycle.role
         );
     }
 
     /// A failed request is followed by what CloudFormation sends next, and by another attempt.
-    async fn send_resource_request(&mut self, life: &Life, operation: &str, role: &str) {
-        let request = life.request(operation, role);
+    async fn send_resource_request(
+        &mut self,
+        lifecycle: &ActionLifecycle,
+        operation: &str,
+        role: &str,
+    ) {
+        let request = lifecycle.request(operation, role);
         self.inject_fault(operation, Delivery::Put);
-        let response = self.respond(life.trigger, &request).await;
+        let response = self.respond(lifecycle.trigger, &request).await;
         if response["Status"] == "SUCCESS" {
             return;
         }
@@ -122,10 +128,10 @@ impl Endurance {
         if operation == "Create" {
             let id = &response["PhysicalResourceId"];
             let delete = json!({ "RequestType": "Delete", "PhysicalResourceId": id });
-            let response = self.respond(life.trigger, &merged(request.clone(), &delete)).await;
+            let response = self.respond(lifecycle.trigger, &merged(request.clone(), &delete)).await;
             assert_eq!(response["Status"], "SUCCESS", "{response}");
         }
-        let response = self.respond(life.trigger, &request).await;
+        let response = self.respond(lifecycle.trigger, &request).await;
         assert_eq!(response["Status"], "SUCCESS", "{response}");
     }
 
@@ -152,10 +158,10 @@ impl Endurance {
     }
 
     /// Sends an event, a message or a direct invocation, and retries it once if it failed.
-    async fn send_api_request(&mut self, life: &Life, operation: &str, role: &str) {
+    async fn send_api_request(&mut self, lifecycle: &ActionLifecycle, operation: &str, role: &str) {
         let id = format!("{:032x}", self.rng.u128(..));
-        let event = api_event(life, operation, role, &id);
-        let delivery = if life.trigger == Trigger::Direct {
+        let event = api_event(lifecycle, operation, role, &id);
+        let delivery = if lifecycle.trigger == Trigger::Direct {
             Delivery::ReturnValue
         } else {
             Delivery::ResultBus
@@ -186,9 +192,11 @@ pub fn accepted(puts: &[Put], key: &str) -> Value {
     accepted.into_iter().next().unwrap_or_else(|| panic!("no response under {key}: {puts:?}"))
 }
 
-fn api_event(life: &Life, operation: &str, role: &str, id: &str) -> Value {
-    let operation_and_name =
-        json!({ "actionName": life.name, "operation": format!("{operation}MitigationAction") });
+fn api_event(lifecycle: &ActionLifecycle, operation: &str, role: &str, id: &str) -> Value {
+    let operation_and_name = json!({
+        "actionName": lifecycle.name,
+        "operation": format!("{operation}MitigationAction"),
+    });
     let mut event = sample("event-create.json");
     let detail = match operation {
         "Create" => merged(event["detail"].clone(), &json!({ "roleArn": role })),
@@ -196,11 +204,11 @@ fn api_event(life: &Life, operation: &str, role: &str, id: &str) -> Value {
         _ => json!({}),
     };
     let detail = merged(detail, &operation_and_name);
-    if life.trigger == Trigger::Direct {
+    if lifecycle.trigger == Trigger::Direct {
         return merged(detail, &json!({ "requestId": id }));
     }
     (event["detail"], event["id"]) = (detail, json!(id));
-    if life.trigger == Trigger::Sqs {
+    if lifecycle.trigger == Trigger::Sqs {
         let body = event.to_string();
         return Queue::event(&[Message { id: id.to_owned(), body, sent: 1, receive_count: 1 }]);
     }

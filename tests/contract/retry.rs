@@ -1,11 +1,13 @@
-//! Which service errors are retried, and for how long.
+//! Which calls to AWS IoT are retried.
 
 use std::time::Duration;
 
 use stand_ins::{fault::Fault, iot::IdenticalCreate};
 
-use super::{NAME, create};
-use crate::{sample, world, world_with};
+use crate::{
+    lifecycle::{NAME, create},
+    sample, world,
+};
 
 #[tokio::test]
 async fn transient_errors_and_lost_responses_are_retried() {
@@ -81,49 +83,5 @@ async fn permanent_errors_are_not_retried_without_a_wait_for_role_propagation() 
             .filter(|operation| **operation == "CreateMitigationAction")
             .count();
         assert_eq!(creates, 1, "{code}");
-    }
-}
-
-#[tokio::test]
-async fn the_wait_for_role_propagation_ends_before_the_deadline_and_the_reason_says_so() {
-    let world = world_with(&[("ROLE_PROPAGATION_SECONDS", "20")])
-        .await
-        .with_timeout(Duration::from_secs(6));
-    world.aws.iot.faults.set(
-        "CreateMitigationAction",
-        Fault::Refuse(403, "AccessDeniedException"),
-        100,
-    );
-    let exchange = world.send(&create()).await;
-    assert!(
-        exchange.failed("AccessDeniedException").reason().contains("s of retries"),
-        "{}",
-        exchange.reason()
-    );
-    assert!(exchange.calls.len() >= 4, "{:?}", exchange.calls);
-    assert!(exchange.response_time.unwrap().as_secs_f64() > 3.0, "{:?}", exchange.response_time);
-}
-
-#[tokio::test]
-async fn role_propagation_is_waited_for_and_the_reason_says_how_long() {
-    for (status, code) in [(400, "InvalidRequestException"), (403, "AccessDeniedException")] {
-        let world = world_with(&[("ROLE_PROPAGATION_SECONDS", "3")]).await;
-        world.aws.iot.faults.set("CreateMitigationAction", Fault::Refuse(status, code), 2);
-        world.send(&create()).await.succeeded().called(&["CreateMitigationAction"; 3]);
-        world.aws.iot.faults.set("UpdateMitigationAction", Fault::Refuse(status, code), 100);
-        let exchange = world.send(&sample("update.json")).await;
-        exchange.failed(code);
-        assert!(exchange.reason().contains("3 s"), "{}", exchange.reason());
-        assert_eq!(
-            exchange
-                .operations()
-                .iter()
-                .filter(|operation| **operation == "UpdateMitigationAction")
-                .count(),
-            3
-        );
-        world.aws.iot.faults.clear();
-        world.aws.iot.faults.set("ListTagsForResource", Fault::Refuse(status, code), 100);
-        world.send(&sample("delete.json")).await.failed(code).called(&["ListTagsForResource"]);
     }
 }

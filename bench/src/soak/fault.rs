@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use stand_ins::fault::Fault;
 
-use super::Endurance;
+use super::Soak;
 
 /// One request in so many meets a fault.
 const FAULT_ONE_IN: u32 = 50;
@@ -19,7 +19,7 @@ pub enum Delivery {
     ReturnValue,
 }
 
-impl Endurance {
+impl Soak {
     /// Sets a fault for the next invocation now and then: of a call to AWS IoT, or of the delivery
     /// of the outcome.
     pub fn inject_fault(&mut self, operation: &str, delivery: Delivery) {

@@ -3,9 +3,9 @@
 //!
 //! Each of a few actions is created, updated and deleted again and again, through one trigger.
 
+mod action_lifecycle;
 mod fault;
-mod life;
-mod nonsense;
+mod malformed_events;
 mod overlap;
 
 use std::{
@@ -25,7 +25,7 @@ use stand_ins::{
 };
 
 use crate::subject::{Stage, memory};
-use life::{Life, Trigger};
+use action_lifecycle::{ActionLifecycle, Trigger};
 
 /// How often memory and descriptors are measured.
 const SAMPLES: u32 = 10;
@@ -46,10 +46,10 @@ struct Usage {
     descriptors: usize,
 }
 
-struct Endurance {
+struct Soak {
     stage: Stage,
     functions: [Function; 2],
-    lives: Vec<Life>,
+    lifecycles: Vec<ActionLifecycle>,
     rng: Rng,
     invocations: u32,
     redeliveries: u32,
@@ -60,27 +60,27 @@ struct Endurance {
 
 /// Plays `invocations` invocations and prints the memory and the descriptors of both instances.
 pub async fn run(binary: &Path, invocations: u32) -> ExitCode {
-    let seed = std::env::var("ENDURE_SEED")
+    let seed = std::env::var("SOAK_SEED")
         .ok()
         .and_then(|seed| seed.parse().ok())
         .unwrap_or_else(|| fastrand::u64(..1_000_000));
-    println!("seed {seed} (set ENDURE_SEED to replay it)\n");
-    let mut endurance = Endurance::start(binary, seed).await;
+    println!("seed {seed} (set SOAK_SEED to replay it)\n");
+    let mut soak = Soak::start(binary, seed).await;
     println!("| invocations | resident, KiB | descriptors | invocations per second |");
     println!("|--:|--:|--:|--:|");
     let mut samples = Vec::new();
     for sample in 1..=SAMPLES {
-        samples.push(endurance.play_until(invocations / SAMPLES * sample).await);
-        endurance.check_account();
+        samples.push(soak.play_until(invocations / SAMPLES * sample).await);
+        soak.check_account();
     }
-    endurance.print_summary();
-    if endurance.has_grown(samples[0], samples[samples.len() - 1]) {
+    soak.print_summary();
+    if soak.has_grown(samples[0], samples[samples.len() - 1]) {
         return ExitCode::FAILURE;
     }
     ExitCode::SUCCESS
 }
 
-impl Endurance {
+impl Soak {
     async fn start(binary: &Path, seed: u64) -> Self {
         let stage = Stage::start().await;
         let settings = [&stage.tls.settings()[..], &SETTINGS].concat();
@@ -88,7 +88,7 @@ impl Endurance {
         Self {
             stage,
             functions,
-            lives: Life::all(),
+            lifecycles: ActionLifecycle::all(),
             rng: Rng::with_seed(seed),
             invocations: 0,
             redeliveries: 0,
@@ -101,13 +101,13 @@ impl Endurance {
     async fn play_until(&mut self, invocations: u32) -> [Usage; 2] {
         let (began, before, overlap_time) = (Instant::now(), self.invocations, self.overlap_time);
         while self.invocations < invocations {
-            let number = self.rng.usize(..self.lives.len());
+            let number = self.rng.usize(..self.lifecycles.len());
             // The calls of a batch are paced: most of the time of the run would be spent waiting.
-            if self.lives[number].trigger != Trigger::Sqs || self.rng.u8(..20) == 0 {
+            if self.lifecycles[number].trigger != Trigger::Sqs || self.rng.u8(..20) == 0 {
                 self.advance(number).await;
             }
             if self.rng.u8(..10) == 0 {
-                self.play_nonsense().await;
+                self.send_malformed_event().await;
             }
             // The output would make this process grow.
             self.functions.iter().for_each(Function::clear_output);
@@ -130,8 +130,8 @@ impl Endurance {
     /// Asserts that the account holds the actions that were asked for, and no other.
     fn check_account(&self) {
         let actions: BTreeSet<String> = self.stage.aws.iot.actions().into_keys().collect();
-        let lives = self.lives.iter().filter(|life| life.role.is_some());
-        let expected = lives.map(|life| life.name.clone()).collect();
+        let lifecycles = self.lifecycles.iter().filter(|lifecycle| lifecycle.role.is_some());
+        let expected = lifecycles.map(|lifecycle| lifecycle.name.clone()).collect();
         assert_eq!(actions, expected, "the account does not hold what was asked for");
     }
 

@@ -3,14 +3,14 @@
 use serde_json::{Value, json};
 use stand_ins::stack::merged;
 
-use super::Endurance;
+use super::Soak;
 use crate::sample;
 
-impl Endurance {
+impl Soak {
     /// Sends one of them. The function rejects it, and does nothing else.
-    pub async fn play_nonsense(&mut self) {
-        let allowed = format!("{}/response/nonsense", self.stage.tls.bucket.url);
-        let (event, expected) = nonsense(self.rng.usize(..8), &allowed);
+    pub async fn send_malformed_event(&mut self) {
+        let allowed = format!("{}/response/malformed", self.stage.tls.bucket.url);
+        let (event, expected) = malformed_event(self.rng.usize(..8), &allowed);
         let found = match self.invoke(&event).await {
             Ok(value) if value["Status"].is_string() => {
                 self.stage.aws.bucket.check();
@@ -32,7 +32,7 @@ impl Endurance {
 }
 
 /// An event, and the status, the error or the failed message that it comes to.
-fn nonsense(number: usize, allowed_url: &str) -> (Value, &'static str) {
+fn malformed_event(number: usize, allowed_url: &str) -> (Value, &'static str) {
     let create = |patch: &Value| merged(sample("create-invalid.json"), patch);
     match number {
         0 => (json!({}), "UnrecognizedEvent"),

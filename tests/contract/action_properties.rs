@@ -1,4 +1,5 @@
-//! Validation of the properties: for each rule a valid and an invalid value at its limit.
+//! The properties that the custom resource and the API share: for each rule a valid and an invalid
+//! value at its limit.
 
 mod action_params;
 mod check_names;
@@ -9,7 +10,7 @@ use mitigation_action_provider::trigger::Step;
 use serde_json::{Value, json};
 use stand_ins::stack::merged;
 
-use crate::{request::plan, sample};
+use crate::{cloudformation::plan, sample};
 
 /// The problems of a Create with these `properties` merged into its own.
 fn problems(properties: &Value) -> Option<String> {

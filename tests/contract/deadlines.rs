@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use stand_ins::{fault::Fault, stack::merged};
 
-use crate::{create_request, response_url::amz_date, world};
+use crate::{cloudformation::amz_date, create_request, world};
 
 #[tokio::test]
 async fn a_response_is_sent_before_the_deadline_if_the_service_hangs() {

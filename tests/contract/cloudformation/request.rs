@@ -2,58 +2,12 @@
 
 use std::time::Duration;
 
-use mitigation_action_provider::{
-    mitigation::{Failure, Outcome, Problems, Success},
-    trigger::{
-        FunctionLocation, Payload, Plan, Step, Trigger,
-        cloudformation::{self, CustomResourceRequest, ResponseUrl},
-    },
-};
+use mitigation_action_provider::{mitigation::Outcome, trigger::Step};
 use serde_json::{Value, json};
 use stand_ins::stack::merged;
 
+use super::plan;
 use crate::{create_request, sample, world};
-
-fn read(event: &Value) -> CustomResourceRequest {
-    let payload: Payload = serde_json::from_str(&event.to_string()).unwrap();
-    match Trigger::recognize(&payload) {
-        Ok(Trigger::CloudFormation(request)) => *request,
-        _ => panic!("not a custom-resource request: {event}"),
-    }
-}
-
-fn response_url() -> ResponseUrl {
-    ResponseUrl::parse("http://bucket/key", "eu-west-1", &["bucket".to_owned()]).unwrap()
-}
-
-/// What the function would do for a request.
-pub fn plan(event: &Value) -> Plan {
-    let location = FunctionLocation::new("", "eu-west-1");
-    cloudformation::plan(&read(event), &response_url(), &location)
-}
-
-/// The response to a request with this result.
-pub fn response(event: &Value, result: &Result<Success, Failure>) -> String {
-    cloudformation::respond(&read(event), &response_url(), result)
-}
-
-#[test]
-fn a_request_with_another_date_has_another_placeholder() {
-    let request = read(&create_request());
-    let id = |query: &str| -> String {
-        let url = format!("http://bucket/key?{query}");
-        let url = ResponseUrl::parse(&url, "eu-west-1", &["bucket".to_owned()]).unwrap();
-        let failure = Failure::invalid(Problems::default());
-        let response = cloudformation::respond(&request, &url, &Err(failure));
-        let response: Value = serde_json::from_str(&response).unwrap();
-        response["PhysicalResourceId"].as_str().unwrap().to_owned()
-    };
-    let first = id("X-Amz-Date=20261122T101112Z");
-    assert!(first.starts_with("not-created:fleet-deactivate-certificate:"), "{first}");
-    assert_eq!(first, id("X-Amz-Date=20261122T101112Z&X-Amz-Signature=b"));
-    assert_ne!(first, id("X-Amz-Date=20261122T101113Z"));
-    assert_ne!(id("Expires=1795342272"), id("Expires=1795342273"));
-}
 
 #[tokio::test]
 async fn a_malformed_request_with_a_response_url_gets_a_response() {

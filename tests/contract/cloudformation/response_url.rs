@@ -6,42 +6,8 @@ use mitigation_action_provider::trigger::cloudformation::ResponseUrl;
 use serde_json::json;
 use stand_ins::stack::merged;
 
+use super::amz_date;
 use crate::{create_request, world};
-
-/// The `X-Amz-Date` that is `seconds` from now.
-pub fn amz_date(seconds: i64) -> String {
-    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
-    let then = now.checked_add_signed(seconds).unwrap();
-    let (days, second) = (then / 86_400, then % 86_400);
-    let mut year = 1970;
-    let mut day = days;
-    let length = |year: u64| {
-        if year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400)) {
-            366
-        } else {
-            365
-        }
-    };
-    while day >= length(year) {
-        day -= length(year);
-        year += 1;
-    }
-    let february = if length(year) == 366 { 29 } else { 28 };
-    let mut month = 0;
-    let months = [31, february, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
-    while day >= months[month] {
-        day -= months[month];
-        month += 1;
-    }
-    format!(
-        "{year:04}{:02}{:02}T{:02}{:02}{:02}Z",
-        month + 1,
-        day + 1,
-        second / 3600,
-        second / 60 % 60,
-        second % 60
-    )
-}
 
 #[test]
 fn response_urls_of_cloudformation_are_accepted() {

@@ -6,7 +6,8 @@ use mitigation_action_provider::mitigation::{ErrorCode, Failure, Success};
 use serde_json::{Value, json};
 use stand_ins::{fault::Fault, stack::merged};
 
-use crate::{create_request, request::response, sample, world};
+use super::respond;
+use crate::{create_request, sample, world};
 
 #[tokio::test]
 async fn a_response_is_retried_after_transient_errors_until_it_is_accepted() {
@@ -73,21 +74,21 @@ fn an_id_is_echoed_unabridged_up_to_the_size_limit() {
     const MIN_REASON: usize = 128;
     const CODE: ErrorCode = ErrorCode::InternalFailure;
 
-    let respond = |result: &Result<Success, Failure>, length: usize| {
+    let respond_with = |result: &Result<Success, Failure>, length: usize| {
         let event =
             merged(sample("delete.json"), &json!({ "PhysicalResourceId": "p".repeat(length) }));
-        response(&event, result)
+        respond(&event, result)
     };
     // The size of a response without its id.
     let success = Ok(Success::absent("nothing"));
-    let rest = respond(&success, 1).len() - 1;
-    let without_reason = respond(&Err(Failure::service(CODE, "")), 1).len()
+    let rest = respond_with(&success, 1).len() - 1;
+    let without_reason = respond_with(&Err(Failure::service(CODE, "")), 1).len()
         - 1
         - format!("{}: ", CODE.as_str()).len();
     let failure = Err(Failure::service(CODE, "why ".repeat(2000)));
     for (result, rest) in [(success, rest), (failure, without_reason + MIN_REASON)] {
         for length in MAX - rest - 200..MAX - rest + 200 {
-            let text = respond(&result, length);
+            let text = respond_with(&result, length);
             assert!(text.len() <= MAX, "{} bytes", text.len());
             let response: Value = serde_json::from_str(&text).unwrap();
             let is_unabridged = response["PhysicalResourceId"].as_str().unwrap().len() == length;
@@ -125,4 +126,20 @@ async fn a_reason_that_is_too_long_is_shortened_and_says_by_how_much() {
         "RequestId": "r".repeat(9000),
     });
     world.send(&merged(create_request(), &long)).await.failed("InvalidRequestException");
+}
+
+#[tokio::test]
+async fn s3s_request_timeout_is_retried() {
+    let world = world().await;
+    world.aws.bucket.faults.set("PUT", Fault::Refuse(400, "RequestTimeout"), 2);
+    assert_eq!(world.send(&create_request()).await.succeeded().puts, 3);
+}
+
+#[tokio::test]
+async fn another_400_of_the_response_bucket_is_permanent() {
+    let world = world().await;
+    world.aws.bucket.faults.set("PUT", Fault::Refuse(400, "EntityTooLarge"), 1);
+    let exchange = world.send(&create_request()).await;
+    assert_eq!(exchange.returned.unwrap_err()["errorType"], "UndeliverableResponse");
+    assert_eq!(exchange.puts, 1);
 }

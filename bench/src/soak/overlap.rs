@@ -1,8 +1,8 @@
 //! A request that is canceled while it waits for its new role.
 //!
 //! CloudFormation does not wait for the response of the request that it cancels. The second
-//! instance gets what it sends next: the Delete of the Create, under an id that CloudFormation
-//! unknown, or the reverse Update.
+//! instance gets what it sends next: the Delete of the Create, with a physical id that
+//! CloudFormation generated, or the reverse Update.
 
 use std::time::{Duration, Instant};
 
@@ -11,8 +11,8 @@ use stand_ins::stack::merged;
 use tokio::time::sleep;
 
 use super::{
-    Endurance,
-    life::{Life, accepted, role_arn},
+    Soak,
+    action_lifecycle::{ActionLifecycle, accepted, role_arn},
 };
 
 /// One request of a custom resource in so many is canceled: each takes seconds.
@@ -27,20 +27,20 @@ const PROPAGATION: std::ops::Range<u64> = 900..2600;
 /// attempt a second after that: a call that is under way when the next request begins is excluded.
 const CANCELLATION: std::ops::Range<u64> = 100..700;
 
-impl Endurance {
+impl Soak {
     pub fn is_overlap_due(&mut self) -> bool {
         self.rng.u32(..ONE_IN) == 0
     }
 
     /// Plays the request and its cancellation. The rollback must succeed and leave nothing behind.
-    pub async fn overlap(&mut self, life: &Life) {
+    pub async fn overlap(&mut self, lifecycle: &ActionLifecycle) {
         let began = Instant::now();
         let role = role_arn("new-role");
         let propagation = Duration::from_millis(self.rng.u64(PROPAGATION));
         self.stage.aws.iot.set_new_role(&role, propagation);
-        let [request, rollback] = requests(life, &role);
-        let (request_key, request) = self.event(life.trigger, &request);
-        let (rollback_key, rollback) = self.event(life.trigger, &rollback);
+        let [request, rollback] = requests(lifecycle, &role);
+        let (request_key, request) = self.event(lifecycle.trigger, &request);
+        let (rollback_key, rollback) = self.event(lifecycle.trigger, &rollback);
         let after = Duration::from_millis(self.rng.u64(CANCELLATION));
         let is_waiting = || self.stage.aws.bucket.puts(&request_key).is_empty();
         self.send_both(&request, &rollback, after, is_waiting).await;
@@ -83,19 +83,19 @@ impl Endurance {
 }
 
 /// A request that needs a new role, and what CloudFormation sends once it has canceled it.
-fn requests(life: &Life, new_role: &str) -> [Value; 2] {
-    match &life.role {
+fn requests(lifecycle: &ActionLifecycle, new_role: &str) -> [Value; 2] {
+    match &lifecycle.role {
         None => {
-            let create = life.request("Create", new_role);
-            let id = format!("fleet-security-{}-1A2B3C4D5E6F", life.name);
+            let create = lifecycle.request("Create", new_role);
+            let id = format!("fleet-security-{}-1A2B3C4D5E6F", lifecycle.name);
             let delete = json!({ "RequestType": "Delete", "PhysicalResourceId": id });
             [create.clone(), merged(create, &delete)]
         }
         Some(role) => {
             let properties =
                 |request: &Value| json!({ "OldResourceProperties": request["ResourceProperties"] });
-            let forward = life.request("Update", new_role);
-            let reverse = life.request("Update", role);
+            let forward = lifecycle.request("Update", new_role);
+            let reverse = lifecycle.request("Update", role);
             let (old, new) = (properties(&reverse), properties(&forward));
             [merged(forward, &old), merged(reverse, &new)]
         }

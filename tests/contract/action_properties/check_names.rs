@@ -5,7 +5,11 @@ use serde_json::{Value, json};
 use stand_ins::stack::merged;
 
 use super::{invalid, params, problems, valid};
-use crate::{request::plan, sample};
+use crate::{
+    cloudformation::plan,
+    invocation::{create_event, invoke, world_with_bus},
+    sample,
+};
 
 fn checks(kind: &str, names: &Value) -> Value {
     let mut properties = params(kind, &json!({ "Action": "DEACTIVATE" }));
@@ -57,4 +61,43 @@ fn of_many_unknown_checks_the_first_ten_are_logged() {
     };
     assert_eq!(warnings.len(), 10);
     assert!(warnings.iter().zip(&names).all(|(warning, name)| warning.contains(name.as_str())));
+}
+
+#[tokio::test]
+async fn check_names_are_checked_at_every_trigger_and_never_sent() {
+    let world = world_with_bus().await;
+    let with = |check: &str| json!({ "checkNames": [check] });
+    let (fit, misfit) = ("DEVICE_CERTIFICATE_SHARED_CHECK", "LOGGING_DISABLED_CHECK");
+    let detail = create_event()["detail"].clone();
+    let direct = |check: &str| merged(detail.clone(), &with(check));
+    let event = |check: &str| merged(create_event(), &json!({ "detail": with(check) }));
+    let update = json!({ "operation": "UpdateMitigationAction", "onConflict": null });
+    assert!(
+        invoke(&world, &direct(misfit))
+            .await
+            .function_error("InvalidRequestException")
+            .starts_with("checkNames[0]: invalid value")
+    );
+    invoke(&world, &event(misfit)).await.published_failure("InvalidRequestException");
+    invoke(&world, &event(fit)).await.succeeded("CREATED");
+    invoke(&world, &merged(direct(misfit), &update))
+        .await
+        .function_error("InvalidRequestException");
+    invoke(&world, &merged(direct(fit), &update)).await.succeeded("UPDATED");
+    // Without parameters it is not checked, and alone it is no change.
+    let alone = json!({
+        "operation": "UpdateMitigationAction", "onConflict": null, "actionParams": null,
+        "roleArn": null, "tags": null,
+    });
+    let nothing = invoke(&world, &merged(direct(fit), &alone)).await;
+    assert!(nothing.function_error("InvalidRequestException").contains("at least one of"));
+    let tagged = json!({ "tags": [] });
+    invoke(&world, &merged(merged(direct(misfit), &alone), &tagged)).await.succeeded("UPDATED");
+    // A check that AWS adds later is a warning with the id of the request.
+    let request =
+        merged(direct("A_LATER_CHECK"), &json!({ "requestId": "later", "actionName": "b" }));
+    invoke(&world, &request).await.succeeded("CREATED");
+    let output = world.function.stop().await;
+    let line = output.lines().find(|line| line.contains("A_LATER_CHECK")).expect("a warning");
+    assert!(line.contains("WARN") && line.contains("later"), "{line}");
 }

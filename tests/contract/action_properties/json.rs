@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use stand_ins::stack::merged;
 
 use super::{invalid, problems};
-use crate::{request::plan, sample};
+use crate::{cloudformation::plan, sample};
 
 #[test]
 fn a_boolean_in_any_casing_is_the_same_definition() {

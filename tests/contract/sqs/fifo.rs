@@ -1,5 +1,5 @@
-//! Message groups: what shares one with a message that is redelivered is redelivered too, whatever
-//! either holds.
+//! FIFO queues: the order of the messages, and their groups. What shares a group with a message
+//! that is redelivered is redelivered too, whatever either holds.
 
 use std::time::Duration;
 
@@ -9,12 +9,11 @@ use stand_ins::{
     stack::{World, merged},
 };
 
+use super::{create, delete, in_group};
 use crate::{
     create_request,
-    invocation::{create_event, invoke, with_id, world_with_bus},
-    names, sample,
-    sqs_order::{create, delete, fifo},
-    world,
+    invocation::{NAME, create_event, invoke, with_id, world_with_bus},
+    names, sample, world,
 };
 
 /// The ids of the messages that are redelivered, in order.
@@ -28,10 +27,43 @@ async fn redelivered(world: &World, payload: &Value) -> Vec<String> {
 }
 
 #[tokio::test]
+async fn the_messages_of_a_fifo_queue_are_executed_in_the_order_of_the_array() {
+    let world = world_with_bus().await;
+    let update = |n: u32| {
+        let tags = json!([{ "Key": "n", "Value": n.to_string() }]);
+        json!({ "operation": "UpdateMitigationAction", "actionName": NAME, "tags": tags })
+    };
+    let mut records = vec![in_group("c", "g", &create(NAME))];
+    records.extend((0..4).map(|n| {
+        let record = in_group(&format!("u{n}"), &format!("g{n}"), &update(n));
+        merged(record, &json!({ "attributes": { "SentTimestamp": (100 - n).to_string() } }))
+    }));
+    assert_eq!(redelivered(&world, &json!({ "Records": records })).await, [""; 0]);
+    assert_eq!(world.aws.iot.action(NAME).unwrap().tags["n"], "3");
+}
+
+#[tokio::test]
+async fn on_a_fifo_queue_messages_that_share_a_name_or_a_group_are_redelivered_too() {
+    let world = world().await;
+    let noise = json!("no request");
+    let records = [
+        in_group("before", "one", &create("before")),
+        in_group("noise", "one", &noise),
+        in_group("same-group", "one", &create("a")),
+        in_group("same-name", "two", &delete("a")),
+        in_group("same-group-again", "two", &create("b")),
+        in_group("another", "three", &create("c")),
+    ];
+    let again = ["noise", "same-group", "same-group-again", "same-name"];
+    assert_eq!(redelivered(&world, &json!({ "Records": records })).await, again);
+    assert_eq!(names(&world), ["before", "c"]);
+}
+
+#[tokio::test]
 async fn a_result_that_is_not_published_holds_its_group_back() {
     let world = world_with_bus().await;
     world.aws.bus.faults.set("entry", Fault::Refuse(0, "InternalFailure"), 1);
-    let records = json!([fifo("1", "g", &create("a")), fifo("2", "g", &create("b"))]);
+    let records = json!([in_group("1", "g", &create("a")), in_group("2", "g", &create("b"))]);
     assert_eq!(redelivered(&world, &records).await, ["1", "2"]);
     assert_eq!(names(&world), ["a"]);
     assert_eq!(redelivered(&world, &records).await, [""; 0]);
@@ -43,7 +75,7 @@ async fn the_last_result_of_a_group_that_is_not_published_is_redelivered_alone()
     let world = world_with_bus().await;
     world.aws.bus.faults.set("PutEvents", Fault::Slow(Duration::ZERO), 1);
     world.aws.bus.faults.set("PutEvents", Fault::Refuse(400, "InternalException"), 1);
-    let records = json!([fifo("1", "g", &create("a")), fifo("2", "g", &create("b"))]);
+    let records = json!([in_group("1", "g", &create("a")), in_group("2", "g", &create("b"))]);
     assert_eq!(redelivered(&world, &records).await, ["2"]);
     assert_eq!(names(&world), ["a", "b"]);
 }
@@ -53,9 +85,9 @@ async fn an_invalid_message_without_a_bus_holds_its_group_back_and_no_other() {
     let world = world().await;
     let invalid = json!({ "actionName": "a", "operation": "Nonsense" });
     let records = json!({ "Records": [
-        fifo("1", "g", &invalid),
-        fifo("2", "g", &create("b")),
-        fifo("3", "another", &create("c")),
+        in_group("1", "g", &invalid),
+        in_group("2", "g", &create("b")),
+        in_group("3", "another", &create("c")),
     ] });
     assert_eq!(redelivered(&world, &records).await, ["1", "2"]);
     assert_eq!(names(&world), ["c"]);
@@ -65,7 +97,8 @@ async fn an_invalid_message_without_a_bus_holds_its_group_back_and_no_other() {
 async fn an_invalid_message_with_a_bus_is_reported_and_holds_nothing_back() {
     let world = world_with_bus().await;
     let invalid = json!({ "actionName": "a", "operation": "Nonsense" });
-    let records = json!({ "Records": [fifo("1", "g", &invalid), fifo("2", "g", &create("b"))] });
+    let records =
+        json!({ "Records": [in_group("1", "g", &invalid), in_group("2", "g", &create("b"))] });
     assert_eq!(redelivered(&world, &records).await, [""; 0]);
     assert_eq!(names(&world), ["b"]);
 }
@@ -81,12 +114,12 @@ async fn a_redelivery_spreads_over_names_groups_and_stacks_resources() {
     let first = stack(&json!({}));
     let second = stack(&json!({ "RequestType": "Delete", "PhysicalResourceId": "not-created:x" }));
     let records = json!([
-        fifo("1", "one", &first),
-        fifo("2", "two", &second),
-        fifo("3", "two", &create("a")),
-        fifo("4", "three", &delete("a")),
-        fifo("5", "three", &json!("no request")),
-        fifo("6", "four", &create("b")),
+        in_group("1", "one", &first),
+        in_group("2", "two", &second),
+        in_group("3", "two", &create("a")),
+        in_group("4", "three", &delete("a")),
+        in_group("5", "three", &json!("no request")),
+        in_group("6", "four", &create("b")),
     ]);
     assert_eq!(redelivered(&world, &records).await, ["1", "2", "3", "4", "5"]);
     assert_eq!(names(&world), ["b", "fleet-deactivate-certificate"]);
@@ -97,9 +130,9 @@ async fn an_own_result_event_behind_a_redelivered_message_is_redelivered_too() {
     let world = world_with_bus().await;
     let own = sample("event-result.json");
     let records = json!([
-        fifo("1", "g", &json!("no request")),
-        fifo("2", "g", &own),
-        fifo("3", "another", &own),
+        in_group("1", "g", &json!("no request")),
+        in_group("2", "g", &own),
+        in_group("3", "another", &own),
     ]);
     assert_eq!(redelivered(&world, &records).await, ["1", "2"]);
 }
@@ -108,13 +141,13 @@ async fn an_own_result_event_behind_a_redelivered_message_is_redelivered_too() {
 async fn messages_before_a_redelivered_one_are_done() {
     let world = world_with_bus().await.with_timeout(Duration::from_secs(5));
     let records = json!([
-        fifo("1", "g", &create("a")),
-        fifo(
+        in_group("1", "g", &create("a")),
+        in_group(
             "2",
             "g",
             &json!({ "operation": "UpdateMitigationAction", "actionName": "a", "tags": [] })
         ),
-        fifo("3", "g", &delete("a")),
+        in_group("3", "g", &delete("a")),
     ]);
     world.aws.iot.faults.set("ListTagsForResource", Fault::Hang, 100);
     assert_eq!(redelivered(&world, &records).await, ["2", "3"]);
@@ -125,7 +158,7 @@ async fn messages_before_a_redelivered_one_are_done() {
 async fn an_event_and_a_plain_message_of_one_name_are_executed_in_order() {
     let world = world_with_bus().await;
     let event = with_id("e", merged(create_event(), &json!({ "detail": { "actionName": "a" } })));
-    let records = json!([fifo("1", "one", &event), fifo("2", "two", &delete("a"))]);
+    let records = json!([in_group("1", "one", &event), in_group("2", "two", &delete("a"))]);
     assert_eq!(redelivered(&world, &records).await, [""; 0]);
     assert_eq!(names(&world), [""; 0]);
 }

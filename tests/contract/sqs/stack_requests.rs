@@ -1,0 +1,81 @@
+//! Stacks' requests in messages.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use stand_ins::{
+    fault::Fault,
+    stack::{World, merged},
+};
+
+use super::{batch, ids, record, redelivered};
+use crate::{create_request, invocation::world_with_bus, names, world, world_with};
+
+/// A stack's request for a logical id, and the key of its response.
+fn stack_request(world: &World, logical_id: &str, patch: &Value) -> (String, Value) {
+    let (key, url) = world.response_url("");
+    let patch =
+        merged(patch.clone(), &json!({ "ResponseURL": url, "LogicalResourceId": logical_id }));
+    (key, merged(create_request(), &patch))
+}
+
+#[tokio::test]
+async fn a_stacks_request_in_a_message_gets_its_response() {
+    let world = world_with_bus().await;
+    let (key, request) = stack_request(&world, "One", &json!({}));
+    let invocation = batch(&world, &[record("s", 1, &request)]).await;
+    assert_eq!((redelivered(&invocation), invocation.events.len()), (ids(&[]), 0));
+    assert_eq!(world.aws.bucket.puts(&key)[0].response()["Status"], "SUCCESS");
+}
+
+#[tokio::test]
+async fn a_failed_delivery_of_a_stacks_response_redelivers_the_message_and_what_follows() {
+    let world = world().await;
+    let (key, create) = stack_request(&world, "One", &json!({}));
+    let (later, delete) = stack_request(
+        &world,
+        "One",
+        &json!({ "RequestType": "Delete", "PhysicalResourceId": "fleet-deactivate-certificate" }),
+    );
+    let (other, another) =
+        stack_request(&world, "Two", &json!({ "ResourceProperties": { "ActionName": "another" } }));
+    world.aws.bucket.faults.set("PUT", Fault::Refuse(403, "AccessDenied"), 1);
+    let records = [record("c", 1, &create), record("d", 2, &delete)];
+    assert_eq!(redelivered(&batch(&world, &records).await), ids(&["c", "d"]));
+    assert!(world.aws.bucket.puts(&later).is_empty());
+    assert!(world.aws.iot.action("fleet-deactivate-certificate").is_some());
+    assert_eq!(world.aws.bucket.puts(&key).len(), 1);
+    let records = [record("c", 1, &create), record("d", 2, &delete), record("o", 3, &another)];
+    assert_eq!(redelivered(&batch(&world, &records).await), ids(&[]));
+    assert_eq!(world.aws.bucket.puts(&other)[0].response()["Status"], "SUCCESS");
+    assert_eq!(names(&world), ["another"]);
+}
+
+#[tokio::test]
+async fn a_message_with_an_undelivered_response_is_logged_by_its_own_id() {
+    let world = world_with(&[("AWS_LAMBDA_LOG_FORMAT", "JSON")]).await;
+    let (_, create) = stack_request(&world, "One", &json!({ "RequestId": "its-own" }));
+    world.aws.bucket.faults.set("PUT", Fault::Refuse(403, "AccessDenied"), 1);
+    assert_eq!(redelivered(&batch(&world, &[record("c", 1, &create)]).await), ids(&["c"]));
+    let output = world.function.stop().await;
+    let line = output.lines().find(|line| line.contains("the message is redelivered")).unwrap();
+    let line: Value = serde_json::from_str(line).unwrap();
+    assert_eq!(line["error_type"], "UndeliverableResponse");
+    assert_eq!((&line["subject"], &line["id"]), (&json!("One"), &json!("its-own")));
+    assert!(!output.contains("invocation failed"), "{output}");
+}
+
+#[tokio::test]
+async fn a_stacks_request_that_cannot_be_started_in_time_is_redelivered_without_a_response() {
+    let world = world().await.with_timeout(Duration::from_secs(6));
+    let (_, create) = stack_request(&world, "One", &json!({}));
+    let (later, delete) = stack_request(
+        &world,
+        "One",
+        &json!({ "RequestType": "Delete", "PhysicalResourceId": "fleet-deactivate-certificate" }),
+    );
+    world.aws.iot.faults.set("CreateMitigationAction", Fault::Slow(Duration::from_secs(3)), 100);
+    let records = [record("c", 1, &create), record("d", 2, &delete)];
+    assert!(redelivered(&batch(&world, &records).await).contains("d"));
+    assert!(world.aws.bucket.puts(&later).is_empty());
+}
