@@ -142,7 +142,7 @@ impl<'s> Handler<'s> {
         }
         let result = self.serve(trigger, &invocation).await;
         if let Err(error) = &result {
-            outcome::record_error(invocation.label(), error, "invocation failed");
+            outcome::record_error(&invocation.label(), error, "invocation failed");
             if error.error_type == ErrorType::UnrecognizedEvent {
                 invocation.metrics.add(Metric::CallerMistakes, 1);
             }
@@ -187,7 +187,9 @@ impl<'s> Handler<'s> {
         let work = catch_panic(async {
             let Plan { step, action_name: name, warnings } = plan();
             action_name.get_or_init(|| name);
-            warnings.into_iter().for_each(|warning| session.warn(warning));
+            for warning in warnings {
+                session.warn(warning);
+            }
             self.settings.check()?;
             match step {
                 Step::Execute(request) => lifecycle::execute(&request, &session).await,
@@ -199,7 +201,7 @@ impl<'s> Handler<'s> {
             Err(_) => Err(session.out_of_time()),
         };
         let label = Label { action: action_name.get().and_then(Option::as_deref), ..label };
-        outcome::record(label, &result, &session, metrics);
+        outcome::record(&label, &result, &session, metrics);
         result
     }
 

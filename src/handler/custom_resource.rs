@@ -147,7 +147,7 @@ fn expired(
 ) -> Result<Box<RawValue>, FunctionError> {
     let action_name = cloudformation::name_of_create(request);
     let label = Label { action: action_name.as_deref(), ..invocation.resource_label(request) };
-    outcome::record_expired(label, &invocation.metrics);
+    outcome::record_expired(&label, &invocation.metrics);
     to_json(&serde_json::json!({ "status": "EXPIRED" }))
 }
 

@@ -33,7 +33,7 @@ pub struct Label<'a> {
 
 /// Logs and counts what came of a request.
 pub fn record(
-    label: Label<'_>,
+    label: &Label<'_>,
     result: &Result<Success, Failure>,
     session: &Session<'_>,
     metrics: &Metrics,
@@ -51,10 +51,9 @@ pub fn record(
     metrics.add(Metric::Throttles, session.throttles());
 }
 
-fn log(label: Label<'_>, result: &Result<Success, Failure>, session: &Session<'_>) {
-    let Label { trigger, operation: _, operation_text, subject, action, id, request_id, trace_id } =
-        label;
-    let (trigger, operation) = (trigger.as_str(), &*operation_text);
+fn log(label: &Label<'_>, result: &Result<Success, Failure>, session: &Session<'_>) {
+    let Label { subject, action, id, request_id, trace_id, .. } = *label;
+    let (trigger, operation) = (label.trigger.as_str(), &*label.operation_text);
     for warning in session.take_warnings() {
         tracing::warn!(trigger, operation, subject, action, id, request_id, warning, "warning");
     }
@@ -88,7 +87,7 @@ fn log(label: Label<'_>, result: &Result<Success, Failure>, session: &Session<'_
 }
 
 /// Logs and counts a request that is not executed, because CloudFormation does not wait any more.
-pub fn record_expired(label: Label<'_>, metrics: &Metrics) {
+pub fn record_expired(label: &Label<'_>, metrics: &Metrics) {
     tracing::warn!(
         trigger = label.trigger.as_str(),
         operation = &*label.operation_text,
@@ -108,7 +107,7 @@ pub fn record_expired(label: Label<'_>, metrics: &Metrics) {
 
 /// Logs an error that ends an invocation, fails a notification, or sends a message back to its
 /// queue.
-pub fn record_error(label: Label<'_>, error: &FunctionError, consequence: &'static str) {
+pub fn record_error(label: &Label<'_>, error: &FunctionError, consequence: &'static str) {
     let given = |text| Some(text).filter(|text: &&str| !text.is_empty());
     tracing::error!(
         trigger = label.trigger.as_str(),

@@ -43,7 +43,7 @@ impl Handler<'_> {
                         }
                         Content::OwnResult | Content::Unrecognized(_) => invocation.label(),
                     };
-                    outcome::record_error(label, &error, "notification failed");
+                    outcome::record_error(&label, &error, "notification failed");
                 }
             }
         }

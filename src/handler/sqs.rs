@@ -202,7 +202,7 @@ impl Handler<'_> {
             Ok(_) => MessageOutcome::Done,
             Err(error) => {
                 let label = invocation.resource_label(request);
-                outcome::record_error(label, &error, "the message is redelivered");
+                outcome::record_error(&label, &error, "the message is redelivered");
                 MessageOutcome::Redelivered
             }
         }

@@ -1,7 +1,7 @@
 //! Ownership of actions: one tag, which the create call sets, and which is compared as a whole.
 
 use super::{
-    Provenance, StackId,
+    StackId,
     digest::{digest, hex, hex_digit},
 };
 
@@ -65,6 +65,16 @@ pub enum Ownership {
     Unowned,
     /// Has another owner's tag, or one that this provider does not write: never changed.
     Foreign,
+}
+
+/// How a stack's resource may have got its action, by its properties: what an action that lost its
+/// owner tag does not tell any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Provenance {
+    /// It created or overwrote the action.
+    Created,
+    /// It may have adopted the action, so it never deletes it.
+    Adopted,
 }
 
 impl Ownership {

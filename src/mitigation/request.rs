@@ -1,7 +1,7 @@
 //! Requests to the life cycle.
 
 use super::{
-    ActionName, Definition, Location, Owner, Params, RequestDigest, RoleArn, Tags,
+    ActionName, Definition, Location, Owner, Params, Provenance, RequestDigest, RoleArn, Tags,
     digest::{digest, hex},
     text::Parse,
 };
@@ -97,8 +97,9 @@ impl Task {
     #[must_use]
     pub fn action_name(&self) -> Option<&ActionName> {
         match self {
-            Self::Create(Create { name, .. }) | Self::Update(Update { name, .. }) => Some(name),
-            Self::Describe(name) => Some(name),
+            Self::Create(Create { name, .. })
+            | Self::Update(Update { name, .. })
+            | Self::Describe(name) => Some(name),
             Self::Delete(delete) => match &delete.target {
                 DeleteTarget::Named(name) | DeleteTarget::FailedCreate(name, _) => Some(name),
                 DeleteTarget::UnknownPhysicalId(unknown) => unknown.name.as_ref(),
@@ -231,16 +232,6 @@ pub struct UnknownPhysicalId {
     pub name: Option<ActionName>,
     /// What the Create does about an action that is not its own.
     pub on_conflict: OnConflict,
-}
-
-/// How a stack's resource may have got its action, by its properties: what an action that lost its
-/// owner tag does not tell any more.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Provenance {
-    /// It created or overwrote the action.
-    Created,
-    /// It may have adopted the action, so it never deletes it.
-    Adopted,
 }
 
 /// What a delete does where it finds only an action of another owner, or of none.

@@ -1,6 +1,6 @@
 //! Stacks' requests in messages.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use stand_ins::{
@@ -8,8 +8,10 @@ use stand_ins::{
     stack::{World, merged},
 };
 
-use super::{batch, ids, record, redelivered};
-use crate::{create_request, invocation::world_with_bus, names, world, world_with};
+use super::{batch, create, ids, record, redelivered};
+use crate::{
+    cloudformation::amz_date, create_request, invocation::world_with_bus, names, world, world_with,
+};
 
 /// A stack's request for a logical id, and the key of its response.
 fn stack_request(world: &World, logical_id: &str, patch: &Value) -> (String, Value) {
@@ -78,4 +80,61 @@ async fn a_stacks_request_that_cannot_be_started_in_time_is_redelivered_without_
     let records = [record("c", 1, &create), record("d", 2, &delete)];
     assert!(redelivered(&batch(&world, &records).await).contains("d"));
     assert!(world.aws.bucket.puts(&later).is_empty());
+}
+
+/// The time from `began` to the first response with that key.
+fn response_time(world: &World, key: &str, began: Instant) -> Duration {
+    world.aws.bucket.puts(key)[0].at.duration_since(began)
+}
+
+#[tokio::test]
+async fn the_calls_of_a_stacks_request_overtake_those_of_many_messages() {
+    let world = world_with_bus().await;
+    let (key, request) = stack_request(&world, "One", &json!({}));
+    let mut records: Vec<Value> =
+        (0..20).map(|n| record(&format!("m{n}"), n, &create(&format!("a{n}")))).collect();
+    records.push(record("s", 100, &request));
+    let began = Instant::now();
+    assert_eq!(redelivered(&batch(&world, &records).await), ids(&[]));
+    let response_time = response_time(&world, &key, began);
+    assert!(response_time < Duration::from_secs(1), "{response_time:?}");
+    // Twenty creates at five a second.
+    assert!(began.elapsed() > Duration::from_secs(3));
+}
+
+#[tokio::test]
+async fn a_stacks_request_does_not_wait_for_messages_that_hang() {
+    let world = world_with_bus().await.with_timeout(Duration::from_secs(6));
+    world.aws.iot.faults.set("DescribeMitigationAction", Fault::Hang, 1000);
+    let (key, request) = stack_request(&world, "One", &json!({}));
+    let describe = |n: u64| {
+        let body =
+            json!({ "operation": "DescribeMitigationAction", "actionName": format!("a{n}") });
+        record(&format!("m{n}"), n, &body)
+    };
+    let mut records: Vec<Value> = (0..100).map(describe).collect();
+    records.push(record("s", 100, &request));
+    let began = Instant::now();
+    let redelivered = redelivered(&batch(&world, &records).await);
+    assert_eq!((redelivered.len(), redelivered.contains("s")), (100, false));
+    let response_time = response_time(&world, &key, began);
+    assert!(response_time < Duration::from_secs(1), "{response_time:?}");
+}
+
+#[tokio::test]
+async fn a_stacks_request_that_nobody_waits_for_in_a_later_invocation_is_executed_late() {
+    let world = world().await.with_timeout(Duration::from_secs(6));
+    let (_, create) = stack_request(&world, "One", &json!({}));
+    let (key, url) = world.response_url(&format!("X-Amz-Date={}", amz_date(0)));
+    let delete = json!({
+        "RequestType": "Delete",
+        "PhysicalResourceId": "fleet-deactivate-certificate",
+        "ResponseURL": url,
+        "LogicalResourceId": "One",
+        "ResourceProperties": { "ServiceTimeout": "5" },
+    });
+    world.aws.iot.faults.set("CreateMitigationAction", Fault::Slow(Duration::from_secs(3)), 1);
+    let records = [record("c", 1, &create), record("d", 2, &merged(create_request(), &delete))];
+    assert_eq!(redelivered(&batch(&world, &records).await), ids(&[]));
+    assert_eq!(world.aws.bucket.puts(&key)[0].response()["Status"], "SUCCESS");
 }
