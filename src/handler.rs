@@ -32,7 +32,7 @@ use crate::{
     lifecycle,
     metrics::{Metric, Metrics},
     mitigation::{ErrorCode, Failure, Success},
-    result_bus::{ResultBus, Unpublished},
+    result_bus::ResultBus,
     settings::Settings,
     trigger::{
         Casing, FunctionLocation, Payload, Plan, Step, Trigger, TriggerName, Unrecognized,
@@ -229,8 +229,7 @@ fn ignored() -> Result<Box<RawValue>, FunctionError> {
 }
 
 fn to_json(document: &impl Serialize) -> Result<Box<RawValue>, FunctionError> {
-    let written = serde_json::value::to_raw_value(document);
-    written.map_err(|error| Unpublished(error.to_string()).into())
+    Ok(serde_json::value::to_raw_value(document)?)
 }
 
 #[cfg(test)]

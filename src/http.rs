@@ -144,39 +144,21 @@ impl fmt::Debug for Http {
 impl HttpClient for Http {
     fn http_connector(
         &self,
-        settings: &HttpConnectorSettings,
+        _: &HttpConnectorSettings,
         _: &RuntimeComponents,
     ) -> SharedHttpConnector {
-        // Connecting is part of waiting for the response, and also has the connector's own timeout.
-        let limit = match (settings.connect_timeout(), settings.read_timeout()) {
-            (connect, Some(read)) => Some(read + connect.unwrap_or_default()),
-            (_, None) => None,
-        };
-        SharedHttpConnector::new(Connector { http: self.clone(), limit })
+        SharedHttpConnector::new(self.clone())
     }
 }
 
-/// The client as the SDK calls it, with the timeouts that the SDK sets.
-#[derive(Debug)]
-struct Connector {
-    http: Http,
-    limit: Option<Duration>,
-}
-
-impl SdkConnector for Connector {
+/// Sends the SDK's requests. The SDK sets no timeouts: see `sdk::config`.
+impl SdkConnector for Http {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        let client = self.http.client.clone();
-        let limit = self.limit;
+        let client = self.client.clone();
         HttpConnectorFuture::new(async move {
             let request =
                 request.try_into_http1x().map_err(|error| ConnectorError::user(error.into()))?;
-            let response = client.request(request);
-            let response = match limit {
-                None => response.await,
-                Some(limit) => tokio::time::timeout(limit, response)
-                    .await
-                    .map_err(|error| ConnectorError::timeout(error.into()))?,
-            };
+            let response = client.request(request).await;
             let response =
                 response.map_err(|error| ConnectorError::io(NoResponse::from(&error).0.into()))?;
             HttpResponse::try_from(response.map(SdkBody::from_body_1_x))

@@ -119,10 +119,10 @@ impl<'r> Lifecycle<'r> {
     /// Changes tags: removes first, so that the limit on their number is kept.
     async fn apply(&self, arn: &str, change: TagChange) -> Result<(), Failure> {
         if !change.remove.is_empty() {
-            self.iot.changes_after(&|| self.before_change()).untag(arn, change.remove).await?;
+            self.iot.writes_after(&|| self.before_change()).untag(arn, change.remove).await?;
         }
         if !change.set.is_empty() {
-            self.iot.changes_after(&|| self.before_change()).tag(arn, &change.set).await?;
+            self.iot.writes_after(&|| self.before_change()).tag(arn, &change.set).await?;
         }
         Ok(())
     }
@@ -135,8 +135,8 @@ impl<'r> Lifecycle<'r> {
     ) -> Result<Action, Failure> {
         let Definition { role_arn, params } = wanted;
         let before_change = || self.before_change();
-        let changes = self.iot.changes_after(&before_change);
-        let action = changes.update(name, Some(role_arn), Some(params)).await?;
+        let writes = self.iot.writes_after(&before_change);
+        let action = writes.update(name, Some(role_arn), Some(params)).await?;
         if self.request.current() == Some(name) {
             self.wait.has_updated_definition.set(true);
         }

@@ -4,6 +4,8 @@
 //! profiles, no SSO, no metadata service. The SDK's own retries and timeouts are off, because only
 //! the deadline of an invocation says when to stop.
 
+use std::fmt;
+
 use aws_config::{
     BehaviorVersion, Region, SdkConfig, environment::EnvironmentVariableCredentialsProvider,
 };
@@ -49,6 +51,17 @@ pub enum CallError {
     /// There was no response: whether the call took effect is not known.
     NoResponse(String),
 }
+
+impl fmt::Display for CallError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Service(failure) => failure.fmt(f),
+            Self::NoResponse(text) => f.write_str(text),
+        }
+    }
+}
+
+impl std::error::Error for CallError {}
 
 impl CallError {
     /// The classification of `error`, with which `operation` failed; `unnamed_conflict` is what a

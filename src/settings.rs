@@ -34,25 +34,25 @@ string_enum! {
 /// The settings of the function. An invalid variable counts as unset.
 pub struct Settings {
     /// `AWS_REGION`: where the calls go.
-    pub region: String,
+    pub(crate) region: String,
     /// `AWS_ENDPOINT_URL_IOT`, or else `AWS_ENDPOINT_URL`.
-    pub iot_endpoint: Option<String>,
+    pub(crate) iot_endpoint: Option<String>,
     /// `AWS_ENDPOINT_URL_EVENTBRIDGE`, or else `AWS_ENDPOINT_URL`.
-    pub eventbridge_endpoint: Option<String>,
+    pub(crate) eventbridge_endpoint: Option<String>,
     /// `AWS_LAMBDA_INITIALIZATION_TYPE`: whether the init is `on-demand`, for an event that waits.
-    pub is_on_demand: bool,
+    pub(crate) is_on_demand: bool,
     /// `AWS_LAMBDA_FUNCTION_NAME`: the dimension of the metrics.
-    pub function_name: String,
+    pub(crate) function_name: String,
     /// `AWS_LAMBDA_LOG_LEVEL`: a level that passes Lambda's filter; INFO if it is not set.
-    pub log_level: LambdaLogLevel,
+    pub(crate) log_level: LambdaLogLevel,
     /// `RESULT_EVENT_BUS`: the name or the ARN of the bus for result events; `None` for no result
     /// events.
-    pub result_event_bus: Option<String>,
+    pub(crate) result_event_bus: Option<String>,
     /// `ROLE_PROPAGATION_SECONDS`: how long a new role may take to be known everywhere.
-    pub role_propagation: Duration,
+    pub(crate) role_propagation: Duration,
     /// `RESPONSE_URL_ALLOWED_HOSTS`: hosts that a response may be sent to besides CloudFormation's
     /// own, in lower case.
-    pub response_hosts: Vec<String>,
+    pub(crate) response_hosts: Vec<String>,
     /// `SSL_CERT_FILE`: root certificates that replace the built-in ones; `None` for those.
     pub roots: Option<RootCertStore>,
     secrets: Vec<String>,
@@ -67,7 +67,7 @@ impl Settings {
     }
 
     /// The settings in the variables that `lookup` finds by name.
-    pub fn read(lookup: impl Fn(&str) -> Option<String>) -> Self {
+    pub(crate) fn read(lookup: impl Fn(&str) -> Option<String>) -> Self {
         let mut variables = Variables { lookup, problems: Problems::default() };
         let everywhere = variables.optional("AWS_ENDPOINT_URL", ENDPOINT, endpoint);
         let iot_endpoint =
@@ -119,7 +119,7 @@ impl Settings {
 
     /// `text` without the credentials that AWS repeats when it rejects a signature.
     #[must_use]
-    pub fn scrub(&self, text: &str) -> String {
+    pub(crate) fn scrub(&self, text: &str) -> String {
         let text = text.to_owned();
         self.secrets.iter().fold(text, |text, secret| text.replace(secret, "[credential]"))
     }

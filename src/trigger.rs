@@ -3,13 +3,14 @@
 mod action_properties;
 pub mod api;
 pub mod cloudformation;
-mod document;
 pub mod eventbridge;
 mod json;
 mod location;
 mod message;
+mod name_conflict;
 mod plan;
 mod reader;
+mod request_object;
 mod sns;
 pub mod sqs;
 mod unrecognized;
@@ -17,10 +18,9 @@ mod unrecognized;
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
-pub(crate) use self::{action_properties::describe_conflict, reader::Casing};
 use self::{
-    api::ApiRequest, cloudformation::CustomResourceRequest, document::Document, eventbridge::Event,
-    json::Fields, sqs::Batch,
+    api::ApiRequest, cloudformation::CustomResourceRequest, eventbridge::Event, json::Fields,
+    request_object::RequestObject, sqs::Batch,
 };
 pub use self::{
     location::FunctionLocation,
@@ -28,6 +28,7 @@ pub use self::{
     plan::{Plan, Step},
     unrecognized::Unrecognized,
 };
+pub(crate) use self::{name_conflict::describe_conflict, reader::Casing};
 
 /// The raw event. Deserializing it never fails, because the caller could not be told. It has no
 /// `Debug` or `Display`.
@@ -87,7 +88,7 @@ impl Trigger {
             // EventBridge Pipes invoke the function with the records alone.
             return Self::recognize_records(text);
         }
-        let mut names = Document::member_names();
+        let mut names = RequestObject::member_names();
         names.push("Records");
         let fields = Fields::read(text, &names).map_err(|_| Unrecognized::NotAnObject)?;
         if let Some(records) = fields.get("Records")
@@ -95,10 +96,10 @@ impl Trigger {
         {
             return Self::recognize_records(records.get());
         }
-        Ok(match Document::read(text, &fields, Unrecognized::NoKnownMember)? {
-            Document::CustomResource(request) => Self::CloudFormation(request),
-            Document::Event(event) => Self::EventBridge(event),
-            Document::ApiRequest(request) => Self::Direct(request),
+        Ok(match RequestObject::read(text, &fields, Unrecognized::NoKnownMember)? {
+            RequestObject::CustomResource(request) => Self::CloudFormation(request),
+            RequestObject::Event(event) => Self::EventBridge(event),
+            RequestObject::ApiRequest(request) => Self::Direct(request),
         })
     }
 

@@ -77,6 +77,15 @@ impl From<&Failure> for FunctionError {
     }
 }
 
+impl From<serde_json::Error> for FunctionError {
+    fn from(error: serde_json::Error) -> Self {
+        Self {
+            error_type: ErrorType::UndeliverableResult,
+            message: format!("the result could not be written as JSON: {error}"),
+        }
+    }
+}
+
 impl From<Unpublished> for FunctionError {
     fn from(unpublished: Unpublished) -> Self {
         let message = format!("the work is done, but its result was not published: {unpublished}");

@@ -4,7 +4,7 @@ use std::time::SystemTime;
 
 use serde_json::value::RawValue;
 
-use super::{FunctionError, Handler, Invocation, ignored, outcome, to_json};
+use super::{FunctionError, Handler, Invocation, Label, ignored, outcome, to_json};
 use crate::{iot::Pacing, trigger::Content};
 
 impl Handler<'_> {
@@ -22,27 +22,12 @@ impl Handler<'_> {
             let now = SystemTime::now();
             let share = invocation.end.duration_since(now).unwrap_or_default() / left.max(1);
             left = left.saturating_sub(1);
-            let served = match &content {
-                Content::CustomResource(request) => {
-                    let (end, pacing) = (now + share, Pacing::None);
-                    self.serve_custom_resource(request, invocation, end, pacing).await
-                }
-                Content::Request(request) => self.serve_event(request, invocation).await,
-                Content::OwnResult => ignored(),
-                Content::Unrecognized(unrecognized) => Err(unrecognized.clone().into()),
-            };
-            match served {
+            match self.serve_notification(&content, invocation, now + share).await {
                 Ok(document) => documents.push(document),
                 Err(error) if first_error.is_none() => first_error = Some(error),
                 // The invocation fails with the first one.
                 Err(error) => {
-                    let label = match &content {
-                        Content::CustomResource(request) => invocation.resource_label(request),
-                        Content::Request(request) => {
-                            invocation.api_label(&request.request, request.id())
-                        }
-                        Content::OwnResult | Content::Unrecognized(_) => invocation.label(),
-                    };
+                    let label = invocation.content_label(&content);
                     outcome::record_error(&label, &error, "notification failed");
                 }
             }
@@ -51,6 +36,33 @@ impl Handler<'_> {
             (Some(error), _) => Err(error),
             (None, [only]) => Ok(only.clone()),
             (None, several) => to_json(&several),
+        }
+    }
+
+    /// Serves a notification; a stack must get its response by `end`.
+    async fn serve_notification(
+        &self,
+        content: &Content,
+        invocation: &Invocation,
+        end: SystemTime,
+    ) -> Result<Box<RawValue>, FunctionError> {
+        match content {
+            Content::CustomResource(request) => {
+                self.serve_custom_resource(request, invocation, end, Pacing::None).await
+            }
+            Content::Request(request) => self.serve_event(request, invocation).await,
+            Content::OwnResult => ignored(),
+            Content::Unrecognized(unrecognized) => Err(unrecognized.clone().into()),
+        }
+    }
+}
+
+impl Invocation {
+    fn content_label<'a>(&'a self, content: &'a Content) -> Label<'a> {
+        match content {
+            Content::CustomResource(request) => self.resource_label(request),
+            Content::Request(request) => self.api_label(&request.request, request.id()),
+            Content::OwnResult | Content::Unrecognized(_) => self.label(),
         }
     }
 }

@@ -23,7 +23,6 @@ use super::{
 use crate::{
     iot::{OnTimeout, Pacing, Urgency},
     metrics::Metric,
-    result_bus::Unpublished,
     trigger::{
         Content,
         cloudformation::CustomResourceRequest,
@@ -86,7 +85,7 @@ impl Handler<'_> {
         )
         .await;
         redelivered.extend(more);
-        batch_item_failures(redelivered).map_err(|error| Unpublished(error.to_string()).into())
+        Ok(batch_item_failures(redelivered)?)
     }
 
     /// Serves chains, so many at once; returns the ids of the messages that are redelivered.

@@ -19,7 +19,7 @@ use crate::mitigation::{
 };
 
 /// The calls of a session that change something.
-pub struct Changes<'s> {
+pub struct Writes<'s> {
     session: &'s Session<'s>,
     before_attempt: Option<BeforeAttempt<'s>>,
 }
@@ -27,21 +27,21 @@ pub struct Changes<'s> {
 impl Session<'_> {
     /// The calls that change something.
     #[must_use]
-    pub fn changes(&self) -> Changes<'_> {
-        Changes { session: self, before_attempt: None }
+    pub fn writes(&self) -> Writes<'_> {
+        Writes { session: self, before_attempt: None }
     }
 
     /// The calls that change something, each attempt only once `before_attempt` has succeeded.
     #[must_use]
-    pub fn changes_after<'s>(&'s self, before_attempt: BeforeAttempt<'s>) -> Changes<'s> {
-        Changes { session: self, before_attempt: Some(before_attempt) }
+    pub fn writes_after<'s>(&'s self, before_attempt: BeforeAttempt<'s>) -> Writes<'s> {
+        Writes { session: self, before_attempt: Some(before_attempt) }
     }
 
     /// [`DescribeMitigationAction`](https://docs.aws.amazon.com/iot/latest/apireference/API_DescribeMitigationAction.html);
     /// the tags are another call's.
     ///
     /// # Errors
-    /// As [`Changes::create`].
+    /// As [`Writes::create`].
     pub async fn describe(&self, name: &ActionName) -> Result<(Action, Description), Failure> {
         let call = self.iot.client.describe_mitigation_action().action_name(name.as_str());
         let found = self.call(IotOperation::Describe, None, || call.clone().send()).await?;
@@ -52,7 +52,7 @@ impl Session<'_> {
     /// all pages.
     ///
     /// # Errors
-    /// As [`Changes::create`]; [`ErrorCode::InternalFailure`] if the list repeats a page or does
+    /// As [`Writes::create`]; [`ErrorCode::InternalFailure`] if the list repeats a page or does
     /// not end.
     pub async fn tags(&self, arn: &str) -> Result<Tags, Failure> {
         /// More pages than any action has tags.
@@ -94,7 +94,7 @@ impl Session<'_> {
     }
 }
 
-impl Changes<'_> {
+impl Writes<'_> {
     fn call<T, E, R>(
         &self,
         operation: IotOperation,
@@ -129,7 +129,7 @@ impl Changes<'_> {
     /// what is given changes, the rest stays.
     ///
     /// # Errors
-    /// As [`Changes::create`].
+    /// As [`Writes::create`].
     pub async fn update(
         &self,
         name: &ActionName,
@@ -147,7 +147,7 @@ impl Changes<'_> {
     /// which succeeds if there is no such action.
     ///
     /// # Errors
-    /// As [`Changes::create`].
+    /// As [`Writes::create`].
     pub async fn delete(&self, name: &ActionName) -> Result<(), Failure> {
         let call = self.session.iot.client.delete_mitigation_action().action_name(name.as_str());
         self.call(IotOperation::Delete, || call.clone().send()).await.map(drop)
@@ -157,7 +157,7 @@ impl Changes<'_> {
     /// adds and changes.
     ///
     /// # Errors
-    /// As [`Changes::create`].
+    /// As [`Writes::create`].
     pub async fn tag(&self, arn: &str, tags: &Tags) -> Result<(), Failure> {
         let call = self.session.iot.client.tag_resource().resource_arn(arn);
         let call = call.set_tags(Some(to_sdk_tags(tags)?));
@@ -167,7 +167,7 @@ impl Changes<'_> {
     /// [`UntagResource`](https://docs.aws.amazon.com/iot/latest/apireference/API_UntagResource.html).
     ///
     /// # Errors
-    /// As [`Changes::create`].
+    /// As [`Writes::create`].
     pub async fn untag(&self, arn: &str, keys: Vec<String>) -> Result<(), Failure> {
         let call =
             self.session.iot.client.untag_resource().resource_arn(arn).set_tag_keys(Some(keys));

@@ -136,7 +136,7 @@ impl Session<'_> {
 
     /// `failure`, which is now permanent, with the time spent waiting for a new role.
     #[must_use]
-    pub fn with_role_wait(&self, failure: Failure) -> Failure {
+    pub fn describe_role_wait(&self, failure: Failure) -> Failure {
         self.role.describe(failure)
     }
 

@@ -7,7 +7,7 @@ use crate::mitigation::{
 };
 
 /// The result of one create call.
-pub(super) enum Attempt {
+pub(super) enum CreateAttempt {
     /// The action was created.
     Created(Success),
     /// The name is taken; `None` if its action is gone again, or its tags lag behind.
@@ -21,9 +21,9 @@ impl Lifecycle<'_> {
         let mut attempts = 0;
         loop {
             match self.try_create(wanted).await? {
-                Attempt::Created(success) => return Ok(success),
-                Attempt::NameTaken(None) => {}
-                Attempt::NameTaken(Some(found)) => {
+                CreateAttempt::Created(success) => return Ok(success),
+                CreateAttempt::NameTaken(None) => {}
+                CreateAttempt::NameTaken(Some(found)) => {
                     let resolved = self.resolve_conflict(wanted, &found).await;
                     if let Some(success) = unless_absent(resolved)? {
                         return Ok(success);
@@ -36,21 +36,21 @@ impl Lifecycle<'_> {
     }
 
     /// One create call; if the name is taken, looks up the action that has it.
-    pub(super) async fn try_create(&self, wanted: &Create) -> Result<Attempt, Failure> {
+    pub(super) async fn try_create(&self, wanted: &Create) -> Result<CreateAttempt, Failure> {
         let tags = wanted.tags.clone().with(OWNER_TAG, self.request.owner.tag());
         let tags = self.with_request_tag(tags, self.began);
         let before_change = || self.before_change();
-        let changes = self.iot.changes_after(&before_change);
-        match changes.create(&wanted.name, &wanted.definition, &tags).await {
-            Ok(action) => Ok(Attempt::Created(Success::new(Outcome::Created, action))),
+        let writes = self.iot.writes_after(&before_change);
+        match writes.create(&wanted.name, &wanted.definition, &tags).await {
+            Ok(action) => Ok(CreateAttempt::Created(Success::new(Outcome::Created, action))),
             Err(failure) if failure.code == ErrorCode::ResourceAlreadyExists => {
-                Ok(Attempt::NameTaken(unless_absent(self.find(&wanted.name).await)?))
+                Ok(CreateAttempt::NameTaken(unless_absent(self.find(&wanted.name).await)?))
             }
             // The limit may be reached by the very action that has the name.
             Err(failure) if failure.code == ErrorCode::LimitExceeded => {
                 match self.find_consistently(&wanted.name).await? {
                     None => Err(failure),
-                    found => Ok(Attempt::NameTaken(found)),
+                    found => Ok(CreateAttempt::NameTaken(found)),
                 }
             }
             Err(failure) => Err(failure),

@@ -174,7 +174,7 @@ impl Lifecycle<'_> {
             Ownership::Own | Ownership::Shared => {
                 // DeleteMitigationAction succeeds if there is no such action; a
                 // ResourceNotFoundException means the same.
-                unless_absent(self.iot.changes().delete(&action.name).await)?;
+                unless_absent(self.iot.writes().delete(&action.name).await)?;
                 Ok(Some(Success::new(Outcome::Deleted, action.clone())))
             }
             Ownership::Adopted => {
@@ -182,7 +182,7 @@ impl Lifecycle<'_> {
                 if found.tags.contains(REQUEST_TAG) {
                     keys.push(REQUEST_TAG.to_owned());
                 }
-                if unless_absent(self.iot.changes().untag(&action.arn, keys).await)?.is_none() {
+                if unless_absent(self.iot.writes().untag(&action.arn, keys).await)?.is_none() {
                     return Ok(Some(Success::absent(NO_SUCH_ACTION)));
                 }
                 let notice = format!(

@@ -13,7 +13,7 @@
 
 use futures_util::future::LocalBoxFuture;
 
-use super::{ExistingAction, Lifecycle, is_defined_as, unless_absent, wait_state::Mark};
+use super::{ExistingAction, Lifecycle, is_defined_as, unless_absent, wait_state::MarkState};
 use crate::mitigation::{
     Change, Definition, Description, ErrorCode, Failure, REQUEST_TAG, RequestMark, RequestTag,
     Tags, Task,
@@ -26,7 +26,7 @@ impl Lifecycle<'_> {
     /// Adds the mark to the current action before the first wait. If there is no action or no
     /// request tag, or a call fails, the request waits unmarked.
     pub(super) async fn add_mark(&self) {
-        if self.wait.mark.get() == Mark::None {
+        if self.wait.mark.get() == MarkState::None {
             drop(self.try_add_mark().await);
         }
     }
@@ -42,10 +42,10 @@ impl Lifecycle<'_> {
             || tag.mark.as_ref().is_some_and(|mark| self.is_later(mark))
             || !self.set_mark(&found, &tag, self.own_mark()).await?;
         if is_superseded {
-            self.wait.mark.set(Mark::Superseded);
+            self.wait.mark.set(MarkState::Superseded);
             return Ok(());
         }
-        self.wait.mark.set(Mark::Active);
+        self.wait.mark.set(MarkState::Active);
         let after = self.describe_current().await?;
         let baseline = match after {
             Some(after) if after.modified != before.modified && is_same(&after, &before) => {
@@ -54,7 +54,7 @@ impl Lifecycle<'_> {
             after => after,
         };
         match baseline {
-            None => self.wait.mark.set(Mark::Superseded),
+            None => self.wait.mark.set(MarkState::Superseded),
             baseline => drop(self.wait.baseline.replace(baseline)),
         }
         Ok(())
@@ -129,16 +129,16 @@ impl Lifecycle<'_> {
     /// If a later request has superseded this one.
     pub(super) async fn check_mark(&self) -> Result<(), Failure> {
         let is_active = match self.wait.mark.get() {
-            Mark::None => true,
-            Mark::Active => self.find_active().await?.is_some(),
-            Mark::Superseded => false,
+            MarkState::None => true,
+            MarkState::Active => self.find_active().await?.is_some(),
+            MarkState::Superseded => false,
         };
         if is_active { Ok(()) } else { Err(self.superseded()) }
     }
 
     /// The failure of a request that a later one has superseded.
     pub(super) fn superseded(&self) -> Failure {
-        self.wait.mark.set(Mark::Superseded);
+        self.wait.mark.set(MarkState::Superseded);
         Failure::refusal(ErrorCode::InternalFailure, SUPERSEDED)
     }
 
@@ -245,7 +245,7 @@ impl Lifecycle<'_> {
     ) -> Result<bool, Failure> {
         let tag = tag.clone().marked(mark).to_string();
         let tags = Tags::default().with(REQUEST_TAG, tag);
-        Ok(unless_absent(self.iot.changes().tag(&found.action.arn, &tags).await)?.is_some())
+        Ok(unless_absent(self.iot.writes().tag(&found.action.arn, &tags).await)?.is_some())
     }
 }
 

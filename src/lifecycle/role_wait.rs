@@ -2,7 +2,7 @@
 
 use tokio::time::sleep;
 
-use super::{Lifecycle, is_defined_as, mark::SUPERSEDED, unless_absent, wait_state::Mark};
+use super::{Lifecycle, is_defined_as, mark::SUPERSEDED, unless_absent, wait_state::MarkState};
 use crate::mitigation::{
     Change, Create, Definition, Detail, ErrorCode, Failure, Outcome, Success, Task,
 };
@@ -25,16 +25,16 @@ impl Lifecycle<'_> {
                 result => break result,
             };
             let Some(wait) = self.iot.next_role_wait() else {
-                break Err(self.iot.with_role_wait(failure));
+                break Err(self.iot.describe_role_wait(failure));
             };
             last = Some(failure);
             self.add_mark().await;
             sleep(wait.min(self.iot.time_left())).await;
         };
         match self.wait.mark.get() {
-            Mark::None => result,
-            Mark::Superseded => self.end_superseded(last).await,
-            Mark::Active => self.end_marked(result, last).await,
+            MarkState::None => result,
+            MarkState::Superseded => self.end_superseded(last).await,
+            MarkState::Active => self.end_marked(result, last).await,
         }
     }
 

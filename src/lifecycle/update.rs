@@ -1,6 +1,6 @@
 //! Update in place.
 
-use super::{Lifecycle, create::Attempt, not_owned, tag_change, unless_absent};
+use super::{Lifecycle, create::CreateAttempt, not_owned, tag_change, unless_absent};
 use crate::mitigation::{
     Action, Change, Create, Definition, ErrorCode, Failure, OWNER_TAG, OnConflict, Outcome,
     Ownership, Params, Provenance, Replay, RoleArn, Success, Update,
@@ -39,7 +39,7 @@ impl Lifecycle<'_> {
             if let Some(updated) = unless_absent(updated)? {
                 return Ok(updated);
             }
-            if let Attempt::Created(success) = self.try_create(&create).await? {
+            if let CreateAttempt::Created(success) = self.try_create(&create).await? {
                 return Ok(success.with_notice("the action was gone and has been recreated"));
             }
             attempts += 1;
@@ -94,7 +94,7 @@ impl Lifecycle<'_> {
         let change = tag_change(&found, &wanted.tags, &[])?;
         let updated = match (role_arn, params) {
             (None, None) => None,
-            _ => Some(self.iot.changes().update(&wanted.name, role_arn, params).await?),
+            _ => Some(self.iot.writes().update(&wanted.name, role_arn, params).await?),
         };
         self.apply(&found.action.arn, change).await?;
         let action = match updated {

@@ -6,7 +6,7 @@ use crate::mitigation::Description;
 
 /// The state of a request that may wait.
 pub struct WaitState {
-    pub mark: Cell<Mark>,
+    pub mark: Cell<MarkState>,
     /// The current action as it was read after the mark was added, if it could be.
     pub baseline: RefCell<Option<Description>>,
     /// Whether this request has updated the definition of the current action.
@@ -15,7 +15,7 @@ pub struct WaitState {
 
 /// The mark of a request that waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mark {
+pub enum MarkState {
     /// The request does not wait, or has nothing to mark.
     None,
     /// The current action carries the mark.
@@ -28,7 +28,7 @@ pub enum Mark {
 impl WaitState {
     pub fn new() -> Self {
         Self {
-            mark: Cell::new(Mark::None),
+            mark: Cell::new(MarkState::None),
             baseline: RefCell::default(),
             has_updated_definition: Cell::default(),
         }

@@ -3,9 +3,9 @@
 
 use super::reader::{Casing, Members, Node, Reader};
 use crate::mitigation::{
-    ActionName, AuditCheck, CertificateAction, Create, Definition, Detail, Expected, Failure, Flag,
-    Kind, LogLevel, OWNER_TAG, OnConflict, Params, Parse, PolicyTemplate, Problem, Remedy, Replay,
-    RoleArn, Tags, ThingGroupName, ThingGroupNames, TopicArn, truncate,
+    ActionName, AuditCheck, CertificateAction, Create, Definition, Expected, Flag, Kind, LogLevel,
+    OnConflict, Params, Parse, PolicyTemplate, Problem, Replay, RoleArn, Tags, ThingGroupName,
+    ThingGroupNames, TopicArn, truncate,
 };
 
 impl Casing {
@@ -47,7 +47,7 @@ impl Reader {
             return None;
         }
         let problems = self.problem_count();
-        let object = self.object(node, &members);
+        let object = self.object(node, &members)?;
         let is_sound = self.problem_count() == problems;
         let mut given = Vec::new();
         for kind in Kind::ALL {
@@ -93,10 +93,7 @@ impl Reader {
     }
 
     fn add_things_to_thing_group(&mut self, node: &Node<'_>) -> Option<Params> {
-        let members = self.object(node, &["thingGroupNames", "overrideDynamicGroups"]);
-        if !members.is_object() {
-            return None;
-        }
+        let members = self.object(node, &["thingGroupNames", "overrideDynamicGroups"])?;
         let names = self.thing_group_names(&self.member(&members, "thingGroupNames"));
         let override_dynamic_groups = self.flag(&self.member(&members, "overrideDynamicGroups"))?;
         let thing_group_names = names?;
@@ -104,10 +101,7 @@ impl Reader {
     }
 
     fn enable_iot_logging(&mut self, node: &Node<'_>) -> Option<Params> {
-        let members = self.object(node, &["logLevel", "roleArnForLogging"]);
-        if !members.is_object() {
-            return None;
-        }
+        let members = self.object(node, &["logLevel", "roleArnForLogging"])?;
         let log_level: Option<LogLevel> = self.text(&self.member(&members, "logLevel"));
         let role_arn: RoleArn = self.text(&self.member(&members, "roleArnForLogging"))?;
         Some(Params::EnableIoTLogging { log_level: log_level?, role_arn_for_logging: role_arn })
@@ -115,10 +109,7 @@ impl Reader {
 
     /// The only member of an object, which is required.
     fn only_member<T: Parse>(&mut self, node: &Node<'_>, name: &'static str) -> Option<T> {
-        let members = self.object(node, &[name]);
-        if !members.is_object() {
-            return None;
-        }
+        let members = self.object(node, &[name])?;
         self.text(&self.member(&members, name))
     }
 
@@ -159,10 +150,7 @@ impl Reader {
         let mut tags = Tags::default();
         let expected = "a list of tags, each with Key and Value";
         let count = self.list(node, expected, &mut |reader, item| {
-            let members = reader.object(item, &["Key", "Value"]);
-            if !members.is_object() {
-                return;
-            }
+            let Some(members) = reader.object(item, &["Key", "Value"]) else { return };
             let (key, value) = (reader.member(&members, "Key"), reader.member(&members, "Value"));
             let key_text = reader.tag_text(&key, Tags::check_key);
             let value_text = match (value.value(), reader.casing()) {
@@ -247,28 +235,4 @@ impl Reader {
             }
         });
     }
-}
-
-/// Describes a name conflict with the property names of `casing`; leaves other failures alone.
-#[must_use]
-pub fn describe_conflict(failure: Failure, casing: Casing) -> Failure {
-    let Detail::NameConflict(conflict) = &failure.detail else { return failure };
-    let [property, adopt, overwrite] =
-        ["onConflict", OnConflict::Adopt.as_str(), OnConflict::Overwrite.as_str()]
-            .map(|name| casing.name(name));
-    let remedy = match conflict.remedy {
-        Remedy::AdoptOrOverwrite => format!(
-            "choose another name, or set {property} to {adopt} (which takes over an \
-             identical action) or {overwrite} (which also replaces its definition)"
-        ),
-        Remedy::MatchOrOverwrite => format!(
-            "its role or its parameters differ, so that it cannot be adopted: choose another name, \
-             make them the same, or set {property} to {overwrite}"
-        ),
-        Remedy::DeleteThere => format!(
-            "choose another name, or have its owner delete it (if that stack is gone, remove the \
-             tag {OWNER_TAG} from the action and set {property} to {adopt} or {overwrite})"
-        ),
-    };
-    Failure::refusal(failure.code, format!("{conflict}: {remedy}"))
 }

@@ -2,9 +2,9 @@
 
 use super::{
     cloudformation::CustomResourceRequest,
-    document::Document,
     eventbridge::{Event, EventRequest},
     json::Fields,
+    request_object::RequestObject,
     unrecognized::Unrecognized,
 };
 
@@ -32,14 +32,14 @@ pub(super) struct MessageSource {
 impl Content {
     /// Parses the text of a message. An event keeps its own id and source.
     pub(super) fn read(text: &str, source: MessageSource) -> Self {
-        let Ok(fields) = Fields::read(text, &Document::member_names()) else {
+        let Ok(fields) = Fields::read(text, &RequestObject::member_names()) else {
             return Self::Unrecognized(Unrecognized::NoRequestInside);
         };
-        match Document::read(text, &fields, Unrecognized::NoRequestInside) {
-            Ok(Document::CustomResource(request)) => Self::CustomResource(request),
-            Ok(Document::Event(Event::Request(request))) => Self::Request(request),
-            Ok(Document::Event(Event::OwnResult)) => Self::OwnResult,
-            Ok(Document::ApiRequest(request)) => {
+        match RequestObject::read(text, &fields, Unrecognized::NoRequestInside) {
+            Ok(RequestObject::CustomResource(request)) => Self::CustomResource(request),
+            Ok(RequestObject::Event(Event::Request(request))) => Self::Request(request),
+            Ok(RequestObject::Event(Event::OwnResult)) => Self::OwnResult,
+            Ok(RequestObject::ApiRequest(request)) => {
                 let MessageSource { id, id_member, source } = source;
                 Self::Request(Box::new(EventRequest::in_message(*request, id, id_member, source)))
             }

@@ -74,7 +74,6 @@ pub struct Node<'t> {
 pub struct Members<'t> {
     path: String,
     fields: Fields<'t>,
-    is_object: bool,
 }
 
 impl Reader {
@@ -119,17 +118,15 @@ impl Reader {
         }
     }
 
-    /// The members of the object at `node`. Names other than `known` (in the API's casing) are
-    /// problems.
-    pub fn object<'t>(&mut self, node: &Node<'t>, known: &[&'static str]) -> Members<'t> {
-        let mut members =
-            Members { path: node.path.clone(), fields: Fields::default(), is_object: false };
-        let Some(value) = node.value else { return members };
+    /// The members of the object at `node`; `None` if there is no value, and with a problem if it
+    /// is not an object. Names other than `known` (in the API's casing) are problems.
+    pub fn object<'t>(&mut self, node: &Node<'t>, known: &[&'static str]) -> Option<Members<'t>> {
+        let value = node.value?;
         if !value.get().starts_with('{') {
             self.invalid(node, "an object");
-            return members;
+            return None;
         }
-        members.is_object = true;
+        let mut members = Members { path: node.path.clone(), fields: Fields::default() };
         let casing = self.casing;
         let read = json::each_member(value.get(), &mut |name, value| match known
             .iter()
@@ -144,7 +141,7 @@ impl Reader {
         if let Err(unreadable) = read {
             self.problems.add(|| Problem::other(&node.path, &unreadable.to_string()));
         }
-        members
+        Some(members)
     }
 
     /// The member whose name in the API's casing is `name`.
@@ -195,13 +192,6 @@ impl Reader {
             return None;
         }
         Some(count)
-    }
-}
-
-impl Members<'_> {
-    /// Whether the value was an object.
-    pub fn is_object(&self) -> bool {
-        self.is_object
     }
 }
 

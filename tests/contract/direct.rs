@@ -177,9 +177,9 @@ async fn a_boolean_in_a_string_is_accepted() {
 async fn an_error_says_which_members_the_operation_takes() {
     let world = world().await;
     for (operation, takes) in [
-        ("UpdateMitigationAction", "actionName, roleArn, actionParams, tags and checkNames"),
-        ("DeleteMitigationAction", "only actionName"),
-        ("DescribeMitigationAction", "only actionName"),
+        ("UpdateMitigationAction", "actionName, roleArn, actionParams, tags, checkNames"),
+        ("DeleteMitigationAction", "actionName"),
+        ("DescribeMitigationAction", "actionName"),
     ] {
         let invocation = invoke(
             &world,
@@ -188,7 +188,7 @@ async fn an_error_says_which_members_the_operation_takes() {
         .await;
         let message = invocation.function_error("InvalidRequestException");
         assert!(
-            message.contains(&format!("no onConflict: {operation} takes {takes}")),
+            message.contains(&format!("no onConflict: {operation} takes only {takes}")),
             "{message}"
         );
     }

@@ -33,17 +33,16 @@ pub enum RequestIds {
     Rejected,
 }
 
-/// The members; the last one only with [`RequestIds::Accepted`].
-const MEMBERS: [&str; 8] = [
-    "operation",
-    "actionName",
-    "roleArn",
-    "actionParams",
-    "tags",
-    "onConflict",
-    "checkNames",
-    "requestId",
-];
+/// The parameters of `operation`. Those of a create are all that there are.
+fn parameters_of(operation: Operation) -> &'static [&'static str] {
+    match operation {
+        Operation::Create => {
+            &["actionName", "roleArn", "actionParams", "tags", "onConflict", "checkNames"]
+        }
+        Operation::Update => &["actionName", "roleArn", "actionParams", "tags", "checkNames"],
+        Operation::Delete | Operation::Describe => &["actionName"],
+    }
+}
 
 impl ApiRequest {
     /// Parses the request `value` at `path`, which is empty for a whole event.
@@ -57,13 +56,13 @@ impl ApiRequest {
         let given =
             value.and_then(|value| Fields::read(value.get(), &["operation", "actionName"]).ok());
         let given = |name: &str| Some(repeated(&given.as_ref()?.string(name)?));
-        let [without_id @ .., _] = &MEMBERS;
-        let known = match ids {
-            RequestIds::Accepted => MEMBERS.as_slice(),
-            RequestIds::Rejected => without_id,
-        };
-        let members = value.map(|value| reader.object(&Node::new(path, value), known));
-        let members = members.filter(Members::is_object);
+        let mut known = vec!["operation"];
+        known.extend(parameters_of(Operation::Create));
+        match ids {
+            RequestIds::Accepted => known.push("requestId"),
+            RequestIds::Rejected => {}
+        }
+        let members = value.and_then(|value| reader.object(&Node::new(path, value), &known));
         if members.is_none() && reader.problem_count() == 0 {
             let path = if path.is_empty() { "request" } else { path };
             reader.add(|| Problem::invalid(path, "null", "an object"));
@@ -169,21 +168,14 @@ fn read_members(reader: &mut Reader, members: &Members<'_>, ids: RequestIds) -> 
     (operation, request_id, task)
 }
 
-/// Parses the members that `operation` accepts. Others are problems.
+/// Parses the parameters of `operation`. Those of other operations are problems.
 fn read_task(operation: Operation, reader: &mut Reader, members: &Members<'_>) -> Option<Task> {
-    let (rejected, takes): (&[&'static str], _) = match operation {
-        Operation::Create => (&[], ""),
-        Operation::Update => {
-            (&["onConflict"], "actionName, roleArn, actionParams, tags and checkNames")
-        }
-        Operation::Delete | Operation::Describe => {
-            (&["roleArn", "actionParams", "tags", "onConflict", "checkNames"], "only actionName")
-        }
-    };
-    for name in rejected {
+    let accepted = parameters_of(operation);
+    for name in parameters_of(Operation::Create).iter().filter(|name| !accepted.contains(name)) {
         let node = reader.member(members, name);
         if node.value().is_some() {
-            reader.invalid(&node, &format!("no {name}: {operation} takes {takes}"));
+            let accepted = accepted.join(", ");
+            reader.invalid(&node, &format!("no {name}: {operation} takes only {accepted}"));
         }
     }
     let name: Option<ActionName> = reader.text(&reader.member(members, "actionName"));

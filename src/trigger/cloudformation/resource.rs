@@ -221,12 +221,14 @@ fn read_properties(
     }
     let mut reader = Reader::new(CASING);
     let members = reader.object(&Node::new("", properties), &PROPERTIES);
-    let name = reader.member(&members, "actionName");
-    let name = match name.value().filter(|value| value.get() != "\"\"") {
-        None => stack.map(|stack| ActionName::generated(stack, &request.logical_id)),
-        Some(_) => reader.optional_text(&name),
-    };
-    let create = reader.create(&members, name, Replay::Converge);
+    let create = members.and_then(|members| {
+        let name = reader.member(&members, "actionName");
+        let name = match name.value().filter(|value| value.get() != "\"\"") {
+            None => stack.map(|stack| ActionName::generated(stack, &request.logical_id)),
+            Some(_) => reader.optional_text(&name),
+        };
+        reader.create(&members, name, Replay::Converge)
+    });
     let (create, found) = reader.finish(create);
     warnings.extend(found);
     create

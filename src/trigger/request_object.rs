@@ -6,7 +6,7 @@ use super::{
 };
 
 /// A request, recognized by the members of its object.
-pub(super) enum Document {
+pub(super) enum RequestObject {
     /// A request for a custom resource.
     CustomResource(Box<CustomResourceRequest>),
     /// An EventBridge event.
@@ -15,7 +15,7 @@ pub(super) enum Document {
     ApiRequest(Box<ApiRequest>),
 }
 
-impl Document {
+impl RequestObject {
     /// The members that are read.
     pub fn member_names() -> Vec<&'static str> {
         let mut names = CustomResourceRequest::MEMBERS.to_vec();
