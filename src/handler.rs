@@ -7,9 +7,9 @@ mod deadlines;
 mod direct;
 mod eventbridge;
 mod function_error;
-mod outcome;
 mod sns;
 mod sqs;
+mod telemetry;
 
 use std::{
     borrow::Cow,
@@ -25,7 +25,7 @@ use serde_json::value::RawValue;
 use tokio::time::{Instant, timeout_at};
 
 pub use self::function_error::{ErrorType, FunctionError};
-use self::{deadlines::Deadlines, outcome::Label};
+use self::{deadlines::Deadlines, telemetry::Label};
 use crate::{
     http::Http,
     iot::{Iot, OnTimeout, Pacing},
@@ -55,9 +55,10 @@ struct Invocation {
     /// Lambda's request id.
     request_id: String,
     /// The `X-Amzn-Trace-Id` of the invocation.
-    trace: Option<String>,
+    trace_header: Option<String>,
     location: FunctionLocation,
-    end: SystemTime,
+    /// When Lambda ends the invocation.
+    deadline: SystemTime,
     metrics: Metrics,
 }
 
@@ -73,7 +74,7 @@ struct Limits {
 impl Invocation {
     /// The deadlines of a request that ends with the invocation.
     fn deadlines(&self) -> Deadlines {
-        Deadlines::new(SystemTime::now(), [self.end])
+        Deadlines::new(SystemTime::now(), [self.deadline])
     }
 
     /// The label of a request of this invocation, to be completed.
@@ -86,13 +87,13 @@ impl Invocation {
             action: None,
             id: &self.request_id,
             request_id: &self.request_id,
-            trace_id: self.trace.as_deref().map(root_of_trace),
+            trace_id: self.trace_header.as_deref().map(trace_id),
         }
     }
 }
 
 /// The trace id in an `X-Amzn-Trace-Id`, `Root=<trace id>;Parent=…`.
-fn root_of_trace(header: &str) -> &str {
+fn trace_id(header: &str) -> &str {
     header.split(';').find_map(|part| part.strip_prefix("Root=")).unwrap_or(header)
 }
 
@@ -127,14 +128,13 @@ impl<'s> Handler<'s> {
     ) -> Result<Box<RawValue>, FunctionError> {
         let LambdaEvent { payload, context } = event;
         let began = Clock::now();
-        let end = context.deadline();
         let trigger = Trigger::recognize(&payload);
         let invocation = Invocation {
             trigger: trigger.as_ref().map_or(TriggerName::Unrecognized, Trigger::name),
             location: FunctionLocation::new(&context.invoked_function_arn, &self.settings.region),
-            end,
+            deadline: context.deadline(),
             request_id: context.request_id,
-            trace: context.xray_trace_id,
+            trace_header: context.xray_trace_id,
             metrics: Metrics::default(),
         };
         if self.is_cold.replace(false) {
@@ -142,7 +142,7 @@ impl<'s> Handler<'s> {
         }
         let result = self.serve(trigger, &invocation).await;
         if let Err(error) = &result {
-            outcome::record_error(&invocation.label(), error, "invocation failed");
+            telemetry::record_error(&invocation.label(), error, "invocation failed");
             if error.error_type == ErrorType::UnrecognizedEvent {
                 invocation.metrics.add(Metric::CallerMistakes, 1);
             }
@@ -158,8 +158,8 @@ impl<'s> Handler<'s> {
     ) -> Result<Box<RawValue>, FunctionError> {
         match trigger? {
             Trigger::CloudFormation(request) => {
-                let (end, pacing) = (invocation.end, Pacing::None);
-                self.serve_custom_resource(&request, invocation, end, pacing).await
+                let (deadline, pacing) = (invocation.deadline, Pacing::None);
+                self.serve_custom_resource(&request, invocation, deadline, pacing).await
             }
             Trigger::Sns(contents) => self.serve_notifications(contents, invocation).await,
             Trigger::EventBridge(Event::Request(request)) => {
@@ -172,7 +172,7 @@ impl<'s> Handler<'s> {
     }
 
     /// Plans a request and executes it, under a deadline and with panics caught; logs and counts
-    /// the outcome.
+    /// the outcome. `plan` runs inside, so that a panic in it becomes a failure, too.
     async fn execute(
         &self,
         plan: &dyn Fn() -> Plan,
@@ -201,12 +201,13 @@ impl<'s> Handler<'s> {
             Err(_) => Err(session.out_of_time()),
         };
         let label = Label { action: action_name.get().and_then(Option::as_deref), ..label };
-        outcome::record(&label, &result, &session, metrics);
+        telemetry::record(&label, &result, &session, metrics);
         result
     }
 
-    /// Whether a failed request is redelivered: until it succeeds, or reaches the dead-letter
-    /// queue. Permanent failures are published if there is a bus.
+    /// Whether a failed request is redelivered, until it succeeds or reaches the dead-letter queue.
+    /// A permanent failure is redelivered only if there is no result bus to publish it to, or if a
+    /// setting is invalid.
     fn is_redelivered(&self, failure: &Failure) -> bool {
         failure.code.is_transient()
             || failure.code == ErrorCode::InvalidSetting
@@ -257,9 +258,9 @@ mod tests {
         let invocation = Invocation {
             trigger: TriggerName::CloudFormation,
             request_id: String::new(),
-            trace: None,
+            trace_header: None,
             location: FunctionLocation::new("", "eu-west-1"),
-            end: SystemTime::now(),
+            deadline: SystemTime::now(),
             metrics: Metrics::default(),
         };
         let (label, metrics) = (invocation.label(), &invocation.metrics);

@@ -91,8 +91,8 @@ impl Http {
         }
     }
 
-    /// PUTs `body` with no `Content-Type`, over which CloudFormation's URL is signed; returns the
-    /// status and the beginning of the response's body.
+    /// PUTs `body` without a `Content-Type`, because CloudFormation signs the URL for an empty
+    /// one; returns the status and the beginning of the response's body.
     ///
     /// # Errors
     /// If there is no response: the step that failed, never the URL.
@@ -103,8 +103,8 @@ impl Http {
         let response =
             self.client.request(request).await.map_err(|error| NoResponse::from(&error))?;
         let status = response.status();
-        // Only the body of a 400 matters. Any other is read so that the connection can be reused,
-        // but not waited for.
+        // Only the body of a 400 matters, so it gets a second. Any other is read only so that the
+        // connection can be reused, so it gets 100 ms.
         let wait =
             Duration::from_millis(if status == StatusCode::BAD_REQUEST { 1000 } else { 100 });
         let body = Limited::new(response.into_body(), 64 * 1024).collect();

@@ -27,7 +27,7 @@ pub use self::{
 use crate::{http::Http, sdk, settings::Settings};
 
 /// How long init waits for the first connection: longer than one takes on a working network.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+const PRECONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The service, and the settings of its calls.
 pub struct Iot<'s> {
@@ -52,7 +52,7 @@ impl<'s> Iot<'s> {
             None => self.endpoint().await,
         };
         if let Some(uri) = endpoint.and_then(|endpoint| endpoint.parse().ok()) {
-            drop(timeout(CONNECT_TIMEOUT, http.preconnect(uri)).await);
+            drop(timeout(PRECONNECT_TIMEOUT, http.preconnect(uri)).await);
         }
     }
 

@@ -1,7 +1,7 @@
 //! An AWS Lambda function that manages AWS IoT Device Defender mitigation actions.
 //!
 //! ```text
-//! event -> trigger -> plan -> life cycle, with calls to AWS IoT -> outcome -> response or result
+//! event -> trigger -> plan -> lifecycle, with calls to AWS IoT -> outcome -> response or result
 //! ```
 //!
 //! [`trigger`] recognizes the event; it has a file for each protocol and does no I/O.
@@ -9,6 +9,10 @@
 //! action, and decides who may do what. `iot` calls AWS IoT, and `result_bus` calls EventBridge,
 //! both over [`http`]. [`handler`] is one invocation from start to finish, with a file for how each
 //! trigger is served.
+//!
+//! [`settings`] reads the environment. `sdk` configures the SDK's clients and classifies their
+//! errors, and `retry` is the one retry loop. [`logs`] and `metrics` write to standard output.
+//! `string_enum` declares enums that are words on the wire.
 //!
 //! Imports run one way: `main -> handler -> trigger -> mitigation`, and `handler -> lifecycle ->
 //! iot -> mitigation`. Only what `main.rs`, the tests and the fuzzer use is public.

@@ -1,4 +1,4 @@
-//! The life cycle: creates, updates, deletes and describes an action for any trigger, and changes
+//! The lifecycle: creates, updates, deletes and describes an action for any trigger, and changes
 //! only actions of the request's owner.
 //!
 //! Ownership is the owner tag. The create call sets it, and every change checks it first. Nothing
@@ -144,11 +144,11 @@ impl<'r> Lifecycle<'r> {
     }
 
     /// `tags` with the request tag of this request, where it has one.
-    fn with_request_tag(&self, tags: Tags, milliseconds: u64) -> Tags {
+    fn with_request_tag(&self, tags: Tags, acquired_at: u64) -> Tags {
         match self.request.digest() {
             None => tags,
             Some(digest) => {
-                let tag = RequestTag { milliseconds, request: digest.clone(), mark: None };
+                let tag = RequestTag { acquired_at, request: digest.clone(), mark: None };
                 tags.with(REQUEST_TAG, tag.to_string())
             }
         }

@@ -2,7 +2,8 @@
 //!
 //! Pure: no AWS crate, no async, no other module of this crate. The rules are those of the
 //! [`CreateMitigationAction`](https://docs.aws.amazon.com/iot/latest/apireference/API_CreateMitigationAction.html)
-//! API page and of its service model. A value that exists is valid, so nothing validates it again.
+//! API page and of its service model. A value that was parsed from a request is valid, so nothing
+//! validates it again. A value that the service returned is kept as it is.
 
 mod action_name;
 mod arn;

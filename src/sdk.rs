@@ -46,7 +46,7 @@ pub fn config(settings: &Settings, http: Http, endpoint: Option<&str>) -> SdkCon
 /// How a call failed.
 #[derive(Debug)]
 pub enum CallError {
-    /// The service said so.
+    /// The service returned an error.
     Service(Failure),
     /// There was no response: whether the call took effect is not known.
     NoResponse(String),
@@ -92,7 +92,7 @@ impl CallError {
                 service(code, &format!("the response with status {status} cannot be parsed"))
             }
             SdkError::DispatchFailure(_) => {
-                Self::NoResponse(format!("{operation}: no connection, or it was lost"))
+                Self::NoResponse(format!("{operation}: the connection failed or was lost"))
             }
             SdkError::TimeoutError(_) => Self::no_response(operation),
             _ => service(ErrorCode::InternalFailure, "the request could not be built"),
@@ -105,7 +105,7 @@ impl CallError {
         Self::NoResponse(format!("{operation}: no response in time"))
     }
 
-    /// The end of an attempt that failed with this.
+    /// Classifies the attempt that failed with this as transient or permanent.
     #[must_use]
     pub fn into_attempt(self) -> Attempt<Failure> {
         let is_transient = match &self {

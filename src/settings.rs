@@ -48,7 +48,8 @@ pub struct Settings {
     /// `RESULT_EVENT_BUS`: the name or the ARN of the bus for result events; `None` for no result
     /// events.
     pub(crate) result_event_bus: Option<String>,
-    /// `ROLE_PROPAGATION_SECONDS`: how long a new role may take to be known everywhere.
+    /// `ROLE_PROPAGATION_SECONDS`: how long requests are retried while IAM propagates
+    /// a new role.
     pub(crate) role_propagation: Duration,
     /// `RESPONSE_URL_ALLOWED_HOSTS`: hosts that a response may be sent to besides CloudFormation's
     /// own, in lower case.
@@ -257,9 +258,9 @@ fn event_bus(value: &str, region: &str) -> Option<String> {
         }
         None => value,
     };
-    let is_legal =
+    let is_valid =
         name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'/' | b'.' | b'-' | b'_'));
-    (is_legal && (1..=256).contains(&name.len())).then(|| value.to_owned())
+    (is_valid && (1..=256).contains(&name.len())).then(|| value.to_owned())
 }
 
 fn seconds(value: &str) -> Option<Duration> {

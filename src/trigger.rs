@@ -43,7 +43,7 @@ impl<'de> Deserialize<'de> for Payload {
 string_enum! {
     /// The name of a trigger in logs and metrics.
     pub enum TriggerName {
-        /// A CloudFormation custom-resource request.
+        /// A CloudFormation custom resource request.
         CloudFormation = "cloudformation",
         /// SNS notifications.
         Sns = "sns",

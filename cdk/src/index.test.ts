@@ -202,9 +202,9 @@ test("each check is accepted exactly where the schema accepts it", () => {
 
 test("a check that does not fit is an error that names the kinds that do", () => {
   const message =
-    'checkNames: invalid value "LOGGING_DISABLED_CHECK": expected a check to whose ' +
-    "findings UPDATE_DEVICE_CERTIFICATE can be applied " +
-    "(to this one's: ENABLE_IOT_LOGGING or PUBLISH_FINDING_TO_SNS)";
+    'checkNames: invalid value "LOGGING_DISABLED_CHECK": expected a check that ' +
+    "UPDATE_DEVICE_CERTIFICATE serves; this one is served by " +
+    "ENABLE_IOT_LOGGING or PUBLISH_FINDING_TO_SNS";
   assert.throws(() => action({ checkNames: ["LOGGING_DISABLED_CHECK"] }), { message });
 });
 
@@ -213,7 +213,7 @@ test("only a check that is not known is a warning", () => {
   Annotations.fromStack(Stack.of(known)).hasNoWarning("*", Match.anyValue());
   for (const name of ["A_CHECK_THAT_AWS_ADDS_LATER", "toString"]) {
     const made = action({ checkNames: [name] });
-    const message = Match.stringLikeRegexp(`"${name}" is not an audit check`);
+    const message = Match.stringLikeRegexp(`"${name}" is not a known audit check`);
     Annotations.fromStack(Stack.of(made)).hasWarning("/Fleet/Action", message);
     assert.deepEqual(properties(made).CheckNames, [name]);
   }

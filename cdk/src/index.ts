@@ -246,13 +246,12 @@ export class MitigationAction extends CustomResource implements ITaggableV2 {
     for (const name of names.filter((name) => !Token.isUnresolved(name))) {
       const kinds = kindsOf(name);
       if (kinds === undefined) {
-        const message = `checkNames: "${name}" is not an audit check known to the construct`;
+        const message = `checkNames: "${name}" is not a known audit check`;
         Annotations.of(this).addWarningV2("mitigation-action-provider:unknownCheck", message);
       } else if (!kinds.includes(actionType)) {
         const fit = kinds.join(" or ");
         const expected =
-          `expected a check to whose findings ${actionType} can be applied ` +
-          `(to this one's: ${fit})`;
+          `expected a check that ${actionType} serves; this one is served by ${fit}`;
         throw new Error(`checkNames: invalid value "${name}": ${expected}`);
       }
     }

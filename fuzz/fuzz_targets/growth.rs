@@ -89,7 +89,7 @@ fn read(payload: &Payload) {
     match Trigger::recognize(payload) {
         Ok(Trigger::CloudFormation(request)) => plan(&request),
         Ok(Trigger::Sns(contents)) => contents.iter().for_each(content),
-        Ok(Trigger::EventBridge(Event::Request(request))) => drop(request.request.task()),
+        Ok(Trigger::EventBridge(Event::Request(request))) => drop(request.api_request.task()),
         Ok(Trigger::EventBridge(Event::OwnResult)) | Err(_) => {}
         Ok(Trigger::Sqs(batch)) => {
             batch.chains().iter().flatten().for_each(|message| content(&message.content()));
@@ -101,7 +101,7 @@ fn read(payload: &Payload) {
 fn content(read: &Content) {
     match read {
         Content::CustomResource(request) => plan(request),
-        Content::Request(request) => drop(request.request.task()),
+        Content::Request(request) => drop(request.api_request.task()),
         Content::OwnResult | Content::Unrecognized(_) => {}
     }
 }

@@ -224,8 +224,8 @@ fn tags(tags: &Tags) {
 }
 
 fn name(name: &str) {
-    let is_legal = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
-    assert!((1..=128).contains(&name.len()) && name.chars().all(is_legal), "{name:?}");
+    let is_valid = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+    assert!((1..=128).contains(&name.len()) && name.chars().all(is_valid), "{name:?}");
 }
 
 /// The rules of the failure of an invalid request.
@@ -284,11 +284,11 @@ fn check_result(document: &Value, request: &ApiRequest, result: &Result<Success,
 
 /// The rules of a request whose result is an event.
 fn event_request(request: &EventRequest) {
-    api_request(&request.request);
-    let is_recognizable = !request.id().is_empty() || request.request.task().is_err();
+    api_request(&request.api_request);
+    let is_recognizable = !request.id().is_empty() || request.api_request.task().is_err();
     assert!(is_recognizable, "a redelivery would not be recognized");
     assert!(request.owner.tag().len() <= 256 && request.owner.adopted_tag().is_none());
-    for result in api_results(&request.request) {
+    for result in api_results(&request.api_request) {
         let event = request.result_event(&result);
         let end = if result.is_ok() { "Succeeded" } else { "Failed" };
         assert_eq!(event.detail_type, format!("Mitigation Action Request {end}"));
@@ -296,7 +296,7 @@ fn event_request(request: &EventRequest) {
         let detail: Value = serde_json::from_str(&event.detail).expect("a detail is JSON");
         let id = detail["requestId"].as_str().expect("a detail has a request id");
         assert!(request.id().starts_with(id) && id.chars().count() <= 256);
-        check_result(&detail, &request.request, &result);
+        check_result(&detail, &request.api_request, &result);
     }
 }
 

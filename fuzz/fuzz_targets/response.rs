@@ -36,7 +36,7 @@ enum RequestType<'a> {
 
 #[derive(Arbitrary, Debug)]
 enum Stack<'a> {
-    Legal(Text<'a>),
+    Valid(Text<'a>),
     Other(Text<'a>),
 }
 
@@ -90,7 +90,7 @@ fuzz_target!(|input: Input<'_>| -> Corpus {
         RequestType::Other(text) => text,
     };
     let stack = match &input.stack {
-        Stack::Legal(name) => {
+        Stack::Valid(name) => {
             format!("arn:aws:cloudformation:eu-west-1:123456789012:stack/{}/6f0c2b1e", name.text())
         }
         Stack::Other(text) => text.text(),

@@ -1,4 +1,4 @@
-//! The host rule: a `ResponseURL`, as text or built near the boundary of what is legal.
+//! The host rule: a `ResponseURL`, as text or built near the boundary of what is valid.
 //!
 //! Input that begins with a letter is a URL, so that people can read the seeds. Any other input
 //! builds one.
@@ -16,7 +16,7 @@ static ALLOWED: LazyLock<Vec<String>> = LazyLock::new(|| {
     ["127.0.0.1", "::1", "localhost", "my_host", "s3.local"].map(str::to_owned).into()
 });
 
-/// The parts of a URL, most of them legal, and changes to it.
+/// The parts of a URL, most of them valid, and changes to it.
 #[derive(Arbitrary)]
 struct Address<'a> {
     host: Host,

@@ -125,7 +125,7 @@ fn check_physical_id(physical: &str, expected: Option<&str>) {
         assert_eq!(ActionName::parse(physical), None, "a failed Create has the id of an action");
         assert!(
             physical.chars().any(|c| !c.is_ascii_alphanumeric() && c != '-' && c != '_'),
-            "a failed Create has a legal name"
+            "a failed Create has a valid name"
         );
     }
 }

@@ -15,7 +15,7 @@ pub fn check(text: &str, region: &str, allowed: &[String]) -> bool {
         Err(_) => {
             assert!(
                 !is_plainly_legal(text, region, allowed),
-                "rejected although it is legal: {text:?}"
+                "rejected although it is valid: {text:?}"
             );
             let marked = format!("{text}?X-Amz-Signature=5ec4e7");
             assert!(
@@ -61,7 +61,7 @@ fn accepted(text: &str, url: &ResponseUrl, region: &str, allowed: &[String]) {
     );
 }
 
-/// Whether `text` is legal beyond doubt: every parser reads each of its characters the same way.
+/// Whether `text` is valid beyond doubt: every parser reads each of its characters the same way.
 fn is_plainly_legal(text: &str, region: &str, allowed: &[String]) -> bool {
     let Some((scheme, rest)) = text.split_once("://") else { return false };
     let (authority, path) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));

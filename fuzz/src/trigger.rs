@@ -1,4 +1,4 @@
-//! The trigger of an event, by the table of section 1 of the contract.
+//! The trigger of an event, by the table under "Requests" in `docs/reference.md`.
 
 use mitigation_action_provider::trigger::eventbridge::{REQUESTED, SOURCE};
 use serde_json::Value;

@@ -27,7 +27,7 @@ impl Handler<'_> {
         invocation: &Invocation,
         limits: Limits,
     ) -> Result<Success, Failure> {
-        let EventRequest { request: api_request, owner, .. } = request;
+        let EventRequest { api_request, owner, .. } = request;
         self.execute_api(api_request, owner, request.id(), invocation, limits).await
     }
 

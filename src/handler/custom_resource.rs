@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 use tokio::time::{Instant, timeout};
 
 use super::{
-    Deadlines, ErrorType, FunctionError, Handler, Invocation, Label, Limits, outcome, to_json,
+    Deadlines, ErrorType, FunctionError, Handler, Invocation, Label, Limits, telemetry, to_json,
 };
 use crate::{
     http::NoResponse,
@@ -62,12 +62,12 @@ impl Invocation {
 }
 
 impl Handler<'_> {
-    /// Serves a request, which must get its response by `end`.
+    /// Serves a request, which must get its response by `deadline`.
     pub(super) async fn serve_custom_resource(
         &self,
         request: &CustomResourceRequest,
         invocation: &Invocation,
-        end: SystemTime,
+        deadline: SystemTime,
         pacing: Pacing,
     ) -> Result<Box<RawValue>, FunctionError> {
         let url = request
@@ -76,7 +76,7 @@ impl Handler<'_> {
                 error_type: ErrorType::ForbiddenResponseUrl,
                 message: format!("invalid ResponseURL, so no work is done: {forbidden}"),
             })?;
-        let Some(deadlines) = deadlines(request, &url, end) else {
+        let Some(deadlines) = deadlines(request, &url, deadline) else {
             return expired(request, invocation);
         };
         let limits = Limits { until: deadlines.work, on_timeout: OnTimeout::LastError, pacing };
@@ -116,16 +116,16 @@ impl Handler<'_> {
     }
 }
 
-/// The deadlines of a request: the earliest of `end`, the `ServiceTimeout` and the expiry of the
-/// URL. `None` if CloudFormation does not wait any more.
+/// The deadlines of a request: before the earliest of `deadline`, the end of the `ServiceTimeout`
+/// and the expiry of the URL. `None` if CloudFormation no longer waits.
 fn deadlines(
     request: &CustomResourceRequest,
     url: &ResponseUrl,
-    end: SystemTime,
+    deadline: SystemTime,
 ) -> Option<Deadlines> {
     let now = SystemTime::now();
     let waits_until = waits_until(request, url, now);
-    (waits_until > now).then(|| Deadlines::new(now, [end, waits_until]))
+    (waits_until > now).then(|| Deadlines::new(now, [deadline, waits_until]))
 }
 
 /// Until when CloudFormation waits for the response: the end of the `ServiceTimeout`, or the expiry
@@ -140,14 +140,14 @@ pub(super) fn waits_until(
     url.expires_at().map_or(service_end, |expires| expires.min(service_end))
 }
 
-/// CloudFormation does not wait for the response any more, so nothing is done.
+/// Logs a request that CloudFormation no longer waits for; nothing else is done.
 fn expired(
     request: &CustomResourceRequest,
     invocation: &Invocation,
 ) -> Result<Box<RawValue>, FunctionError> {
     let action_name = cloudformation::name_of_create(request);
     let label = Label { action: action_name.as_deref(), ..invocation.resource_label(request) };
-    outcome::record_expired(&label, &invocation.metrics);
+    telemetry::record_expired(&label, &invocation.metrics);
     to_json(&serde_json::json!({ "status": "EXPIRED" }))
 }
 

@@ -32,11 +32,11 @@ impl Handler<'_> {
             return Err(failure.into());
         }
         let event = request.result_event(&result);
-        let trace = invocation.trace.as_deref();
+        let trace = invocation.trace_header.as_deref();
         if let Err(why) = self.result_bus.publish(&event, trace, deadlines.respond).await {
             invocation.metrics.add(Metric::ResultsUnpublished, 1);
             return Err(why.into());
         }
-        to_json(&request.request.result(&result))
+        to_json(&request.api_request.result(&result))
     }
 }

@@ -4,7 +4,7 @@ use std::time::SystemTime;
 
 use serde_json::value::RawValue;
 
-use super::{FunctionError, Handler, Invocation, Label, ignored, outcome, to_json};
+use super::{FunctionError, Handler, Invocation, Label, ignored, telemetry, to_json};
 use crate::{iot::Pacing, trigger::Content};
 
 impl Handler<'_> {
@@ -20,7 +20,7 @@ impl Handler<'_> {
         let mut left = u32::try_from(contents.len()).unwrap_or(u32::MAX);
         for content in contents {
             let now = SystemTime::now();
-            let share = invocation.end.duration_since(now).unwrap_or_default() / left.max(1);
+            let share = invocation.deadline.duration_since(now).unwrap_or_default() / left.max(1);
             left = left.saturating_sub(1);
             match self.serve_notification(&content, invocation, now + share).await {
                 Ok(document) => documents.push(document),
@@ -28,7 +28,7 @@ impl Handler<'_> {
                 // The invocation fails with the first one.
                 Err(error) => {
                     let label = invocation.content_label(&content);
-                    outcome::record_error(&label, &error, "notification failed");
+                    telemetry::record_error(&label, &error, "notification failed");
                 }
             }
         }
@@ -39,16 +39,16 @@ impl Handler<'_> {
         }
     }
 
-    /// Serves a notification; a stack must get its response by `end`.
+    /// Serves a notification; a stack must get its response by `deadline`.
     async fn serve_notification(
         &self,
         content: &Content,
         invocation: &Invocation,
-        end: SystemTime,
+        deadline: SystemTime,
     ) -> Result<Box<RawValue>, FunctionError> {
         match content {
             Content::CustomResource(request) => {
-                self.serve_custom_resource(request, invocation, end, Pacing::None).await
+                self.serve_custom_resource(request, invocation, deadline, Pacing::None).await
             }
             Content::Request(request) => self.serve_event(request, invocation).await,
             Content::OwnResult => ignored(),
@@ -61,7 +61,7 @@ impl Invocation {
     fn content_label<'a>(&'a self, content: &'a Content) -> Label<'a> {
         match content {
             Content::CustomResource(request) => self.resource_label(request),
-            Content::Request(request) => self.api_label(&request.request, request.id()),
+            Content::Request(request) => self.api_label(&request.api_request, request.id()),
             Content::OwnResult | Content::Unrecognized(_) => self.label(),
         }
     }

@@ -1,9 +1,9 @@
 //! A batch of messages: unfinished ones are batch item failures, which the queue redelivers.
 //!
-//! Messages that share a name or a group are in one chain and served in order. Chains are served
-//! concurrently, and those with stacks' requests beside the others. Once a message is to be
-//! redelivered, every later one that shares a name or a group with it is redelivered too, so that
-//! none overtakes another.
+//! Messages that share an action, a stack's resource or a message group form a chain, which is
+//! served in order. Chains are served concurrently. Chains with stacks' requests have slots of their
+//! own, so they do not wait for the others. Once a message is to be redelivered, every later one
+//! that shares any of these with it is redelivered too, so that none overtakes another.
 
 use std::{
     collections::BTreeSet,
@@ -18,7 +18,8 @@ use serde_json::value::RawValue;
 use tokio::time::Instant;
 
 use super::{
-    Deadlines, FunctionError, Handler, Invocation, Limits, custom_resource::waits_until, outcome,
+    Deadlines, FunctionError, Handler, Invocation, Label, Limits, custom_resource::waits_until,
+    telemetry,
 };
 use crate::{
     iot::{OnTimeout, Pacing, Urgency},
@@ -39,7 +40,7 @@ struct BatchContext<'a> {
     began: Instant,
 }
 
-/// What came of a message.
+/// The outcome of a message.
 enum MessageOutcome {
     /// It is done, and there is nothing to publish.
     Done,
@@ -49,7 +50,7 @@ enum MessageOutcome {
     Redelivered,
 }
 
-/// What came of a chain.
+/// The outcome of a chain.
 #[derive(Default)]
 struct ChainOutcome {
     /// The messages that are redelivered.
@@ -88,7 +89,8 @@ impl Handler<'_> {
         Ok(batch_item_failures(redelivered)?)
     }
 
-    /// Serves chains, so many at once; returns the ids of the messages that are redelivered.
+    /// Serves at most `concurrent` chains at once; returns the ids of the messages that are
+    /// redelivered.
     async fn serve_chains(
         &self,
         chains: Vec<Vec<Message>>,
@@ -151,12 +153,8 @@ impl Handler<'_> {
             Content::Request(request) => self.serve_request(&request, invocation, deadlines).await,
             Content::OwnResult => MessageOutcome::Done,
             Content::Unrecognized(unrecognized) => {
-                tracing::error!(
-                    trigger = invocation.trigger.as_str(),
-                    id = message.id,
-                    reason = %unrecognized,
-                    "the message is redelivered until it reaches the dead-letter queue"
-                );
+                let label = Label { id: &message.id, ..invocation.label() };
+                telemetry::record_error(&label, &unrecognized.into(), "the message is redelivered");
                 invocation.metrics.add(Metric::CallerMistakes, 1);
                 MessageOutcome::Redelivered
             }
@@ -180,7 +178,7 @@ impl Handler<'_> {
         }
     }
 
-    /// Serves a stack's request, or has it redelivered if it cannot be begun in time.
+    /// Serves a stack's request, or has it redelivered if it cannot start in time.
     async fn serve_stack_message(
         &self,
         request: &CustomResourceRequest,
@@ -192,24 +190,25 @@ impl Handler<'_> {
                 trigger = invocation.trigger.as_str(),
                 subject = request.logical_id,
                 id = request.request_id,
+                request_id = invocation.request_id,
                 "too little time is left, so the message is redelivered"
             );
             return MessageOutcome::Redelivered;
         }
         let pacing = Pacing::Shared(Urgency::Urgent);
-        match self.serve_custom_resource(request, invocation, invocation.end, pacing).await {
+        match self.serve_custom_resource(request, invocation, invocation.deadline, pacing).await {
             Ok(_) => MessageOutcome::Done,
             Err(error) => {
                 let label = invocation.resource_label(request);
-                outcome::record_error(&label, &error, "the message is redelivered");
+                telemetry::record_error(&label, &error, "the message is redelivered");
                 MessageOutcome::Redelivered
             }
         }
     }
 
-    /// Whether a stack's request, which may have to wait for a role, has more time in a later
-    /// invocation: less than half of the time for work, and less than 30 s, is left in this one,
-    /// and CloudFormation waits longer than it lasts.
+    /// Whether redelivery gives a stack's request, which may have to wait for a role, more time:
+    /// this invocation has less than 30 s and less than half of its time for work left, and
+    /// CloudFormation waits beyond its deadline.
     fn gains_time_by_redelivery(
         &self,
         request: &CustomResourceRequest,
@@ -220,7 +219,9 @@ impl Handler<'_> {
         let left = deadlines.work.saturating_duration_since(Instant::now());
         let url = request.response_url(&self.settings.region, &self.settings.response_hosts);
         left < (whole / 2).min(Duration::from_secs(30))
-            && url.is_ok_and(|url| waits_until(request, &url, SystemTime::now()) > invocation.end)
+            && url.is_ok_and(|url| {
+                waits_until(request, &url, SystemTime::now()) > invocation.deadline
+            })
     }
 
     /// Publishes results; returns the ids of the messages whose result was not published.
@@ -231,18 +232,14 @@ impl Handler<'_> {
     ) -> Vec<String> {
         let BatchContext { invocation, deadlines, .. } = context;
         let (ids, events): (Vec<String>, Vec<ResultEvent>) = results.into_iter().unzip();
-        let trace = invocation.trace.as_deref();
+        let trace = invocation.trace_header.as_deref();
         let published = self.result_bus.publish_all(&events, trace, deadlines.respond).await;
         let mut redelivered = Vec::new();
         for ((id, event), published) in ids.into_iter().zip(&events).zip(published) {
             if let Err(why) = published {
                 invocation.metrics.add(Metric::ResultsUnpublished, 1);
-                tracing::error!(
-                    trigger = invocation.trigger.as_str(),
-                    id = event.request_id,
-                    reason = %why,
-                    "the result was not published, so the message is redelivered"
-                );
+                let label = Label { id: &event.request_id, ..invocation.label() };
+                telemetry::record_error(&label, &why.into(), "the message is redelivered");
                 redelivered.push(id);
             }
         }

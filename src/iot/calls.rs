@@ -1,5 +1,5 @@
-//! The calls, one operation each: those that read are a session's own, those that change something
-//! may each be made conditional.
+//! The calls of a session, one function for each operation. Reads are methods of [`Session`]; writes
+//! are methods of [`Writes`], which can run a check before each attempt.
 
 use std::fmt::Debug;
 
@@ -37,8 +37,8 @@ impl Session<'_> {
         Writes { session: self, before_attempt: Some(before_attempt) }
     }
 
-    /// [`DescribeMitigationAction`](https://docs.aws.amazon.com/iot/latest/apireference/API_DescribeMitigationAction.html);
-    /// the tags are another call's.
+    /// [`DescribeMitigationAction`](https://docs.aws.amazon.com/iot/latest/apireference/API_DescribeMitigationAction.html),
+    /// without the tags, which need a call of their own.
     ///
     /// # Errors
     /// As [`Writes::create`].

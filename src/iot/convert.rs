@@ -37,7 +37,7 @@ pub fn described(
     };
     let action = action(name, found.action_arn, found.action_id, action_type)?;
     let description = Description {
-        role_arn: found.role_arn.map(RoleArn::found),
+        role_arn: found.role_arn.map(RoleArn::from_service),
         params,
         tags: Tags::default(),
         created: found.creation_date.map(timestamp),
@@ -117,34 +117,37 @@ fn params_of_kind(kind: Kind, params: &MitigationActionParams) -> Option<Params>
         Kind::AddThingsToThingGroup => {
             let found = params.add_things_to_thing_group_params.as_ref()?;
             Params::AddThingsToThingGroup {
-                thing_group_names: ThingGroupNames::found(found.thing_group_names.clone()),
+                thing_group_names: ThingGroupNames::from_service(found.thing_group_names.clone()),
                 override_dynamic_groups: Flag(found.override_dynamic_groups),
             }
         }
         Kind::EnableIoTLogging => {
             let found = params.enable_io_t_logging_params.as_ref()?;
             Params::EnableIoTLogging {
-                log_level: LogLevel::found(found.log_level.as_str().to_owned()),
-                role_arn_for_logging: RoleArn::found(found.role_arn_for_logging.clone()),
+                log_level: LogLevel::from_service(found.log_level.as_str().to_owned()),
+                role_arn_for_logging: RoleArn::from_service(found.role_arn_for_logging.clone()),
             }
         }
         Kind::PublishFindingToSns => {
             let found = params.publish_finding_to_sns_params.as_ref()?;
-            Params::PublishFindingToSns { topic_arn: TopicArn::found(found.topic_arn.clone()) }
+            Params::PublishFindingToSns {
+                topic_arn: TopicArn::from_service(found.topic_arn.clone()),
+            }
         }
         Kind::ReplaceDefaultPolicyVersion => {
             let found = params.replace_default_policy_version_params.as_ref()?;
-            let template_name = PolicyTemplate::found(found.template_name.as_str().to_owned());
+            let template_name =
+                PolicyTemplate::from_service(found.template_name.as_str().to_owned());
             Params::ReplaceDefaultPolicyVersion { template_name }
         }
         Kind::UpdateCaCertificate => {
             let found = params.update_ca_certificate_params.as_ref()?;
-            let action = CertificateAction::found(found.action.as_str().to_owned());
+            let action = CertificateAction::from_service(found.action.as_str().to_owned());
             Params::UpdateCaCertificate { action }
         }
         Kind::UpdateDeviceCertificate => {
             let found = params.update_device_certificate_params.as_ref()?;
-            let action = CertificateAction::found(found.action.as_str().to_owned());
+            let action = CertificateAction::from_service(found.action.as_str().to_owned());
             Params::UpdateDeviceCertificate { action }
         }
     })

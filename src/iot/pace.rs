@@ -3,7 +3,8 @@
 //! AWS IoT accepts 10 calls per second for each mitigation-action operation in an account
 //! (<https://docs.aws.amazon.com/general/latest/gr/iot-core.html>), and at least two instances
 //! serve a queue. So an instance makes at most half of these calls, evenly spaced. The rate halves
-//! when the service throttles, and rises a little with each success.
+//! when the service throttles, and rises a little with each success (additive increase,
+//! multiplicative decrease).
 
 use std::{
     cell::{Cell, RefCell},
@@ -19,8 +20,9 @@ use tokio::{
 
 use super::IotOperation;
 
-/// Calls a second of one operation from one instance, at the most and at the least.
+/// The most calls per second of one operation from one instance.
 const MAX_RATE: f64 = 5.0;
+/// The least.
 const MIN_RATE: f64 = 0.5;
 
 /// The pace of one instance, by operation.
@@ -46,7 +48,7 @@ struct Turns {
     rate: Cell<f64>,
     /// When the next call may be made.
     next: Cell<Instant>,
-    /// Throttling of calls that were made before this carries no new information.
+    /// When the rate was last halved.
     slowed: Cell<Option<Instant>>,
 }
 

@@ -95,7 +95,7 @@ impl Session<'_> {
         self.throttles.get()
     }
 
-    /// How long ago the request was begun.
+    /// How long ago the request began.
     #[must_use]
     pub fn age(&self) -> Duration {
         self.began.elapsed()

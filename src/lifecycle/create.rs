@@ -127,7 +127,7 @@ impl Lifecycle<'_> {
         if !self.is_of_this_request(&found.tags) {
             return Ok(true);
         }
-        let created_at = found.tags.request().map(|tag| tag.milliseconds);
+        let created_at = found.tags.request().map(|tag| tag.acquired_at);
         Ok(created_at != Some(self.began) && self.find_marked().await?.is_some())
     }
 

@@ -13,7 +13,7 @@ use crate::mitigation::{
 
 const NO_SUCH_ACTION: &str = "there is no such action";
 
-/// What one poll for an action that may still be created comes to.
+/// The result of one poll for an action that may still be created.
 enum PollResult {
     /// The Delete is done.
     Done(Success),
@@ -52,7 +52,7 @@ impl Lifecycle<'_> {
         match (wanted.on_foreign, self.ownership(&found.tags)) {
             (OnForeign::Fail, _) => Err(failure),
             (OnForeign::Skip(Provenance::Adopted), Ownership::Unowned) => {
-                let notice = format!("the action {name} has no owner tag any more: it stays");
+                let notice = format!("the action {name} no longer has an owner tag: it stays");
                 Ok(Success::new(Outcome::Released, found.action).with_notice(notice))
             }
             (OnForeign::Skip(Provenance::Adopted | Provenance::Created), _) => {
@@ -82,8 +82,8 @@ impl Lifecycle<'_> {
         Ok(removed.unwrap_or_else(absent))
     }
 
-    /// Removes what a canceled Create creates: looks until the action is there, or until it can no
-    /// longer appear.
+    /// Removes what a canceled Create creates: polls until the action is there, or can no longer
+    /// appear.
     async fn delete_unknown(&self, unknown: &UnknownPhysicalId) -> Result<Success, Failure> {
         /// The longest time that is kept for the last poll.
         const LAST_POLL: Duration = Duration::from_secs(2);
@@ -114,12 +114,12 @@ impl Lifecycle<'_> {
             polls += 1;
             sleep(step.mul_f64(0.9 + fastrand::f64() / 5.0).min(left)).await;
         }
-        self.look_last(unknown, name).await
+        self.poll_last(unknown, name).await
     }
 
-    /// The last look, which no lag of tags deceives: for the action that has the physical id as its
-    /// name, and for the one that the Create creates.
-    async fn look_last(
+    /// The last poll, which also finds actions whose tags lag behind: the one that has the physical
+    /// id as its name, and the one that the Create creates.
+    async fn poll_last(
         &self,
         unknown: &UnknownPhysicalId,
         name: &ActionName,

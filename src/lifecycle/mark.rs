@@ -218,7 +218,7 @@ impl Lifecycle<'_> {
         Ok(())
     }
 
-    /// Removes the request's own mark at its end; `false` if it is not there any more. If a call
+    /// Removes the request's own mark at its end; `false` if it is no longer there. If a call
     /// fails, the next request removes it.
     pub(super) async fn remove_mark(&self) -> bool {
         let removal = async {

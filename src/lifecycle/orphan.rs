@@ -22,7 +22,7 @@ impl Lifecycle<'_> {
         }
         let current_tag = current.and_then(|current| current.tags.request());
         match (found.tags.request(), current_tag) {
-            (Some(orphan), Some(current)) if orphan.milliseconds > current.milliseconds => {
+            (Some(orphan), Some(current)) if orphan.acquired_at > current.acquired_at => {
                 self.remove(&found).await?;
             }
             (Some(_), Some(_)) => {}

@@ -75,7 +75,7 @@ impl Lifecycle<'_> {
     /// Deletes what this delivery of a replacement created, if no other delivery has found it.
     async fn delete_own(&self, create: &Create) -> Result<(), Failure> {
         let Some(found) = self.find_consistently(&create.name).await? else { return Ok(()) };
-        let created_at = found.tags.request().map(|tag| tag.milliseconds);
+        let created_at = found.tags.request().map(|tag| tag.acquired_at);
         if self.is_of_this_request(&found.tags) && created_at == Some(self.began) {
             self.remove(&found).await?;
         }

@@ -28,7 +28,7 @@ impl ActionName {
     pub fn generated(stack: &StackId, logical_id: &str) -> Self {
         let readable = stack.name.chars().chain(['-']).chain(logical_id.chars());
         let mut name: String = readable
-            .map(|c| if is_legal(c) { c } else { '-' })
+            .map(|c| if is_valid_char(c) { c } else { '-' })
             .take(Self::MAX_LENGTH - Self::SUFFIX - 1)
             .collect();
         name.push('-');
@@ -54,7 +54,7 @@ impl Parse for ActionName {
     const EXPECTED: &'static str = "1 to 128 characters of [a-zA-Z0-9_-]";
 
     fn parse(text: &str) -> Option<Self> {
-        (has_length(text, 1, Self::MAX_LENGTH) && text.chars().all(is_legal))
+        (has_length(text, 1, Self::MAX_LENGTH) && text.chars().all(is_valid_char))
             .then(|| Self(text.to_owned()))
     }
 }
@@ -65,7 +65,7 @@ impl fmt::Display for ActionName {
     }
 }
 
-fn is_legal(c: char) -> bool {
+fn is_valid_char(c: char) -> bool {
     c.is_ascii_alphanumeric() || matches!(c, '-' | '_')
 }
 

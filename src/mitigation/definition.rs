@@ -117,7 +117,7 @@ impl ThingGroupNames {
 
     /// A list from the service, of any length.
     #[must_use]
-    pub fn found(names: Vec<String>) -> Self {
+    pub fn from_service(names: Vec<String>) -> Self {
         Self(names.into_iter().map(ThingGroupName).collect())
     }
 
@@ -152,7 +152,7 @@ macro_rules! text {
         impl $name {
             /// A text from the service, valid or not.
             #[must_use]
-            pub fn found(text: String) -> Self {
+            pub fn from_service(text: String) -> Self {
                 Self(text)
             }
 
@@ -224,6 +224,6 @@ fn is_path(text: &str, prefix: &str) -> bool {
 
 /// Whether `text` is letters, digits and `-_.`, as regions and the names of topics are.
 fn is_word(text: &str) -> bool {
-    let is_legal = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.');
-    !text.is_empty() && text.bytes().all(is_legal)
+    let is_valid = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.');
+    !text.is_empty() && text.bytes().all(is_valid)
 }

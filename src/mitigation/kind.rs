@@ -4,13 +4,17 @@ string_enum! {
     /// A kind of mitigation action, by the API's
     /// [`actionType`](https://docs.aws.amazon.com/iot/latest/apireference/API_DescribeMitigationAction.html).
     ///
-    /// When adding one, give it a variant of [`Params`](super::Params) too: the compiler then names
-    /// every match in Rust. The tests of `tests/contract/completeness/kinds.rs` report which still
-    /// lack it among `schemas/`, the checks of [`AuditCheck`](super::AuditCheck),
-    /// `examples/all-kinds.yaml`, `cdk/src/index.ts`, `docs/reference.md` and what a describe
-    /// returns; those of `lifecycle/create.rs` create it from a sample in `events/`, which
-    /// `stand-ins/src/iot/` has to accept; `tests/deploy/test_examples.py` knows the least
-    /// permissions of its role.
+    /// When adding one, also add a variant to [`Params`](super::Params). The compiler names every
+    /// match in Rust. Then tests report what is missing:
+    ///
+    /// - `tests/contract/completeness/kinds.rs`: `schemas/`, [`AuditCheck`](super::AuditCheck),
+    ///   `examples/all-kinds.yaml`, `cdk/src/index.ts`, `docs/reference.md`, and what a describe
+    ///   returns.
+    /// - `tests/contract/lifecycle/create.rs`: a sample in `events/`, which `stand-ins/src/iot/`
+    ///   must accept.
+    /// - `tests/deploy/test_examples.py`: the permissions of its role.
+    ///
+    /// No test reports the list of the demo, in `stand-ins/src/bin/stand-ins/demo.rs`.
     pub enum Kind {
         /// Moves things to thing groups, typically for quarantine.
         AddThingsToThingGroup = "ADD_THINGS_TO_THING_GROUP",
@@ -18,7 +22,7 @@ string_enum! {
         EnableIoTLogging = "ENABLE_IOT_LOGGING",
         /// Publishes the finding to an SNS topic.
         PublishFindingToSns = "PUBLISH_FINDING_TO_SNS",
-        /// Replaces a policy by a blank one.
+        /// Replaces a policy with a blank one.
         ReplaceDefaultPolicyVersion = "REPLACE_DEFAULT_POLICY_VERSION",
         /// Deactivates a CA certificate.
         UpdateCaCertificate = "UPDATE_CA_CERTIFICATE",

@@ -33,7 +33,11 @@ impl Success {
     }
 }
 
-/// What a request did. When adding one, add its word to the schema of results.
+/// What a request did.
+///
+/// When adding one, the compiler names every match in Rust. Also add its word to `outcome` in
+/// `schemas/request-succeeded.json` and to `docs/reference.md`, or, if only a stack can have it, to
+/// `docs/operating.md`.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Outcome {
     /// The action was created, now or by an earlier delivery of the same request.
@@ -80,7 +84,8 @@ pub struct Action {
     pub arn: String,
     /// `actionId`; `None` if it was not looked up.
     pub id: Option<String>,
-    /// `actionType`; `None` if it was not looked up.
+    /// `actionType`; `None` if it was not looked up. A string, because the service may have kinds
+    /// that are newer than this version.
     pub action_type: Option<String>,
 }
 

@@ -67,8 +67,8 @@ pub enum Ownership {
     Foreign,
 }
 
-/// How a stack's resource may have got its action, by its properties: what an action that lost its
-/// owner tag does not tell any more.
+/// How a stack's resource acquired its action, as far as its properties tell. Used if the action
+/// has lost its owner tag, which would tell for certain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Provenance {
     /// It created or overwrote the action.
@@ -136,7 +136,7 @@ impl Owner {
         self.adopted_tag.as_deref()
     }
 
-    /// The owner tag of an action that this owner got in that way.
+    /// The owner tag of an action that this owner acquired in that way.
     #[must_use]
     pub(crate) fn tag_after(&self, provenance: Provenance) -> &str {
         match provenance {

@@ -1,4 +1,4 @@
-//! Requests to the life cycle.
+//! Requests to the lifecycle.
 
 use super::{
     ActionName, Definition, Location, Owner, Params, Provenance, RequestDigest, RoleArn, Tags,

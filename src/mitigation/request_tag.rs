@@ -38,7 +38,7 @@ impl RequestDigest {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RequestTag {
     /// When the action was created or last taken over: milliseconds since 1970.
-    pub milliseconds: u64,
+    pub acquired_at: u64,
     /// The request that did so.
     pub request: RequestDigest,
     /// The mark of the Update or the replacement that waits, if one does.
@@ -58,7 +58,7 @@ impl RequestTag {
     #[must_use]
     pub fn parse(value: &str) -> Option<Self> {
         let mut parts = value.split('/');
-        let milliseconds = parts.next()?.parse().ok()?;
+        let acquired_at = parts.next()?.parse().ok()?;
         let request = RequestDigest::parse(parts.next()?)?;
         let mark = match parts.next() {
             None => None,
@@ -67,7 +67,7 @@ impl RequestTag {
                 Some(RequestMark { request, began: parts.next()?.parse().ok()? })
             }
         };
-        parts.next().is_none().then_some(Self { milliseconds, request, mark })
+        parts.next().is_none().then_some(Self { acquired_at, request, mark })
     }
 
     #[must_use]
@@ -78,7 +78,7 @@ impl RequestTag {
 
 impl fmt::Display for RequestTag {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.milliseconds, self.request.as_str())?;
+        write!(f, "{}/{}", self.acquired_at, self.request.as_str())?;
         match &self.mark {
             None => Ok(()),
             Some(mark) => write!(f, "/{}/{}", mark.request.as_str(), mark.began),

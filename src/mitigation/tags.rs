@@ -42,7 +42,7 @@ impl Tags {
             let start = key.trim_start().get(..prefix.len());
             start.is_some_and(|start| start.eq_ignore_ascii_case(prefix))
         };
-        if !has_length(key, 1, 128) || !key.chars().all(is_legal_in_key) {
+        if !has_length(key, 1, 128) || !key.chars().all(is_valid_in_key) {
             Err(Expected("1 to 128 letters, digits, spaces and _.:/=+-@"))
         } else if begins_with("aws:") {
             Err(Expected("a key that does not begin with aws:, which AWS reserves"))
@@ -64,12 +64,12 @@ impl Tags {
         if has_length(value, 0, 256) { Ok(()) } else { Err(Expected("at most 256 characters")) }
     }
 
-    /// Sets a tag; returns whether the key was new.
-    pub fn set(&mut self, key: impl Into<String>, value: impl Into<String>) -> bool {
-        self.0.insert(key.into(), value.into()).is_none()
+    /// Sets a tag.
+    pub fn set(&mut self, key: impl Into<String>, value: impl Into<String>) {
+        self.0.insert(key.into(), value.into());
     }
 
-    /// Sets a tag.
+    /// The tags with one more.
     #[must_use]
     pub fn with(mut self, key: &str, value: impl Into<String>) -> Self {
         self.set(key, value);
@@ -173,7 +173,7 @@ impl TagChange {
     }
 }
 
-fn is_legal_in_key(c: char) -> bool {
+fn is_valid_in_key(c: char) -> bool {
     use GeneralCategory as Is;
 
     if c.is_ascii() {

@@ -221,14 +221,13 @@ impl Reader {
             match (AuditCheck::named(&name), kind) {
                 (None, _) => reader.warn(|| {
                     let name = truncate(&name, 128);
-                    format!("{}: {name:?} is not an audit check that is known here", item.path())
+                    format!("{}: {name:?} is not a known audit check", item.path())
                 }),
                 (Some(check), Some(kind)) if !check.kinds().any(|fit| fit == kind) => {
                     let fit: Vec<&str> = check.kinds().map(Kind::as_str).collect();
                     let fit = fit.join(" or ");
-                    let expected = format!(
-                        "a check to whose findings {kind} can be applied (to this one's: {fit})"
-                    );
+                    let expected =
+                        format!("a check that {kind} serves; this one is served by {fit}");
                     reader.invalid(item, &expected);
                 }
                 (Some(_), _) => {}

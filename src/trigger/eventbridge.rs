@@ -28,7 +28,7 @@ pub enum Event {
 /// A request whose result is published: an event, or a request in a message.
 pub struct EventRequest {
     /// The detail of the event, or the message.
-    pub request: ApiRequest,
+    pub api_request: ApiRequest,
     /// The owner of what the request creates.
     pub owner: Owner,
     id: String,
@@ -81,7 +81,7 @@ impl Event {
             request = request.rejected(Problem::missing("id", expected));
         }
         let owner = Owner::event(&source, &id);
-        Ok(Self::Request(Box::new(EventRequest { request, owner, id, source })))
+        Ok(Self::Request(Box::new(EventRequest { api_request: request, owner, id, source })))
     }
 }
 
@@ -96,14 +96,14 @@ impl EventRequest {
         let source = source.to_owned();
         if let Some(given) = request.request_id() {
             let (id, owner) = (given.to_owned(), request.owner(given));
-            return Self { request, owner, id, source };
+            return Self { api_request: request, owner, id, source };
         }
         let request = if id.is_empty() {
             request.rejected(Problem::missing(id_member, "the id of the message"))
         } else {
             request
         };
-        Self { request, owner: Owner::message(&id), id, source }
+        Self { api_request: request, owner: Owner::message(&id), id, source }
     }
 
     /// The id of the event or of the message, or `requestId`.
@@ -116,7 +116,7 @@ impl EventRequest {
     #[must_use]
     pub fn result_event(&self, result: &Result<Success, Failure>) -> ResultEvent {
         let (id, source) = (repeated(&self.id), repeated(&self.source));
-        let document = self.request.result(result).for_event(&id, &source);
+        let document = self.api_request.result(result).for_event(&id, &source);
         let action = result.as_ref().ok().and_then(|success| success.action.as_ref());
         ResultEvent {
             request_id: self.id.clone(),

@@ -6,7 +6,7 @@ use crate::mitigation::{Failure, Request, Success};
 pub struct Plan {
     /// The next step.
     pub step: Step,
-    /// The name of the action, for the log; `None` if the request does not tell it.
+    /// The name of the action, for the log; `None` if the request does not give one.
     pub action_name: Option<String>,
     /// Warnings for the log, whether or not the request is valid.
     pub warnings: Vec<String>,

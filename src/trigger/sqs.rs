@@ -181,7 +181,7 @@ impl Content {
                 Some(Key::Resource(stack, logical))
             }
             Self::Request(request) => {
-                request.request.action_name().map(|name| Key::Action(name.to_owned()))
+                request.api_request.action_name().map(|name| Key::Action(name.to_owned()))
             }
             Self::OwnResult | Self::Unrecognized(_) => None,
         }

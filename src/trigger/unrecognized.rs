@@ -69,7 +69,7 @@ impl Unrecognized {
     }
 }
 
-const LOOKED_FOR: &str = "expected one of: ResponseURL (a CloudFormation custom-resource request), \
+const LOOKED_FOR: &str = "expected one of: ResponseURL (a CloudFormation custom resource request), \
                           Records of aws:sns or aws:sqs, detail-type, source and detail (an \
                           EventBridge event), actionName or operation (a direct invocation)";
 

@@ -66,7 +66,8 @@ impl Call {
 /// A status, an error name and a message.
 type ServiceError = (u16, &'static str, String);
 
-/// What becomes of a create that is identical to an earlier one. It succeeds by default.
+/// How the service responds to a create that is identical to an earlier one. It succeeds by
+/// default.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum IdenticalCreate {
     Success,

@@ -20,7 +20,7 @@ fn read(event: &Value) -> CustomResourceRequest {
     let payload: Payload = serde_json::from_str(&event.to_string()).unwrap();
     match Trigger::recognize(&payload) {
         Ok(Trigger::CloudFormation(request)) => *request,
-        _ => panic!("not a custom-resource request: {event}"),
+        _ => panic!("not a custom resource request: {event}"),
     }
 }
 

@@ -1,4 +1,4 @@
-//! The life cycle of an action in a stack, with and without faults.
+//! The lifecycle of an action in a stack, with and without faults.
 
 mod canceled_create;
 mod clean_up;

@@ -83,7 +83,7 @@ fn task(detail: &Value) -> Result<Task, Failure> {
     });
     let payload: Payload = serde_json::from_str(&event.to_string()).unwrap();
     match Trigger::recognize(&payload) {
-        Ok(Trigger::EventBridge(Event::Request(request))) => request.request.task(),
+        Ok(Trigger::EventBridge(Event::Request(request))) => request.api_request.task(),
         _ => panic!("not an event: {event}"),
     }
 }

@@ -212,7 +212,7 @@ class Alarms(unittest.TestCase):
         guide = transformed()["Parameters"]["GuideUrl"]["Default"]
         headings = anchors((ROOT / guide).read_text())
         for name, alarm in self.alarms().items():
-            found = re.search(r"see \$\{GuideUrl\}#(\S+)$", alarm["AlarmDescription"]["Fn::Sub"])
+            found = re.search(r"\. See \$\{GuideUrl\}#(\S+)$", alarm["AlarmDescription"]["Fn::Sub"])
             self.assertEqual(found[1], name.lower())
             self.assertIn(found[1], headings)
 

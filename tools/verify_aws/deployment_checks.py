@@ -1,4 +1,4 @@
-"""Checks of a deployed provider: the life cycle of a stack, an event, and questions to AWS."""
+"""Checks of a deployed provider: the lifecycle of a stack, an event, and questions to AWS."""
 
 import json
 import re
@@ -94,7 +94,7 @@ class DeploymentChecks(Checks):
         pages = self.iot.get_paginator("list_tags_for_resource").paginate(resourceArn=arn)
         return {tag["Key"]: tag["Value"] for page in pages for tag in page["tags"]}
 
-    # The life cycle of a stack.
+    # The lifecycle of a stack.
 
     def create(self):
         self.cloudformation.create_stack(StackName=self.stack, TemplateBody=self.template())

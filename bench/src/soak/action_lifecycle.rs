@@ -1,4 +1,4 @@
-//! The life cycles of a few actions, each through one trigger.
+//! The lifecycles of a few actions, each through one trigger.
 
 use serde_json::{Value, json};
 use stand_ins::{

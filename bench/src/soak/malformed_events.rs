@@ -31,7 +31,7 @@ impl Soak {
     }
 }
 
-/// An event, and the status, the error or the failed message that it comes to.
+/// An event, and the status, the error or the failed message that it results in.
 fn malformed_event(number: usize, allowed_url: &str) -> (Value, &'static str) {
     let create = |patch: &Value| merged(sample("create-invalid.json"), patch);
     match number {

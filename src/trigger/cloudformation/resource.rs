@@ -254,7 +254,7 @@ fn on_conflict_of(properties: Option<&RawValue>) -> OnConflict {
     word.and_then(|word| CASING.on_conflict(&word)).unwrap_or_default()
 }
 
-/// How a resource with any of these properties may have got its action.
+/// How a resource that has or had these properties acquired its action, as far as they tell.
 fn provenance_of<const N: usize>(properties: [Option<&RawValue>; N]) -> Provenance {
     let may_adopt = properties.into_iter().map(on_conflict_of).any(|policy| match policy {
         OnConflict::Adopt => true,

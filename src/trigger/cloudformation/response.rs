@@ -1,4 +1,4 @@
-//! The response to a custom-resource request, within CloudFormation's size limit.
+//! The response to a custom resource request, within CloudFormation's size limit.
 //!
 //! See <https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/crpg-ref-responses.html>.
 

@@ -178,10 +178,10 @@ fn seconds_of(date: &str) -> Option<u64> {
     };
     let (year, month, day) = (number(0, 4)?, number(4, 6)?, number(6, 8)?);
     let (hour, minute, second) = (number(9, 11)?, number(11, 13)?, number(13, 15)?);
-    let whole = date.len() == 16 && date.get(8..9) == Some("T") && date.get(15..) == Some("Z");
-    let legal =
+    let has_format = date.len() == 16 && date.get(8..9) == Some("T") && date.get(15..) == Some("Z");
+    let is_valid_date =
         (1970..=9999).contains(&year) && (1..=12).contains(&month) && (1..=31).contains(&day);
-    if !whole || !legal || hour > 23 || minute > 59 || second > 60 {
+    if !has_format || !is_valid_date || hour > 23 || minute > 59 || second > 60 {
         return None;
     }
     // Years begin in March, so that the leap day is the last of a year.

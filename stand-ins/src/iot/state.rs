@@ -17,14 +17,14 @@ use super::{
 /// Tags per page: few, so that most lists have a second page.
 const PAGE: usize = 2;
 
-/// What an action counts as that has another tag.
+/// Whether `TagResource` changes `lastModifiedDate`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Tagged {
     Changed,
     Unchanged,
 }
 
-/// What becomes of a call that is signed for AWS IoT.
+/// Whether correctly signed calls are accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Signatures {
     Accepted,
@@ -95,7 +95,8 @@ impl State {
             }
             "ListTagsForResource" => self.list_tags(target, request.parameter("nextToken")),
             "TagResource" => self.tag(target, &body),
-            _ => self.untag(target, &body),
+            "UntagResource" => self.untag(target, &body),
+            other => panic!("{other} is not implemented"),
         }
     }
 

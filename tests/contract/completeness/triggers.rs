@@ -47,7 +47,7 @@ fn the_error_of_an_unrecognized_event_says_how_every_trigger_is_recognized() {
     let message = Unrecognized::NoKnownMember.to_string();
     for name in served() {
         let expected = match name {
-            TriggerName::CloudFormation => "a CloudFormation custom-resource request",
+            TriggerName::CloudFormation => "a CloudFormation custom resource request",
             TriggerName::Sns => "aws:sns",
             TriggerName::EventBridge => "an EventBridge event",
             TriggerName::Sqs => "aws:sqs",

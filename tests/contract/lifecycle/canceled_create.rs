@@ -39,7 +39,7 @@ async fn a_delete_with_an_unknown_id_looks_until_its_time_for_work_ends() {
 }
 
 #[tokio::test]
-async fn a_delete_with_an_unknown_id_keeps_little_of_a_short_time_for_its_last_look() {
+async fn a_delete_with_an_unknown_id_keeps_little_of_a_short_time_for_its_last_poll() {
     let timeout = Duration::from_secs(3);
     let world = world().await.with_timeout(timeout);
     let deleted = world.send(&canceled(&create())).await;

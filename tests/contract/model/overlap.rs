@@ -2,8 +2,8 @@
 //! its new role, CloudFormation cancels it and sends the rollback, or redelivers it. Failed creates
 //! are retried before they are cleaned up, and tags lag behind.
 //!
-//! Excluded is what section 7 of the contract does not promise: a delivery that arrives after a
-//! later request (no canceled request is redelivered after its cancellation), a call that is being
+//! Excluded is what the README does not promise under "Guarantees and limits": a delivery that
+//! arrives after a later request (no canceled request is redelivered after its cancellation), a call that is being
 //! sent when a later request responds ([`Overlap::is_race`]), and a create that is repeated after a
 //! lost response (none is lost here). The Delete of a canceled Create responds once it has deleted
 //! what the Create made ("Nothing left behind, nothing else taken"), so a Create that is
@@ -200,7 +200,7 @@ impl Overlap {
         let event = merged(self.event(properties), &patch);
         let exchange = self.world.send(&event).await;
         self.record("deleted", &event, &exchange);
-        ensure(is_success(&exchange), || format!("a Delete came to {}", exchange.response()))
+        ensure(is_success(&exchange), || format!("a Delete got {}", exchange.response()))
     }
 
     fn record(&mut self, what: &str, event: &Value, exchange: &Exchange) {
@@ -263,7 +263,7 @@ fn is_success(exchange: &Exchange) -> bool {
 }
 
 fn check_rollback(exchange: &Exchange) -> TestCaseResult {
-    ensure(is_success(exchange), || format!("a rollback came to {}", exchange.response()))
+    ensure(is_success(exchange), || format!("a rollback got {}", exchange.response()))
 }
 
 fn milliseconds(milliseconds: u16) -> Duration {

@@ -2,7 +2,7 @@
 //! batch, beside the same batch, and again after a success; with faults at every call and of the
 //! result bus.
 //!
-//! What a batch comes to is predicted message by message, if it has no fault and runs alone. For
+//! The outcome of a batch is predicted message by message, if it has no fault and runs alone. For
 //! any other batch, each change must be one that a message asks for.
 
 mod check;
@@ -44,7 +44,7 @@ pub(super) struct Messages {
     posted: BTreeMap<String, Option<Posted>>,
     /// The ids of the requests that had a result.
     published: BTreeSet<String>,
-    /// What a request last came to without a fault, and the action of its name after it.
+    /// The last outcome of a request without a fault, and the action of its name after it.
     last: BTreeMap<String, (Outcome, Option<Action>)>,
     transcript: Vec<String>,
 }

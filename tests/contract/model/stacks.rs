@@ -233,7 +233,7 @@ impl Stacks {
             response = self.send(&reverse, &Delivery::default()).await?;
         }
         ensure(response.is_success && response.id == old.id, || {
-            format!("a rollback came to {}", response.document)
+            format!("a rollback got {}", response.document)
         })?;
         let tags = if id == old.id {
             updated_tags(&old.tags, &desired.tags, &old.properties.tags)
@@ -252,7 +252,7 @@ impl Stacks {
             return Ok(());
         }
         let response = self.send(&request, &Delivery::default()).await?;
-        ensure(response.is_success, || format!("a Delete came to {}", response.document))
+        ensure(response.is_success, || format!("a Delete got {}", response.document))
     }
 
     /// The account holds the actions of the stacks, and no other has an owner tag of a stack.

@@ -66,7 +66,7 @@ pub async fn run(bootstrap: &Path, events: &Path) -> ExitCode {
     demo.run().await;
     demo.show_account();
     demo.show_table();
-    demo.show_verdict()
+    demo.print_summary()
 }
 
 /// Prints a line. Exits if the pipe is closed, as by `head`.
@@ -235,11 +235,11 @@ impl Demo<'_> {
         }
     }
 
-    fn show_verdict(&self) -> ExitCode {
+    fn print_summary(&self) -> ExitCode {
         let wrong = self.rows.iter().filter(|row| !row.is_expected).count();
         if wrong > 0 {
-            let verdict = format!("\n{wrong} responses are not the expected ones.");
-            print(&self.painted("31", &verdict));
+            let summary = format!("\n{wrong} responses are not the expected ones.");
+            print(&self.painted("31", &summary));
             return ExitCode::FAILURE;
         }
         print(&format!(

@@ -113,7 +113,7 @@ impl Messages {
         Ok(Prediction { actions, outcomes })
     }
 
-    /// A redelivered request comes to the same as before, if its action has not changed since. The
+    /// A redelivered request has the same outcome as before, if its action has not changed since. The
     /// exceptions: what it deleted is absent now, and it owns what it overwrote and nobody owned.
     fn check_repetitions(
         &mut self,
@@ -137,7 +137,7 @@ impl Messages {
                 let is_exception = [("DELETED", "ABSENT"), ("UPDATED", "CREATED")]
                     .contains(&(last.as_str(), outcome.as_str()));
                 ensure(last == outcome || is_exception, || {
-                    format!("{id} came to {last}, and later to {outcome}")
+                    format!("{id} got {last}, and later to {outcome}")
                 })?;
             }
             self.last.insert(id.clone(), (outcome.clone(), after.get(name).cloned()));

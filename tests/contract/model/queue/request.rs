@@ -1,4 +1,4 @@
-//! A request in a message: what it comes to, and what it may change.
+//! A request in a message: its expected outcome, and what it may change.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};

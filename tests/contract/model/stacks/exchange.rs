@@ -76,9 +76,7 @@ impl Stacks {
         let before = actions(&self.world.aws);
         let second = self.deliver(event, request, None).await?;
         let Some(expected) = expected else { return Ok(()) };
-        ensure(second.document == *expected, || {
-            format!("the redelivery came to {}", second.document)
-        })?;
+        ensure(second.document == *expected, || format!("the redelivery got {}", second.document))?;
         let after = actions(&self.world.aws);
         let is_unchanged = before.len() == after.len()
             && before
@@ -166,7 +164,7 @@ fn check_undisturbed(
         format!("a Create of a free name called {:?}", response.operations)
     })?;
     ensure(response.is_success == request.can_succeed(before), || {
-        format!("without a fault it came to {}", response.document)
+        format!("without a fault it got {}", response.document)
     })
 }
 

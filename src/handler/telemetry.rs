@@ -1,4 +1,4 @@
-//! The log line and the metrics of an outcome.
+//! The log lines and the metrics of requests.
 
 use std::borrow::Cow;
 
@@ -31,7 +31,7 @@ pub struct Label<'a> {
     pub trace_id: Option<&'a str>,
 }
 
-/// Logs and counts what came of a request.
+/// Logs and counts the outcome of a request.
 pub fn record(
     label: &Label<'_>,
     result: &Result<Success, Failure>,
@@ -62,7 +62,7 @@ fn log(label: &Label<'_>, result: &Result<Success, Failure>, session: &Session<'
     let (calls, throttles) = (session.calls(), session.throttles());
     let milliseconds = u64::try_from(session.age().as_millis()).unwrap_or(u64::MAX);
     // The level is part of a statement, so each has one.
-    macro_rules! line {
+    macro_rules! log_line {
         ($level:ident, $message:literal, $($field:tt)*) => {
             tracing::$level!(
                 trigger, operation, subject, action, id, $($field)*, calls, throttles,
@@ -74,19 +74,20 @@ fn log(label: &Label<'_>, result: &Result<Success, Failure>, session: &Session<'
         Ok(Success { outcome, notice, .. }) => {
             let outcome = outcome.as_str();
             if let Some(notice) = notice {
-                line!(warn, "request succeeded", outcome, notice);
+                log_line!(warn, "request succeeded", outcome, notice);
             } else {
-                line!(info, "request succeeded", outcome);
+                log_line!(info, "request succeeded", outcome);
             }
         }
         Err(failure) => {
             let (outcome, reason) = ("FAILED", failure.reason(logs::MAX_REASON));
-            line!(error, "request failed", outcome, reason);
+            log_line!(error, "request failed", outcome, reason);
         }
     }
 }
 
-/// Logs and counts a request that is not executed, because CloudFormation does not wait any more.
+/// Logs and counts a request that is not executed, because CloudFormation no longer waits for its
+/// response.
 pub fn record_expired(label: &Label<'_>, metrics: &Metrics) {
     tracing::warn!(
         trigger = label.trigger.as_str(),
