@@ -71,6 +71,31 @@ struct Limits {
     pacing: Pacing,
 }
 
+/// How a custom resource request was delivered, which decides how it is served.
+#[derive(Clone, Copy)]
+struct Delivery {
+    /// When its time in this invocation ends.
+    deadline: SystemTime,
+    pacing: Pacing,
+    if_not_started: IfNotStarted,
+}
+
+/// What to do about a request whose time ran out before its first call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum IfNotStarted {
+    /// Respond, because it is not delivered again in time.
+    Respond,
+    /// Fail without a response, so that it is redelivered.
+    Fail,
+}
+
+impl Delivery {
+    /// The delivery of a request that does not share its invocation.
+    fn alone(deadline: SystemTime) -> Self {
+        Self { deadline, pacing: Pacing::None, if_not_started: IfNotStarted::Respond }
+    }
+}
+
 impl Invocation {
     /// The deadlines of a request that ends with the invocation.
     fn deadlines(&self) -> Deadlines {
@@ -158,8 +183,8 @@ impl<'s> Handler<'s> {
     ) -> Result<Box<RawValue>, FunctionError> {
         match trigger? {
             Trigger::CloudFormation(request) => {
-                let (deadline, pacing) = (invocation.deadline, Pacing::None);
-                self.serve_custom_resource(&request, invocation, deadline, pacing).await
+                let delivery = Delivery::alone(invocation.deadline);
+                self.serve_custom_resource(&request, invocation, delivery).await
             }
             Trigger::Sns(contents) => self.serve_notifications(contents, invocation).await,
             Trigger::EventBridge(Event::Request(request)) => {

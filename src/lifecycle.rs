@@ -71,10 +71,17 @@ impl<'r> Lifecycle<'r> {
     }
 
     async fn describe(&self, name: &ActionName) -> Result<Success, Failure> {
-        let (action, description) = self.iot.describe(name).await?;
-        let tags = self.iot.tags(&action.arn).await?;
-        let description = Box::new(Description { tags, ..description });
-        Ok(Success::new(Outcome::Described(description), action))
+        let mut attempts = 0;
+        loop {
+            let (action, description) = self.iot.describe(name).await?;
+            if let Some(tags) = unless_absent(self.iot.tags(&action.arn).await)? {
+                let description = Box::new(Description { tags, ..description });
+                return Ok(Success::new(Outcome::Described(description), action));
+            }
+            // The action is there, so its tags lag behind; or it has been deleted since.
+            attempts += 1;
+            self.iot.back_off(attempts).await?;
+        }
     }
 
     /// Looks up the tags of the action of that name, with one call if its ARN is known beforehand.
@@ -167,11 +174,11 @@ fn now() -> u64 {
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// `None` if the failure is that there is no such action.
+/// `None` if the failure is that AWS IoT finds no such action.
 fn unless_absent<T>(result: Result<T, Failure>) -> Result<Option<T>, Failure> {
     match result {
         Ok(value) => Ok(Some(value)),
-        Err(failure) if failure.code == ErrorCode::ResourceNotFound => Ok(None),
+        Err(failure) if failure.is_response(ErrorCode::ResourceNotFound) => Ok(None),
         Err(failure) => Err(failure),
     }
 }

@@ -153,7 +153,10 @@ fn check_reason(reason: &str, failure: &Failure, length: usize) {
         .and_then(|rest| rest.strip_prefix(": "))
         .expect("a reason begins with its code");
     let whole: String = match &failure.detail {
-        Detail::Service(text) | Detail::Refusal(text) => text.clone(),
+        Detail::Service(text)
+        | Detail::OutOfTime(text)
+        | Detail::NotStarted(text)
+        | Detail::Refusal(text) => text.clone(),
         Detail::NameConflict(conflict) => conflict.to_string(),
         Detail::Problems(problems) if problems.len() == 1 => {
             problems.kept().iter().map(|only| only.as_str()).collect()

@@ -8,11 +8,12 @@ use serde_json::value::RawValue;
 use tokio::time::{Instant, timeout};
 
 use super::{
-    Deadlines, ErrorType, FunctionError, Handler, Invocation, Label, Limits, telemetry, to_json,
+    Deadlines, Delivery, ErrorType, FunctionError, Handler, IfNotStarted, Invocation, Label,
+    Limits, telemetry, to_json,
 };
 use crate::{
     http::NoResponse,
-    iot::{OnTimeout, Pacing},
+    iot::OnTimeout,
     metrics::Metric,
     mitigation::Operation,
     retry::{Attempt, Retry, RetryError, no_preparation},
@@ -62,13 +63,12 @@ impl Invocation {
 }
 
 impl Handler<'_> {
-    /// Serves a request, which must get its response by `deadline`.
+    /// Serves a request, which must get its response by the deadline of its delivery.
     pub(super) async fn serve_custom_resource(
         &self,
         request: &CustomResourceRequest,
         invocation: &Invocation,
-        deadline: SystemTime,
-        pacing: Pacing,
+        delivery: Delivery,
     ) -> Result<Box<RawValue>, FunctionError> {
         let url = request
             .response_url(&self.settings.region, &self.settings.response_hosts)
@@ -76,13 +76,23 @@ impl Handler<'_> {
                 error_type: ErrorType::ForbiddenResponseUrl,
                 message: format!("invalid ResponseURL, so no work is done: {forbidden}"),
             })?;
-        let Some(deadlines) = deadlines(request, &url, deadline) else {
+        let Some(deadlines) = deadlines(request, &url, delivery.deadline) else {
             return expired(request, invocation);
         };
-        let limits = Limits { until: deadlines.work, on_timeout: OnTimeout::LastError, pacing };
+        let limits = Limits {
+            until: deadlines.work,
+            on_timeout: OnTimeout::LastError,
+            pacing: delivery.pacing,
+        };
         let plan = || cloudformation::plan(request, &url, &invocation.location);
         let (label, metrics) = (invocation.resource_label(request), &invocation.metrics);
         let result = self.execute(&plan, Casing::CloudFormation, label, limits, metrics).await;
+        if let Err(failure) = &result
+            && failure.is_not_started()
+            && delivery.if_not_started == IfNotStarted::Fail
+        {
+            return Err(failure.into());
+        }
         let response = cloudformation::respond(request, &url, &result);
         if let Err(error) = self.deliver(&url, &response, deadlines.respond).await {
             metrics.add(Metric::ResponsesUndelivered, 1);

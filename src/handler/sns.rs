@@ -4,8 +4,8 @@ use std::time::SystemTime;
 
 use serde_json::value::RawValue;
 
-use super::{FunctionError, Handler, Invocation, Label, ignored, telemetry, to_json};
-use crate::{iot::Pacing, trigger::Content};
+use super::{Delivery, FunctionError, Handler, Invocation, Label, ignored, telemetry, to_json};
+use crate::trigger::Content;
 
 impl Handler<'_> {
     /// Serves notifications in turn; the remaining ones share the remaining time. Lambda delivers
@@ -48,7 +48,7 @@ impl Handler<'_> {
     ) -> Result<Box<RawValue>, FunctionError> {
         match content {
             Content::CustomResource(request) => {
-                self.serve_custom_resource(request, invocation, deadline, Pacing::None).await
+                self.serve_custom_resource(request, invocation, Delivery::alone(deadline)).await
             }
             Content::Request(request) => self.serve_event(request, invocation).await,
             Content::OwnResult => ignored(),

@@ -1,9 +1,9 @@
 //! A batch of messages: unfinished ones are batch item failures, which the queue redelivers.
 //!
 //! Messages that share an action, a stack's resource or a message group form a chain, which is
-//! served in order. Chains are served concurrently. Chains with stacks' requests have slots of their
-//! own, so they do not wait for the others. Once a message is to be redelivered, every later one
-//! that shares any of these with it is redelivered too, so that none overtakes another.
+//! served in order. Chains are served concurrently. Chains with stacks' requests have slots of
+//! their own, so they do not wait for the others. Once a message is to be redelivered, every later
+//! one that shares any of these with it is redelivered too, so that none overtakes another.
 
 use std::{
     collections::BTreeSet,
@@ -18,8 +18,8 @@ use serde_json::value::RawValue;
 use tokio::time::Instant;
 
 use super::{
-    Deadlines, FunctionError, Handler, Invocation, Label, Limits, custom_resource::waits_until,
-    telemetry,
+    Deadlines, Delivery, FunctionError, Handler, IfNotStarted, Invocation, Label, Limits,
+    custom_resource::waits_until, telemetry,
 };
 use crate::{
     iot::{OnTimeout, Pacing, Urgency},
@@ -38,6 +38,36 @@ struct BatchContext<'a> {
     invocation: &'a Invocation,
     deadlines: Deadlines,
     began: Instant,
+    /// When a message that is redelivered is delivered again.
+    redelivered_at: SystemTime,
+}
+
+impl<'a> BatchContext<'a> {
+    /// The visibility timeout of a queue is this many times the timeout of its function, as AWS
+    /// recommends: <https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html>.
+    const VISIBILITY_TIMEOUTS: u32 = 6;
+
+    fn new(invocation: &'a Invocation) -> Self {
+        let now = SystemTime::now();
+        let timeout = invocation.deadline.duration_since(now).unwrap_or_default();
+        Self {
+            invocation,
+            deadlines: invocation.deadlines(),
+            began: Instant::now(),
+            redelivered_at: now + timeout * Self::VISIBILITY_TIMEOUTS,
+        }
+    }
+
+    /// The time that is left for work.
+    fn time_left(&self) -> Duration {
+        self.deadlines.work.saturating_duration_since(Instant::now())
+    }
+
+    /// The least time in which a stack's request, which may have to wait for a role, is started.
+    fn least_time(&self) -> Duration {
+        let whole = self.deadlines.work.saturating_duration_since(self.began);
+        (whole / 2).min(Duration::from_secs(30))
+    }
 }
 
 /// The outcome of a message.
@@ -75,8 +105,7 @@ impl Handler<'_> {
         batch: Batch,
         invocation: &Invocation,
     ) -> Result<Box<RawValue>, FunctionError> {
-        let (deadlines, began) = (invocation.deadlines(), Instant::now());
-        let context = BatchContext { invocation, deadlines, began };
+        let context = BatchContext::new(invocation);
         let is_of_stack = |chain: &Vec<Message>| chain.iter().any(Message::is_of_stack);
         let (of_stacks, others) = batch.chains().into_iter().partition(is_of_stack);
         // Neither a stack's request that waits for its role nor many messages hold up the others.
@@ -121,6 +150,8 @@ impl Handler<'_> {
         while let Some(message) = messages.next() {
             let is_blocked = message.keys().iter().any(|key| blocked.contains(key));
             let message_outcome = if is_blocked {
+                let label = Label { id: &message.id, ..context.invocation.label() };
+                telemetry::record_redelivery(&label, "an earlier message is redelivered");
                 MessageOutcome::Redelivered
             } else {
                 self.serve_message(&message, context).await
@@ -185,18 +216,19 @@ impl Handler<'_> {
         context: BatchContext<'_>,
     ) -> MessageOutcome {
         let invocation = context.invocation;
-        if self.gains_time_by_redelivery(request, context) {
-            tracing::warn!(
-                trigger = invocation.trigger.as_str(),
-                subject = request.logical_id,
-                id = request.request_id,
-                request_id = invocation.request_id,
-                "too little time is left, so the message is redelivered"
-            );
+        let if_not_started = if self.can_be_redelivered(request, context) {
+            IfNotStarted::Fail
+        } else {
+            IfNotStarted::Respond
+        };
+        if if_not_started == IfNotStarted::Fail && context.time_left() < context.least_time() {
+            let label = invocation.resource_label(request);
+            telemetry::record_redelivery(&label, "too little time is left");
             return MessageOutcome::Redelivered;
         }
         let pacing = Pacing::Shared(Urgency::Urgent);
-        match self.serve_custom_resource(request, invocation, invocation.deadline, pacing).await {
+        let delivery = Delivery { deadline: invocation.deadline, pacing, if_not_started };
+        match self.serve_custom_resource(request, invocation, delivery).await {
             Ok(_) => MessageOutcome::Done,
             Err(error) => {
                 let label = invocation.resource_label(request);
@@ -206,22 +238,17 @@ impl Handler<'_> {
         }
     }
 
-    /// Whether redelivery gives a stack's request, which may have to wait for a role, more time:
-    /// this invocation has less than 30 s and less than half of its time for work left, and
-    /// CloudFormation waits beyond its deadline.
-    fn gains_time_by_redelivery(
+    /// Whether CloudFormation still waits for the response when the message is delivered again.
+    fn can_be_redelivered(
         &self,
         request: &CustomResourceRequest,
         context: BatchContext<'_>,
     ) -> bool {
-        let BatchContext { invocation, deadlines, began } = context;
-        let whole = deadlines.work.saturating_duration_since(began);
-        let left = deadlines.work.saturating_duration_since(Instant::now());
         let url = request.response_url(&self.settings.region, &self.settings.response_hosts);
-        left < (whole / 2).min(Duration::from_secs(30))
-            && url.is_ok_and(|url| {
-                waits_until(request, &url, SystemTime::now()) > invocation.deadline
-            })
+        url.is_ok_and(|url| {
+            let waits_until = waits_until(request, &url, SystemTime::now());
+            waits_until > context.redelivered_at + context.least_time()
+        })
     }
 
     /// Publishes results; returns the ids of the messages whose result was not published.

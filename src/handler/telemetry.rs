@@ -109,7 +109,6 @@ pub fn record_expired(label: &Label<'_>, metrics: &Metrics) {
 /// Logs an error that ends an invocation, fails a notification, or sends a message back to its
 /// queue.
 pub fn record_error(label: &Label<'_>, error: &FunctionError, consequence: &'static str) {
-    let given = |text| Some(text).filter(|text: &&str| !text.is_empty());
     tracing::error!(
         trigger = label.trigger.as_str(),
         operation = given(&label.operation_text),
@@ -121,6 +120,24 @@ pub fn record_error(label: &Label<'_>, error: &FunctionError, consequence: &'sta
         xray_trace_id = label.trace_id,
         "{consequence}"
     );
+}
+
+/// Logs why a message is sent back to its queue without an error.
+pub fn record_redelivery(label: &Label<'_>, why: &'static str) {
+    tracing::warn!(
+        trigger = label.trigger.as_str(),
+        operation = given(&label.operation_text),
+        subject = given(label.subject),
+        id = label.id,
+        warning = why,
+        request_id = label.request_id,
+        xray_trace_id = label.trace_id,
+        "the message is redelivered"
+    );
+}
+
+fn given(text: &str) -> Option<&str> {
+    Some(text).filter(|text| !text.is_empty())
 }
 
 /// Whether only the caller can do anything about it.

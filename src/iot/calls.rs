@@ -1,5 +1,5 @@
-//! The calls of a session, one function for each operation. Reads are methods of [`Session`]; writes
-//! are methods of [`Writes`], which can run a check before each attempt.
+//! The calls of a session, one function for each operation. Reads are methods of [`Session`];
+//! writes are methods of [`Writes`], which can run a check before each attempt.
 
 use std::fmt::Debug;
 

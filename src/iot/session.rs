@@ -11,13 +11,9 @@ use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use futures_util::future::LocalBoxFuture;
 use tokio::time::{Instant, sleep, timeout};
 
-use super::{
-    Iot, IotOperation,
-    pace::{Pace, Urgency},
-    role_propagation::RolePropagation,
-};
+use super::{Iot, IotOperation, pace::Urgency, role_propagation::RolePropagation};
 use crate::{
-    mitigation::{ErrorCode, Failure},
+    mitigation::{Detail, ErrorCode, Failure},
     retry::{Attempt, Retry, RetryError, backoff, no_preparation},
     sdk::CallError,
 };
@@ -49,7 +45,7 @@ pub struct Session<'s> {
     began: Instant,
     until: Instant,
     on_timeout: OnTimeout,
-    pace: Option<(&'s Pace, Urgency)>,
+    pacing: Pacing,
     role: RolePropagation,
     calls: Cell<u32>,
     throttles: Cell<u32>,
@@ -68,10 +64,7 @@ impl Iot<'_> {
             began: Instant::now(),
             until,
             on_timeout,
-            pace: match pacing {
-                Pacing::None => None,
-                Pacing::Shared(urgency) => Some((&self.pace, urgency)),
-            },
+            pacing,
             role: RolePropagation::new(self.settings.role_propagation),
             calls: Cell::default(),
             throttles: Cell::default(),
@@ -83,6 +76,12 @@ impl Iot<'_> {
 }
 
 impl Session<'_> {
+    /// How the calls are spaced.
+    #[must_use]
+    pub fn pacing(&self) -> Pacing {
+        self.pacing
+    }
+
     /// Calls made, those that failed included.
     #[must_use]
     pub fn calls(&self) -> u32 {
@@ -151,14 +150,17 @@ impl Session<'_> {
         });
         if let Some(last) = last {
             let last = self.role.describe(last);
-            return last.with_context(&format!("time ran out after {calls} calls"));
+            let last = last.with_context(&format!("time ran out after {calls} calls"));
+            let detail = Detail::OutOfTime(last.message(usize::MAX));
+            return Failure { detail, ..last };
         }
         let mut text = format!("time ran out after {calls} calls without a response from AWS IoT");
         if let Some(last) = self.last_no_response.borrow().as_deref() {
             text.push_str(": ");
             text.push_str(last);
         }
-        Failure::service(ErrorCode::InternalFailure, text)
+        let detail = if calls == 0 { Detail::NotStarted(text) } else { Detail::OutOfTime(text) };
+        Failure { code: ErrorCode::InternalFailure, detail }
     }
 
     /// Makes a call, retried until it succeeds, fails permanently or leaves no time to respond.
@@ -206,11 +208,14 @@ impl Session<'_> {
         attempt: &(dyn Fn(Duration) -> LocalBoxFuture<'a, Attempt<Failure>> + 'a),
     ) -> Result<(), Failure> {
         let before = move || -> LocalBoxFuture<'s, Result<(), Failure>> {
-            match (self.pace, before_attempt) {
-                (None, None) => no_preparation(),
-                (pace, before_attempt) => Box::pin(async move {
-                    if let Some((pace, urgency)) = pace {
-                        pace.turn(operation, urgency, self.until).await;
+            match (self.pacing, before_attempt) {
+                (Pacing::None, None) => no_preparation(),
+                (pacing, before_attempt) => Box::pin(async move {
+                    match pacing {
+                        Pacing::None => {}
+                        Pacing::Shared(urgency) => {
+                            self.iot.pace.turn(operation, urgency, self.until).await;
+                        }
                     }
                     match before_attempt {
                         Some(before_attempt) => before_attempt().await,
@@ -228,8 +233,9 @@ impl Session<'_> {
 
     fn record_success(&self, operation: IotOperation) {
         self.last_error.take();
-        if let Some((pace, _)) = self.pace {
-            pace.record_success(operation);
+        match self.pacing {
+            Pacing::None => {}
+            Pacing::Shared(_) => self.iot.pace.record_success(operation),
         }
     }
 
@@ -239,8 +245,9 @@ impl Session<'_> {
                 self.last_error.replace(Some(failure.clone()));
                 if failure.code == ErrorCode::Throttling {
                     self.throttles.set(self.throttles.get() + 1);
-                    if let Some((pace, _)) = self.pace {
-                        pace.record_throttle(operation);
+                    match self.pacing {
+                        Pacing::None => {}
+                        Pacing::Shared(_) => self.iot.pace.record_throttle(operation),
                     }
                 }
             }

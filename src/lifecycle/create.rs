@@ -43,11 +43,11 @@ impl Lifecycle<'_> {
         let writes = self.iot.writes_after(&before_change);
         match writes.create(&wanted.name, &wanted.definition, &tags).await {
             Ok(action) => Ok(CreateAttempt::Created(Success::new(Outcome::Created, action))),
-            Err(failure) if failure.code == ErrorCode::ResourceAlreadyExists => {
+            Err(failure) if failure.is_response(ErrorCode::ResourceAlreadyExists) => {
                 Ok(CreateAttempt::NameTaken(unless_absent(self.find(&wanted.name).await)?))
             }
             // The limit may be reached by the very action that has the name.
-            Err(failure) if failure.code == ErrorCode::LimitExceeded => {
+            Err(failure) if failure.is_response(ErrorCode::LimitExceeded) => {
                 match self.find_consistently(&wanted.name).await? {
                     None => Err(failure),
                     found => Ok(CreateAttempt::NameTaken(found)),

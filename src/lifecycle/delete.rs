@@ -6,9 +6,13 @@ use std::time::Duration;
 use tokio::time::sleep;
 
 use super::{ExistingAction, Lifecycle, not_owned, unless_absent};
-use crate::mitigation::{
-    Action, ActionName, Delete, DeleteTarget, Failure, Lookup, OWNER_TAG, OnConflict, OnForeign,
-    Outcome, Ownership, Provenance, REQUEST_TAG, RequestDigest, Success, UnknownPhysicalId,
+use crate::{
+    iot::Pacing,
+    mitigation::{
+        Action, ActionName, Delete, DeleteTarget, Failure, Lookup, OWNER_TAG, OnConflict,
+        OnForeign, Outcome, Ownership, Provenance, REQUEST_TAG, RequestDigest, Success,
+        UnknownPhysicalId,
+    },
 };
 
 const NO_SUCH_ACTION: &str = "there is no such action";
@@ -51,7 +55,10 @@ impl Lifecycle<'_> {
         let failure = not_owned(&found, "delete");
         match (wanted.on_foreign, self.ownership(&found.tags)) {
             (OnForeign::Fail, _) => Err(failure),
-            (OnForeign::Skip(Provenance::Adopted), Ownership::Unowned) => {
+            // A release removes both tags; whoever removes only the owner tag leaves the other.
+            (OnForeign::Skip(Provenance::Adopted), Ownership::Unowned)
+                if !found.tags.contains(REQUEST_TAG) =>
+            {
                 let notice = format!("the action {name} no longer has an owner tag: it stays");
                 Ok(Success::new(Outcome::Released, found.action).with_notice(notice))
             }
@@ -85,11 +92,8 @@ impl Lifecycle<'_> {
     /// Removes what a canceled Create creates: polls until the action is there, or can no longer
     /// appear.
     async fn delete_unknown(&self, unknown: &UnknownPhysicalId) -> Result<Success, Failure> {
-        /// The longest time that is kept for the last poll.
-        const LAST_POLL: Duration = Duration::from_secs(2);
-
         if let Some(id) = &unknown.id
-            && let Some(found) = unless_absent(self.find(id).await)?
+            && let Some(found) = self.find_consistently(id).await?
             && let Some(success) = self.remove(&found).await?
         {
             return Ok(success);
@@ -99,7 +103,7 @@ impl Lifecycle<'_> {
                 "the canceled Create has no valid name: it created nothing",
             ));
         };
-        let last_poll = LAST_POLL.min(self.iot.time_left() / 4);
+        let last_poll = self.time_for_last_poll();
         let mut polls = 0_u32;
         loop {
             let found = unless_absent(self.find(name).await)?;
@@ -114,22 +118,6 @@ impl Lifecycle<'_> {
             polls += 1;
             sleep(step.mul_f64(0.9 + fastrand::f64() / 5.0).min(left)).await;
         }
-        self.poll_last(unknown, name).await
-    }
-
-    /// The last poll, which also finds actions whose tags lag behind: the one that has the physical
-    /// id as its name, and the one that the Create creates.
-    async fn poll_last(
-        &self,
-        unknown: &UnknownPhysicalId,
-        name: &ActionName,
-    ) -> Result<Success, Failure> {
-        if let Some(id) = &unknown.id
-            && let Some(found) = self.find_consistently(id).await?
-            && let Some(success) = self.remove(&found).await?
-        {
-            return Ok(success);
-        }
         let found = self.find_consistently(name).await?;
         match self.poll(found, unknown.on_conflict).await? {
             PollResult::Done(success) => Ok(success),
@@ -137,6 +125,16 @@ impl Lifecycle<'_> {
                 Ok(Success::absent("the canceled Create has created nothing so far"))
             }
         }
+    }
+
+    /// The time that is kept for the last poll: more where the calls of other requests come first.
+    fn time_for_last_poll(&self) -> Duration {
+        let longest = match self.iot.pacing() {
+            Pacing::None => Duration::from_secs(2),
+            // The Deletes of a batch poll at the same moment.
+            Pacing::Shared(_) => Duration::from_secs(5),
+        };
+        longest.min(self.iot.time_left() / 4)
     }
 
     async fn poll(

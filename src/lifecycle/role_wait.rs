@@ -3,9 +3,7 @@
 use tokio::time::sleep;
 
 use super::{Lifecycle, is_defined_as, mark::SUPERSEDED, unless_absent, wait_state::MarkState};
-use crate::mitigation::{
-    Change, Create, Definition, Detail, ErrorCode, Failure, Outcome, Success, Task,
-};
+use crate::mitigation::{Change, Create, Definition, ErrorCode, Failure, Outcome, Success, Task};
 
 impl Lifecycle<'_> {
     /// Repeats `attempt` for as long as a new role may be the cause of its failure. An attempt
@@ -40,20 +38,10 @@ impl Lifecycle<'_> {
 
     /// Whether a role that was created moments ago may be the cause.
     fn may_be_new_role(&self, failure: &Failure) -> bool {
-        let is_refused = match failure.code {
-            ErrorCode::InvalidRequest | ErrorCode::AccessDenied => true,
-            ErrorCode::ResourceAlreadyExists
-            | ErrorCode::ResourceNotFound
-            | ErrorCode::LimitExceeded
-            | ErrorCode::Throttling
-            | ErrorCode::InternalFailure
-            | ErrorCode::InvalidSetting => false,
-        };
-        let is_from_service = match failure.detail {
-            Detail::Service(_) => true,
-            Detail::Problems(_) | Detail::Refusal(_) | Detail::NameConflict(_) => false,
-        };
-        is_refused && is_from_service && self.request.stack.is_some()
+        let is_refused = [ErrorCode::InvalidRequest, ErrorCode::AccessDenied]
+            .into_iter()
+            .any(|code| failure.is_response(code));
+        is_refused && self.request.stack.is_some()
     }
 
     /// The end of a request that has waited, and whose mark was there when it last checked.

@@ -58,6 +58,10 @@ pub enum Detail {
     Problems(Problems),
     /// The message of AWS IoT, or that there was no response.
     Service(String),
+    /// Time ran out: the code is that of the last error, but says nothing about the last call.
+    OutOfTime(String),
+    /// Time ran out before the first call.
+    NotStarted(String),
     /// Why the provider itself refuses the request.
     Refusal(String),
     /// The name of a create is taken.
@@ -101,6 +105,32 @@ impl Failure {
         Self { code, detail: Detail::Refusal(text.into()) }
     }
 
+    /// Whether time ran out before the first call.
+    #[must_use]
+    pub(crate) fn is_not_started(&self) -> bool {
+        match self.detail {
+            Detail::NotStarted(_) => true,
+            Detail::OutOfTime(_)
+            | Detail::Service(_)
+            | Detail::Problems(_)
+            | Detail::Refusal(_)
+            | Detail::NameConflict(_) => false,
+        }
+    }
+
+    /// Whether AWS IoT ended the call that failed with this code.
+    #[must_use]
+    pub(crate) fn is_response(&self, code: ErrorCode) -> bool {
+        match self.detail {
+            Detail::Service(_) => self.code == code,
+            Detail::OutOfTime(_)
+            | Detail::NotStarted(_)
+            | Detail::Problems(_)
+            | Detail::Refusal(_)
+            | Detail::NameConflict(_) => false,
+        }
+    }
+
     /// An invalid request.
     #[must_use]
     pub fn invalid(problems: Problems) -> Self {
@@ -118,6 +148,8 @@ impl Failure {
         let text = format!("{} ({more})", self.message(usize::MAX));
         let detail = match self.detail {
             Detail::Service(_) => Detail::Service(text),
+            Detail::OutOfTime(_) => Detail::OutOfTime(text),
+            Detail::NotStarted(_) => Detail::NotStarted(text),
             Detail::Problems(_) | Detail::Refusal(_) | Detail::NameConflict(_) => {
                 Detail::Refusal(text)
             }
@@ -130,7 +162,10 @@ impl Failure {
     #[must_use]
     pub fn message(&self, budget: usize) -> String {
         match &self.detail {
-            Detail::Service(text) | Detail::Refusal(text) => truncate(text, budget),
+            Detail::Service(text)
+            | Detail::OutOfTime(text)
+            | Detail::NotStarted(text)
+            | Detail::Refusal(text) => truncate(text, budget),
             Detail::Problems(problems) => problems.list(budget),
             Detail::NameConflict(conflict) => truncate(&conflict.to_string(), budget),
         }

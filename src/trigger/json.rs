@@ -52,6 +52,11 @@ pub fn each_item<'t>(text: &'t str, each: &mut dyn FnMut(&'t RawValue)) -> Resul
     Ok(deserializer.end()?)
 }
 
+/// Checks that `text` is JSON.
+pub fn raw(text: &str) -> Option<&RawValue> {
+    serde_json::from_str(text).ok()
+}
+
 /// Parses a string; `None` if `value` is not one.
 pub fn string(value: &RawValue) -> Option<Cow<'_, str>> {
     struct Text<'t>(Cow<'t, str>);

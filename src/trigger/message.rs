@@ -3,7 +3,7 @@
 use super::{
     cloudformation::CustomResourceRequest,
     eventbridge::{Event, EventRequest},
-    json::Fields,
+    json::{self, Fields},
     request_object::RequestObject,
     unrecognized::Unrecognized,
 };
@@ -32,10 +32,7 @@ pub(super) struct MessageSource {
 impl Content {
     /// Parses the text of a message. An event keeps its own id and source.
     pub(super) fn read(text: &str, source: MessageSource) -> Self {
-        let Ok(fields) = Fields::read(text, &RequestObject::member_names()) else {
-            return Self::Unrecognized(Unrecognized::NoRequestInside);
-        };
-        match RequestObject::read(text, &fields, Unrecognized::NoRequestInside) {
+        match read_object(text) {
             Ok(RequestObject::CustomResource(request)) => Self::CustomResource(request),
             Ok(RequestObject::Event(Event::Request(request))) => Self::Request(request),
             Ok(RequestObject::Event(Event::OwnResult)) => Self::OwnResult,
@@ -46,4 +43,11 @@ impl Content {
             Err(unrecognized) => Self::Unrecognized(unrecognized),
         }
     }
+}
+
+fn read_object(text: &str) -> Result<RequestObject, Unrecognized> {
+    let text = json::raw(text).ok_or(Unrecognized::NoRequestInside)?.get();
+    let fields = Fields::read(text, &RequestObject::member_names())
+        .map_err(|_| Unrecognized::NoRequestInside)?;
+    RequestObject::read(text, &fields, Unrecognized::NoRequestInside)
 }

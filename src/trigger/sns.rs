@@ -6,7 +6,7 @@
 use serde_json::value::RawValue;
 
 use super::{
-    json::Fields,
+    json::{self, Fields},
     message::{Content, MessageSource},
     unrecognized::Unrecognized,
 };
@@ -45,6 +45,7 @@ fn read_record(record: &RawValue) -> Content {
 
 /// The content of a notification in the body of an SQS message; `None` if the body is not one.
 pub(super) fn read_body(body: &str) -> Option<Content> {
+    let body = json::raw(body)?.get();
     let fields = Fields::read(body, &["Type", "Message", "MessageId"]).ok()?;
     if fields.string("Type").as_deref() != Some("Notification") {
         return None;

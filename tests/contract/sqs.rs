@@ -267,3 +267,18 @@ async fn throttling_also_slows_down_messages_that_already_wait() {
     assert!(throttled <= 15, "{throttled} of {} calls were throttled", invocation.calls.len());
     assert!(began.elapsed() < Duration::from_secs(30), "{:?}", began.elapsed());
 }
+
+#[tokio::test]
+async fn a_message_that_is_not_quite_json_is_redelivered() {
+    let world = world_with_bus().await;
+    for body in [
+        "{\"a\nb\": 1, \"actionName\": \"x\"}",
+        "{\"actionName\": \"x\ny\"}",
+        "{\"Type\": \"Notification\", \"a\nb\": 1, \"Message\": \"{\\\"actionName\\\": 1}\"}",
+    ] {
+        let mut message = record("m", 1, &json!({}));
+        message["body"] = json!(body);
+        let invocation = batch(&world, &[message]).await;
+        assert_eq!((redelivered(&invocation), invocation.events.len()), (ids(&["m"]), 0), "{body}");
+    }
+}

@@ -9,7 +9,7 @@ use crate::{
         Params, Parse, Problem, Problems, Replay, RoleArn, Task, Update,
     },
     trigger::{
-        json::Fields,
+        json::{self, Fields},
         reader::{Casing, Members, Node, Reader},
     },
 };
@@ -86,8 +86,7 @@ impl ApiRequest {
     /// Parses a whole event or message as a request.
     #[must_use]
     pub(in crate::trigger) fn whole(text: &str) -> Self {
-        let value: Option<&RawValue> = serde_json::from_str(text).ok();
-        Self::read("", value, RequestIds::Accepted)
+        Self::read("", json::raw(text), RequestIds::Accepted)
     }
 
     /// Adds a problem to the request.

@@ -35,7 +35,7 @@ fn the_dashboard_shows_the_requests_of_every_trigger() {
 #[test]
 fn the_reference_has_the_name_of_every_trigger() {
     let reference = file("docs/reference.md");
-    let table = part(&reference, "| How it comes | `trigger` |", "\n\n");
+    let table = part(&reference, "| Delivered as | `trigger` |", "\n\n");
     for name in served() {
         assert!(table.contains(&format!("`{name}`")), "no {name}");
     }

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use stand_ins::{OWNER_TAG, fault::Fault, stack::merged};
+use stand_ins::{OWNER_TAG, REQUEST_TAG, fault::Fault, stack::merged};
 
-use super::{ADOPTED, NAME, OTHERS, OURS, create, follow_up};
+use super::{ADOPTED, NAME, OTHERS, OURS, create, delete_of, follow_up};
 use crate::{sample, world, world_with};
 
 #[tokio::test]
@@ -63,6 +63,35 @@ async fn a_redelivered_delete_of_an_adopted_action_is_no_skipped_one() {
     let output = world.function.stop().await;
     assert_eq!(output.matches("\"outcome\":\"RELEASED\"").count(), 2, "{output}");
     assert!(!output.contains("DeletesSkipped"), "{output}");
+}
+
+#[tokio::test]
+async fn a_delete_of_an_adopted_action_that_lost_only_its_owner_tag_is_skipped() {
+    let world = world().await;
+    let tag = format!("1/{}", "A".repeat(16));
+    world.plant_identical(NAME, &[(REQUEST_TAG, &tag)]);
+    let adopted = json!({ "ResourceProperties": { "OnConflict": "Adopt" } });
+    world.send(&merged(sample("delete.json"), &adopted)).await.succeeded().changed_nothing();
+    let output = world.function.stop().await;
+    assert!(output.contains("\"DeletesSkipped\":1"), "{output}");
+}
+
+#[tokio::test]
+async fn a_delete_whose_time_runs_out_does_not_take_the_action_for_absent() {
+    let world = world().await.with_timeout(Duration::from_secs(4));
+    world.send(&create()).await.succeeded();
+    let tag = world.aws.iot.action(NAME).unwrap().tags[REQUEST_TAG].clone();
+    let placeholder = format!("not-created:{NAME}:{}", tag.split('/').nth(1).unwrap());
+    for id in [NAME, &placeholder] {
+        let lag = Fault::Refuse(404, "ResourceNotFoundException");
+        world.aws.iot.faults.set("ListTagsForResource", lag, 1);
+        world.aws.iot.faults.set("DescribeMitigationAction", Fault::Hang, 100);
+        let deleted = world.send(&delete_of(&create(), id)).await;
+        assert_eq!(deleted.response()["Status"], "FAILED", "{id}");
+        assert!(deleted.reason().contains("time ran out"), "{}", deleted.reason());
+        assert!(world.aws.iot.action(NAME).is_some());
+        world.aws.iot.faults.clear();
+    }
 }
 
 #[tokio::test]

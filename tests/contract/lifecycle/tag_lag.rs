@@ -2,10 +2,14 @@
 
 use std::time::Duration;
 
+use serde_json::json;
 use stand_ins::{OWNER_TAG, fault::Fault};
 
 use super::{NAME, OURS, create, delete_of, request_tag, update};
-use crate::{names, world};
+use crate::{
+    invocation::{create_event, invoke},
+    names, world,
+};
 
 #[tokio::test]
 async fn a_delete_waits_for_tags_that_lag() {
@@ -16,6 +20,19 @@ async fn a_delete_waits_for_tags_that_lag() {
     // Six looks of two calls at most, as the waits double.
     assert!(deleted.succeeded().calls.len() <= 14, "{:?}", deleted.operations());
     assert_eq!(names(&world), [""; 0]);
+}
+
+#[tokio::test]
+async fn a_describe_waits_for_tags_that_lag() {
+    let world = world().await;
+    world.aws.iot.set_tag_lag(Duration::from_secs(1));
+    invoke(&world, &create_event()).await.succeeded("CREATED");
+    let describe = json!({
+        "operation": "DescribeMitigationAction",
+        "actionName": create_event()["detail"]["actionName"],
+    });
+    let described = invoke(&world, &describe).await;
+    assert!(!described.succeeded("DESCRIBED")["tags"].as_array().unwrap().is_empty());
 }
 
 #[tokio::test]

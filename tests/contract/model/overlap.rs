@@ -3,11 +3,11 @@
 //! are retried before they are cleaned up, and tags lag behind.
 //!
 //! Excluded is what the README does not promise under "Guarantees and limits": a delivery that
-//! arrives after a later request (no canceled request is redelivered after its cancellation), a call that is being
-//! sent when a later request responds ([`Overlap::is_race`]), and a create that is repeated after a
-//! lost response (none is lost here). The Delete of a canceled Create responds once it has deleted
-//! what the Create made ("Nothing left behind, nothing else taken"), so a Create that is
-//! redelivered is not canceled.
+//! arrives after a later request (no canceled request is redelivered after its cancellation), a
+//! call that is being sent when a later request responds ([`Overlap::is_race`]), and a create that
+//! is repeated after a lost response (none is lost here). The Delete of a canceled Create responds
+//! once it has deleted what the Create made ("Nothing left behind, nothing else taken"), so a
+//! Create that is redelivered is not canceled.
 
 mod request;
 

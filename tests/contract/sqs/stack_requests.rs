@@ -5,12 +5,16 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use stand_ins::{
     fault::Fault,
+    iot::Call,
     stack::{World, merged},
 };
 
 use super::{batch, create, ids, record, redelivered};
 use crate::{
-    cloudformation::amz_date, create_request, invocation::world_with_bus, names, world, world_with,
+    cloudformation::amz_date,
+    create_request,
+    invocation::{NAME, world_with_bus},
+    names, world, world_with,
 };
 
 /// A stack's request for a logical id, and the key of its response.
@@ -122,7 +126,7 @@ async fn a_stacks_request_does_not_wait_for_messages_that_hang() {
 }
 
 #[tokio::test]
-async fn a_stacks_request_that_nobody_waits_for_in_a_later_invocation_is_executed_late() {
+async fn a_stacks_request_that_a_redelivery_would_be_too_late_for_is_executed() {
     let world = world().await.with_timeout(Duration::from_secs(6));
     let (_, create) = stack_request(&world, "One", &json!({}));
     let (key, url) = world.response_url(&format!("X-Amz-Date={}", amz_date(0)));
@@ -131,10 +135,81 @@ async fn a_stacks_request_that_nobody_waits_for_in_a_later_invocation_is_execute
         "PhysicalResourceId": "fleet-deactivate-certificate",
         "ResponseURL": url,
         "LogicalResourceId": "One",
-        "ResourceProperties": { "ServiceTimeout": "5" },
+        "ResourceProperties": { "ServiceTimeout": "20" },
     });
     world.aws.iot.faults.set("CreateMitigationAction", Fault::Slow(Duration::from_secs(3)), 1);
     let records = [record("c", 1, &create), record("d", 2, &merged(create_request(), &delete))];
     assert_eq!(redelivered(&batch(&world, &records).await), ids(&[]));
     assert_eq!(world.aws.bucket.puts(&key)[0].response()["Status"], "SUCCESS");
+}
+
+#[tokio::test]
+async fn a_stacks_request_that_the_pace_never_starts_is_redelivered_without_a_response() {
+    let world = world().await.with_timeout(Duration::from_secs(8));
+    let request = |n: u64| {
+        let (key, request) = stack_request(
+            &world,
+            &format!("L{n}"),
+            &json!({ "ResourceProperties": { "ActionName": format!("name{n}") } }),
+        );
+        (key, record(&format!("m{n}"), n, &request))
+    };
+    let (keys, records): (Vec<String>, Vec<Value>) = (0..12).map(request).unzip();
+    world.aws.iot.faults.set("CreateMitigationAction", Fault::Throttle, 100);
+    let redelivered = redelivered(&batch(&world, &records).await);
+    assert!(!redelivered.is_empty());
+    for (n, key) in keys.iter().enumerate() {
+        let puts = world.aws.bucket.puts(key);
+        assert_eq!(puts.is_empty(), redelivered.contains(&format!("m{n}")), "{puts:?}");
+        let reason = puts.first().map(|put| put.response()["Reason"].to_string());
+        assert!(reason.is_none_or(|reason| reason.contains("ThrottlingException")));
+    }
+}
+
+#[tokio::test]
+async fn every_canceled_create_of_a_batch_gets_its_last_poll() {
+    let world = world().await.with_timeout(Duration::from_secs(26));
+    let delete = |n: u64| {
+        let (key, request) = stack_request(
+            &world,
+            &format!("L{n}"),
+            &json!({
+                "RequestType": "Delete",
+                "PhysicalResourceId": format!("fleet-security-L{n}-1A2B3C4D5E6F"),
+                "ResourceProperties": { "ActionName": format!("name{n}") },
+            }),
+        );
+        (key, record(&format!("m{n}"), n, &request))
+    };
+    let (keys, records): (Vec<String>, Vec<Value>) = (0..10).map(delete).unzip();
+    let invocation = batch(&world, &records).await;
+    assert_eq!(redelivered(&invocation), ids(&[]));
+    for (n, key) in keys.iter().enumerate() {
+        let response = world.aws.bucket.puts(key)[0].response();
+        assert_eq!(response["Status"], "SUCCESS", "{response}");
+        let is_last_poll = |call: &&Call| {
+            call.operation == "DescribeMitigationAction" && call.name() == format!("name{n}")
+        };
+        assert!(invocation.calls.iter().any(|call| is_last_poll(&call)), "name{n}");
+    }
+}
+
+#[tokio::test]
+async fn messages_that_are_redelivered_without_an_error_are_logged() {
+    let world = world_with(&[("AWS_LAMBDA_LOG_FORMAT", "JSON")]).await;
+    let world = world.with_timeout(Duration::from_secs(6));
+    let (_, create) = stack_request(&world, "One", &json!({}));
+    let patch = json!({ "RequestType": "Delete", "PhysicalResourceId": NAME });
+    let (_, delete) = stack_request(&world, "One", &patch);
+    world.aws.iot.faults.set("CreateMitigationAction", Fault::Slow(Duration::from_secs(3)), 1);
+    let records = [record("c", 1, &create), record("d", 2, &delete), record("e", 3, &delete)];
+    assert_eq!(redelivered(&batch(&world, &records).await), ids(&["d", "e"]));
+    let output = world.function.stop().await;
+    for why in ["too little time is left", "an earlier message is redelivered"] {
+        let line =
+            output.lines().find(|line| line.contains(why)).unwrap_or_else(|| panic!("{output}"));
+        let line: Value = serde_json::from_str(line).unwrap();
+        assert_eq!(line["message"], "the message is redelivered");
+        assert!(line["request_id"].is_string() && line["id"].is_string(), "{line}");
+    }
 }

@@ -113,8 +113,9 @@ impl Messages {
         Ok(Prediction { actions, outcomes })
     }
 
-    /// A redelivered request has the same outcome as before, if its action has not changed since. The
-    /// exceptions: what it deleted is absent now, and it owns what it overwrote and nobody owned.
+    /// A redelivered request has the same outcome as before, if its action has not changed since.
+    /// The exceptions: what it deleted is absent now, and it owns what it overwrote and nobody
+    /// owned.
     fn check_repetitions(
         &mut self,
         outcomes: &[(String, Outcome)],
