@@ -54,7 +54,9 @@ impl<'a> BatchContext<'a> {
             invocation,
             deadlines: invocation.deadlines(),
             began: Instant::now(),
-            redelivered_at: now + timeout * Self::VISIBILITY_TIMEOUTS,
+            redelivered_at: now
+                .checked_add(timeout.saturating_mul(Self::VISIBILITY_TIMEOUTS))
+                .unwrap_or(now),
         }
     }
 
@@ -247,7 +249,8 @@ impl Handler<'_> {
         let url = request.response_url(&self.settings.region, &self.settings.response_hosts);
         url.is_ok_and(|url| {
             let waits_until = waits_until(request, &url, SystemTime::now());
-            waits_until > context.redelivered_at + context.least_time()
+            let time = waits_until.duration_since(context.redelivered_at);
+            time.is_ok_and(|time| time > context.least_time())
         })
     }
 

@@ -103,6 +103,13 @@ class Symptoms(unittest.TestCase):
         function.invoke({"Records": [record]})
         return function
 
+    def message_behind_a_failed_one(self):
+        function = Logging(self)
+        body = json.dumps({"operation": "UpdateMitigationAction", "actionName": "gone"})
+        record = {"messageId": "a-message", "body": body, "eventSource": "aws:sqs"}
+        function.invoke({"Records": [record, {**record, "messageId": "another"}]})
+        return function
+
     def bad_setting(self):
         function = Logging(self, ROLE_PROPAGATION_SECONDS="soon")
         function.stack("Create", "Setting", "setting")
@@ -124,6 +131,7 @@ class Symptoms(unittest.TestCase):
         response_refused,
         result_bus_gone,
         message_that_is_no_request,
+        message_behind_a_failed_one,
         bad_setting,
     ]
 
