@@ -57,6 +57,8 @@ struct Invocation {
     /// The `X-Amzn-Trace-Id` of the invocation.
     trace_header: Option<String>,
     location: FunctionLocation,
+    /// When the event was received.
+    received: SystemTime,
     /// When Lambda ends the invocation.
     deadline: SystemTime,
     metrics: Metrics,
@@ -152,11 +154,12 @@ impl<'s> Handler<'s> {
         event: LambdaEvent<Payload>,
     ) -> Result<Box<RawValue>, FunctionError> {
         let LambdaEvent { payload, context } = event;
-        let began = Clock::now();
+        let (began, received) = (Clock::now(), SystemTime::now());
         let trigger = Trigger::recognize(&payload);
         let invocation = Invocation {
             trigger: trigger.as_ref().map_or(TriggerName::Unrecognized, Trigger::name),
             location: FunctionLocation::new(&context.invoked_function_arn, &self.settings.region),
+            received,
             deadline: context.deadline(),
             request_id: context.request_id,
             trace_header: context.xray_trace_id,
@@ -234,7 +237,7 @@ impl<'s> Handler<'s> {
     /// A permanent failure is redelivered only if there is no result bus to publish it to, or if a
     /// setting is invalid.
     fn is_redelivered(&self, failure: &Failure) -> bool {
-        failure.code.is_transient()
+        failure.is_transient()
             || failure.code == ErrorCode::InvalidSetting
             || !self.result_bus.is_set()
     }
@@ -285,6 +288,7 @@ mod tests {
             request_id: String::new(),
             trace_header: None,
             location: FunctionLocation::new("", "eu-west-1"),
+            received: SystemTime::now(),
             deadline: SystemTime::now(),
             metrics: Metrics::default(),
         };

@@ -80,7 +80,7 @@ impl<'r> Lifecycle<'r> {
             }
             // The action is there, so its tags lag behind; or it has been deleted since.
             attempts += 1;
-            self.iot.back_off(attempts).await?;
+            self.wait_for_tags(name, attempts).await?;
         }
     }
 
@@ -116,6 +116,22 @@ impl<'r> Lifecycle<'r> {
             attempts += 1;
             self.iot.back_off(attempts).await?;
         }
+    }
+
+    /// Waits for the tags of an action, which lag behind.
+    ///
+    /// # Errors
+    /// After more attempts than a lag can explain.
+    async fn wait_for_tags(&self, name: &ActionName, attempts: u32) -> Result<(), Failure> {
+        /// Some ten seconds of waits: longer than tags lag behind.
+        const MAX_ATTEMPTS: u32 = 8;
+
+        if attempts == MAX_ATTEMPTS {
+            let text = format!("the action {name} exists, but its tags are not found");
+            return Err(Failure::service(ErrorCode::InternalFailure, text));
+        }
+        self.add_mark().await;
+        self.iot.back_off(attempts).await
     }
 
     /// What the owner tag of `tags` allows the owner of this request.

@@ -48,15 +48,15 @@ impl<'a> BatchContext<'a> {
     const VISIBILITY_TIMEOUTS: u32 = 6;
 
     fn new(invocation: &'a Invocation) -> Self {
-        let now = SystemTime::now();
-        let timeout = invocation.deadline.duration_since(now).unwrap_or_default();
+        let received = invocation.received;
+        let timeout = invocation.deadline.duration_since(received).unwrap_or_default();
         Self {
             invocation,
             deadlines: invocation.deadlines(),
             began: Instant::now(),
-            redelivered_at: now
+            redelivered_at: received
                 .checked_add(timeout.saturating_mul(Self::VISIBILITY_TIMEOUTS))
-                .unwrap_or(now),
+                .unwrap_or(received),
         }
     }
 

@@ -44,7 +44,10 @@ pub fn record(
     log(label, result, session);
     metrics.add(Metric::Requests, 1);
     metrics.add(result_metric(result), 1);
-    if result.as_ref().is_err_and(|failure| is_callers_mistake(failure.code)) {
+    if result
+        .as_ref()
+        .is_err_and(|failure| !failure.is_transient() && is_callers_mistake(failure.code))
+    {
         metrics.add(Metric::CallerMistakes, 1);
     }
     metrics.add(Metric::ServiceCalls, session.calls());
@@ -173,7 +176,7 @@ fn result_metric(result: &Result<Success, Failure>) -> Metric {
         Ok(Outcome::Released) => Metric::Released,
         Ok(Outcome::Skipped) => Metric::DeletesSkipped,
         Ok(Outcome::Described(_)) => Metric::Described,
-        Err(failure) if failure.code.is_transient() => Metric::TransientFailures,
+        Err(failure) if failure.is_transient() => Metric::TransientFailures,
         Err(_) => Metric::PermanentFailures,
     }
 }

@@ -2,8 +2,8 @@
 
 use super::{ExistingAction, Lifecycle, is_defined_as, now, tag_change, unless_absent};
 use crate::mitigation::{
-    ActionName, Create, ErrorCode, Failure, NameConflict, OWNER_TAG, OnConflict, Outcome,
-    Ownership, Remedy, Replay, Success, Tags,
+    Create, ErrorCode, Failure, NameConflict, OWNER_TAG, OnConflict, Outcome, Ownership, Remedy,
+    Replay, Success, Tags,
 };
 
 /// The result of one create call.
@@ -55,26 +55,6 @@ impl Lifecycle<'_> {
             }
             Err(failure) => Err(failure),
         }
-    }
-
-    /// Waits for the action of a name that is taken, whose tags lag behind.
-    ///
-    /// # Errors
-    /// After more attempts than a lag can explain.
-    pub(super) async fn wait_for_tags(
-        &self,
-        name: &ActionName,
-        attempts: u32,
-    ) -> Result<(), Failure> {
-        /// Some ten seconds of waits: longer than tags lag behind.
-        const MAX_ATTEMPTS: u32 = 8;
-
-        if attempts == MAX_ATTEMPTS {
-            let text = format!("the name {name} is taken, and its action is not found");
-            return Err(Failure::service(ErrorCode::InternalFailure, text));
-        }
-        self.add_mark().await;
-        self.iot.back_off(attempts).await
     }
 
     /// A create whose name is taken.

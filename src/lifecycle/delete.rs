@@ -110,13 +110,14 @@ impl Lifecycle<'_> {
             if let PollResult::Done(success) = self.poll(found, unknown.on_conflict).await? {
                 return Ok(success);
             }
+            let step = Duration::from_secs((1 << polls.min(3)).min(5));
+            let wait = step.mul_f64(0.9 + fastrand::f64() / 5.0);
             let left = self.iot.time_left().saturating_sub(last_poll);
-            if left.is_zero() {
+            sleep(wait.min(left)).await;
+            if wait >= left {
                 break;
             }
-            let step = Duration::from_secs((1 << polls.min(3)).min(5));
             polls += 1;
-            sleep(step.mul_f64(0.9 + fastrand::f64() / 5.0).min(left)).await;
         }
         let found = self.find_consistently(name).await?;
         match self.poll(found, unknown.on_conflict).await? {

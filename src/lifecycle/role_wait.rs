@@ -53,7 +53,7 @@ impl Lifecycle<'_> {
         match self.find_active().await {
             Ok(Some(_)) => {}
             Ok(None) => return self.end_superseded(last).await,
-            Err(failure) if failure.code.is_transient() => return Err(failure),
+            Err(failure) if failure.is_transient() => return Err(failure),
             // A mark that cannot be read is assumed to be active.
             Err(_) => return result,
         }

@@ -105,6 +105,19 @@ impl Failure {
         Self { code, detail: Detail::Refusal(text.into()) }
     }
 
+    /// Whether the same request may succeed later without a change: by the code, or because time
+    /// ran out.
+    #[must_use]
+    pub fn is_transient(&self) -> bool {
+        match self.detail {
+            Detail::OutOfTime(_) | Detail::NotStarted(_) => true,
+            Detail::Service(_)
+            | Detail::Problems(_)
+            | Detail::Refusal(_)
+            | Detail::NameConflict(_) => self.code.is_transient(),
+        }
+    }
+
     /// Whether time ran out before the first call.
     #[must_use]
     pub(crate) fn is_not_started(&self) -> bool {

@@ -143,10 +143,6 @@ impl<'a> DescriptionPart<'a> {
 
 impl ErrorPart {
     fn new(failure: &Failure) -> Self {
-        Self {
-            code: failure.code,
-            message: message(failure),
-            retryable: failure.code.is_transient(),
-        }
+        Self { code: failure.code, message: message(failure), retryable: failure.is_transient() }
     }
 }

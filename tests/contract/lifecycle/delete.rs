@@ -78,19 +78,22 @@ async fn a_delete_of_an_adopted_action_that_lost_only_its_owner_tag_is_skipped()
 
 #[tokio::test]
 async fn a_delete_whose_time_runs_out_does_not_take_the_action_for_absent() {
-    let world = world().await.with_timeout(Duration::from_secs(4));
-    world.send(&create()).await.succeeded();
-    let tag = world.aws.iot.action(NAME).unwrap().tags[REQUEST_TAG].clone();
-    let placeholder = format!("not-created:{NAME}:{}", tag.split('/').nth(1).unwrap());
-    for id in [NAME, &placeholder] {
+    for is_placeholder in [false, true] {
+        let world = world().await.with_timeout(Duration::from_secs(4));
+        world.send(&create()).await.succeeded();
+        let tag = world.aws.iot.action(NAME).unwrap().tags[REQUEST_TAG].clone();
+        let placeholder = format!("not-created:{NAME}:{}", tag.split('/').nth(1).unwrap());
+        let id = if is_placeholder { &placeholder } else { NAME };
         let lag = Fault::Refuse(404, "ResourceNotFoundException");
         world.aws.iot.faults.set("ListTagsForResource", lag, 1);
         world.aws.iot.faults.set("DescribeMitigationAction", Fault::Hang, 100);
         let deleted = world.send(&delete_of(&create(), id)).await;
         assert_eq!(deleted.response()["Status"], "FAILED", "{id}");
         assert!(deleted.reason().contains("time ran out"), "{}", deleted.reason());
+        let output = world.function.stop().await;
+        assert!(output.contains("\"TransientFailures\":1"), "{output}");
+        assert!(!output.contains("CallerMistakes"), "{output}");
         assert!(world.aws.iot.action(NAME).is_some());
-        world.aws.iot.faults.clear();
     }
 }
 

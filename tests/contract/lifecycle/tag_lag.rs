@@ -33,6 +33,20 @@ async fn a_describe_waits_for_tags_that_lag() {
     });
     let described = invoke(&world, &describe).await;
     assert!(!described.succeeded("DESCRIBED")["tags"].as_array().unwrap().is_empty());
+    // Six looks of two calls at most, as the waits double.
+    assert!(described.calls.len() <= 12, "{:?}", described.operations());
+}
+
+#[tokio::test]
+async fn a_describe_whose_tags_never_appear_fails_after_eight_attempts() {
+    let world = world().await;
+    world.aws.iot.set_tag_lag(Duration::from_hours(1));
+    world.plant_identical(NAME, &[]);
+    let describe = json!({ "operation": "DescribeMitigationAction", "actionName": NAME });
+    let described = invoke(&world, &describe).await;
+    let message = described.function_error("InternalFailureException");
+    assert!(message.contains("its tags are not found"), "{message}");
+    assert_eq!(described.calls.len(), 16, "{:?}", described.operations());
 }
 
 #[tokio::test]
