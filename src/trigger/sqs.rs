@@ -41,6 +41,8 @@ pub struct Message {
     sent: u64,
     /// Messages that share one of these are processed in order.
     keys: Vec<Key>,
+    /// Whether it takes calls to AWS IoT to process the message, because it holds a valid request.
+    needs_calls: bool,
 }
 
 /// What messages of a batch can share, so that they are processed in order.
@@ -98,7 +100,8 @@ impl Batch {
     }
 
     /// Groups the messages into chains, each in order: messages that share a key, directly or
-    /// through others, are in the same chain.
+    /// through others, are in the same chain. Chains that need no calls come first, so that they do
+    /// not wait for those that do.
     #[must_use]
     pub fn chains(self) -> Vec<Vec<Message>> {
         let mut chains = Chains::default();
@@ -110,7 +113,9 @@ impl Batch {
         for (message, root) in self.messages.into_iter().zip(roots) {
             of_root.entry(root).or_default().push(message);
         }
-        of_root.into_values().collect()
+        let mut chains: Vec<Vec<Message>> = of_root.into_values().collect();
+        chains.sort_by_key(|chain| chain.iter().any(|message| message.needs_calls));
+        chains
     }
 }
 
@@ -137,8 +142,11 @@ impl Message {
             body: text("body"),
             sent,
             keys: Vec::new(),
+            needs_calls: false,
         };
-        message.keys.extend(message.content().key());
+        let content = message.content();
+        message.needs_calls = content.needs_calls();
+        message.keys.extend(content.key());
         let group = attribute("MessageGroupId").and_then(json::string);
         message.keys.extend(group.map(|group| Key::Group(group.into_owned())));
         message
@@ -174,6 +182,14 @@ impl Message {
 }
 
 impl Content {
+    fn needs_calls(&self) -> bool {
+        match self {
+            Self::CustomResource(_) => true,
+            Self::Request(request) => request.api_request.is_valid(),
+            Self::OwnResult | Self::Unrecognized(_) => false,
+        }
+    }
+
     fn key(&self) -> Option<Key> {
         match self {
             Self::CustomResource(request) => {
