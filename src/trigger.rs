@@ -83,7 +83,8 @@ impl Trigger {
     /// # Errors
     /// If the event is of no trigger.
     pub fn recognize(payload: &Payload) -> Result<Self, Unrecognized> {
-        let text = payload.0.as_deref().ok_or(Unrecognized::NotAnObject)?.get();
+        let event = payload.0.as_deref().ok_or(Unrecognized::NotAnObject)?;
+        let text = event.get();
         if text.starts_with('[') {
             // EventBridge Pipes invoke the function with the records alone.
             return Self::recognize_records(text);
@@ -96,7 +97,7 @@ impl Trigger {
         {
             return Self::recognize_records(records.get());
         }
-        Ok(match RequestObject::read(text, &fields, Unrecognized::NoKnownMember)? {
+        Ok(match RequestObject::read(event, &fields, Unrecognized::NoKnownMember)? {
             RequestObject::CustomResource(request) => Self::CloudFormation(request),
             RequestObject::Event(event) => Self::EventBridge(event),
             RequestObject::ApiRequest(request) => Self::Direct(request),

@@ -46,8 +46,8 @@ impl Content {
 }
 
 fn read_object(text: &str) -> Result<RequestObject, Unrecognized> {
-    let text = json::raw(text).ok_or(Unrecognized::NoRequestInside)?.get();
-    let fields = Fields::read(text, &RequestObject::member_names())
+    let object = json::raw(text).ok_or(Unrecognized::NoRequestInside)?;
+    let fields = Fields::read(object.get(), &RequestObject::member_names())
         .map_err(|_| Unrecognized::NoRequestInside)?;
-    RequestObject::read(text, &fields, Unrecognized::NoRequestInside)
+    RequestObject::read(object, &fields, Unrecognized::NoRequestInside)
 }

@@ -1,5 +1,7 @@
 //! JSON objects that are requests, whether they are the event or the text of a message.
 
+use serde_json::value::RawValue;
+
 use super::{
     api::ApiRequest, cloudformation::CustomResourceRequest, eventbridge::Event, json::Fields,
     unrecognized::Unrecognized,
@@ -24,12 +26,12 @@ impl RequestObject {
         names
     }
 
-    /// Recognizes and parses the object `text`, whose members are `fields`.
+    /// Recognizes and parses the object `object`, whose members are `fields`.
     ///
     /// # Errors
     /// If it is no request: the usual mistake that it looks like, or else `otherwise`.
     pub fn read(
-        text: &str,
+        object: &RawValue,
         fields: &Fields<'_>,
         otherwise: Unrecognized,
     ) -> Result<Self, Unrecognized> {
@@ -38,9 +40,9 @@ impl RequestObject {
         } else if Event::has_event_members(fields) {
             Event::read(fields).map(Self::Event)
         } else if fields.has("actionName") || fields.has("operation") {
-            Ok(Self::ApiRequest(Box::new(ApiRequest::whole(text))))
+            Ok(Self::ApiRequest(Box::new(ApiRequest::whole(object))))
         } else {
-            Err(Unrecognized::hint(text).unwrap_or(otherwise))
+            Err(Unrecognized::hint(object.get()).unwrap_or(otherwise))
         }
     }
 }

@@ -9,7 +9,7 @@ use crate::{
         Params, Parse, Problem, Problems, Replay, RoleArn, Task, Update,
     },
     trigger::{
-        json::{self, Fields},
+        json::Fields,
         reader::{Casing, Members, Node, Reader},
     },
 };
@@ -85,8 +85,8 @@ impl ApiRequest {
 
     /// Parses a whole event or message as a request.
     #[must_use]
-    pub(in crate::trigger) fn whole(text: &str) -> Self {
-        Self::read("", json::raw(text), RequestIds::Accepted)
+    pub(in crate::trigger) fn whole(value: &RawValue) -> Self {
+        Self::read("", Some(value), RequestIds::Accepted)
     }
 
     /// Adds a problem to the request.
