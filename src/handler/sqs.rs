@@ -37,7 +37,8 @@ use crate::{
 struct BatchContext<'a> {
     invocation: &'a Invocation,
     deadlines: Deadlines,
-    began: Instant,
+    /// The least time in which a stack's request, which may have to wait for a role, is started.
+    least_time: Duration,
     /// When a message that is redelivered is delivered again.
     redelivered_at: SystemTime,
 }
@@ -50,10 +51,12 @@ impl<'a> BatchContext<'a> {
     fn new(invocation: &'a Invocation) -> Self {
         let received = invocation.received;
         let timeout = invocation.deadline.duration_since(received).unwrap_or_default();
+        let deadlines = invocation.deadlines();
+        let whole = deadlines.work.saturating_duration_since(Instant::now());
         Self {
             invocation,
-            deadlines: invocation.deadlines(),
-            began: Instant::now(),
+            deadlines,
+            least_time: (whole / 2).min(Duration::from_secs(30)),
             redelivered_at: received
                 .checked_add(timeout.saturating_mul(Self::VISIBILITY_TIMEOUTS))
                 .unwrap_or(received),
@@ -63,12 +66,6 @@ impl<'a> BatchContext<'a> {
     /// The time that is left for work.
     fn time_left(&self) -> Duration {
         self.deadlines.work.saturating_duration_since(Instant::now())
-    }
-
-    /// The least time in which a stack's request, which may have to wait for a role, is started.
-    fn least_time(&self) -> Duration {
-        let whole = self.deadlines.work.saturating_duration_since(self.began);
-        (whole / 2).min(Duration::from_secs(30))
     }
 }
 
@@ -223,7 +220,7 @@ impl Handler<'_> {
         } else {
             IfNotStarted::Respond
         };
-        if if_not_started == IfNotStarted::Fail && context.time_left() < context.least_time() {
+        if if_not_started == IfNotStarted::Fail && context.time_left() < context.least_time {
             let label = invocation.resource_label(request);
             telemetry::record_redelivery(&label, "too little time is left");
             return MessageOutcome::Redelivered;
@@ -250,7 +247,7 @@ impl Handler<'_> {
         url.is_ok_and(|url| {
             let waits_until = waits_until(request, &url, SystemTime::now());
             let time = waits_until.duration_since(context.redelivered_at);
-            time.is_ok_and(|time| time > context.least_time())
+            time.is_ok_and(|time| time > context.least_time)
         })
     }
 
