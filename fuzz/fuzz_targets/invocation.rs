@@ -26,6 +26,7 @@ use rules::{
     response_url, trigger,
 };
 use serde::Deserialize as _;
+use serde_bytes::{ByteBuf, Bytes};
 use serde_json::{Value, value::RawValue};
 
 const REGION: &str = "eu-west-1";
@@ -86,10 +87,12 @@ fn unrecognized(unrecognized: Unrecognized) {
 
 /// The rules of a custom resource request, and of what its response echoes of the event `text`.
 fn custom_resource(request: &CustomResourceRequest, text: &str) {
-    let members: BTreeMap<String, &RawValue> =
+    // Names are bytes: JSON's escapes can spell what is not Unicode.
+    let members: BTreeMap<ByteBuf, &RawValue> =
         serde_json::from_str(text).expect("the payload is an object");
     let scalar = |name: &str| {
-        let raw = members.get(name).filter(|raw| !raw.get().starts_with(['{', '[', 'n']))?.get();
+        let member = members.get(Bytes::new(name.as_bytes()))?.get();
+        let raw = Some(member).filter(|raw| !raw.starts_with(['{', '[', 'n']))?;
         if raw.starts_with('"') { serde_json::from_str(raw).ok() } else { Some(raw.to_owned()) }
     };
     let [request_type, stack, id, logical, physical, url] = [
