@@ -3,8 +3,8 @@
 //!
 //! Ownership is the owner tag. The create call sets it, and every change checks it first. Nothing
 //! is remembered: each operation reads from the service what an earlier delivery of the same
-//! request may have done, so that a replay is free. An operation on a stack's action also reads and
-//! writes its request tag: see [`mark`] and [`orphan`].
+//! request may have done, so that a replay changes nothing more. An operation on a stack's action
+//! also reads and writes its request tag: see [`mark`] and [`orphan`].
 
 mod create;
 mod delete;

@@ -126,8 +126,8 @@ impl CallError {
 
 /// The API's name for an error, from the status and the name in the response.
 ///
-/// A 4xx without a name comes from a proxy, not from the service, and is transient, except that
-/// the operation says what a 409 means.
+/// Any 401 or 403 is access denied. Any other 4xx without a name comes from a proxy, not from the
+/// service, and is transient, except that the operation says what a 409 means.
 fn error_code(status: u16, name: Option<&str>, unnamed_conflict: ErrorCode) -> ErrorCode {
     let name = name.unwrap_or_default();
     match (status, name) {

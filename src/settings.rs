@@ -31,7 +31,8 @@ string_enum! {
     }
 }
 
-/// The settings of the function. An invalid variable counts as unset.
+/// The settings of the function. An invalid variable counts as unset, except that the valid hosts
+/// of a list are kept.
 pub struct Settings {
     /// `AWS_REGION`: where the calls go.
     pub(crate) region: String,

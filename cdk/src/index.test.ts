@@ -202,9 +202,9 @@ test("each check is accepted exactly where the schema accepts it", () => {
 
 test("a check that does not fit is an error that names the kinds that do", () => {
   const message =
-    'checkNames: invalid value "LOGGING_DISABLED_CHECK": expected a check that ' +
-    "UPDATE_DEVICE_CERTIFICATE serves; this one is served by " +
-    "ENABLE_IOT_LOGGING or PUBLISH_FINDING_TO_SNS";
+    'checkNames: invalid value "LOGGING_DISABLED_CHECK": expected a check to whose ' +
+    "findings UPDATE_DEVICE_CERTIFICATE can be applied (to those of this check: " +
+    "ENABLE_IOT_LOGGING or PUBLISH_FINDING_TO_SNS)";
   assert.throws(() => action({ checkNames: ["LOGGING_DISABLED_CHECK"] }), { message });
 });
 

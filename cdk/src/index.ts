@@ -251,7 +251,8 @@ export class MitigationAction extends CustomResource implements ITaggableV2 {
       } else if (!kinds.includes(actionType)) {
         const fit = kinds.join(" or ");
         const expected =
-          `expected a check that ${actionType} serves; this one is served by ${fit}`;
+          `expected a check to whose findings ${actionType} can be applied ` +
+          `(to those of this check: ${fit})`;
         throw new Error(`checkNames: invalid value "${name}": ${expected}`);
       }
     }

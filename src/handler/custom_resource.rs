@@ -1,4 +1,5 @@
-//! A custom resource request: always exactly one response, even on timeout or panic.
+//! A custom resource request: one response, even on timeout or panic, unless its URL is forbidden,
+//! CloudFormation no longer waits, or it is redelivered.
 
 use std::{fmt, time::SystemTime};
 
@@ -25,7 +26,7 @@ use crate::{
 
 /// Why the response was not delivered.
 #[derive(Debug)]
-enum DeliveryError {
+enum PutError {
     /// S3 rejected the last attempt, and may accept another.
     Status(StatusCode),
     /// S3 rejected the response permanently.
@@ -36,18 +37,18 @@ enum DeliveryError {
     TimedOut,
 }
 
-impl fmt::Display for DeliveryError {
+impl fmt::Display for PutError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Status(status) => write!(f, "the last attempt got status {status}"),
             Self::Rejected(status) => write!(f, "rejected with status {status}"),
             Self::NoResponse(none) => write!(f, "the last attempt failed: {none}"),
-            Self::TimedOut => f.write_str("the last attempt got no response"),
+            Self::TimedOut => f.write_str("the last attempt got no response in time"),
         }
     }
 }
 
-impl std::error::Error for DeliveryError {}
+impl std::error::Error for PutError {}
 
 impl Invocation {
     /// The label of a custom resource request.
@@ -94,7 +95,7 @@ impl Handler<'_> {
             return Err(failure.into());
         }
         let response = cloudformation::respond(request, &url, &result);
-        if let Err(error) = self.deliver(&url, &response, deadlines.respond).await {
+        if let Err(error) = self.put_response(&url, &response, deadlines.respond).await {
             metrics.add(Metric::ResponsesUndelivered, 1);
             return Err(undeliverable(&error));
         }
@@ -102,23 +103,23 @@ impl Handler<'_> {
     }
 
     /// PUTs the response until it is accepted once.
-    async fn deliver(
+    async fn put_response(
         &self,
         url: &ResponseUrl,
         response: &str,
         until: Instant,
-    ) -> Result<(), RetryError<DeliveryError>> {
-        let attempt = move |limit| -> LocalBoxFuture<'_, Attempt<DeliveryError>> {
+    ) -> Result<(), RetryError<PutError>> {
+        let attempt = move |limit| -> LocalBoxFuture<'_, Attempt<PutError>> {
             Box::pin(async move {
                 let put = self.http.put(url.expose(), response.to_owned());
                 match timeout(limit, put).await {
                     Ok(Ok((status, _))) if status.is_success() => Attempt::Success,
                     Ok(Ok((status, body))) if is_transient(status, &body) => {
-                        Attempt::Transient(DeliveryError::Status(status))
+                        Attempt::Transient(PutError::Status(status))
                     }
-                    Ok(Ok((status, _))) => Attempt::Permanent(DeliveryError::Rejected(status)),
-                    Ok(Err(none)) => Attempt::Transient(DeliveryError::NoResponse(none)),
-                    Err(_) => Attempt::Transient(DeliveryError::TimedOut),
+                    Ok(Ok((status, _))) => Attempt::Permanent(PutError::Rejected(status)),
+                    Ok(Err(none)) => Attempt::Transient(PutError::NoResponse(none)),
+                    Err(_) => Attempt::Transient(PutError::TimedOut),
                 }
             })
         };

@@ -1,8 +1,8 @@
 //! An event: its result is published on the result bus.
 //!
 //! Permanent failures are published and not retried. Without a result bus they are function errors,
-//! so they reach the dead-letter queue. Transient failures are function errors, so they are
-//! redelivered.
+//! so they reach the dead-letter queue. Transient failures, and those of invalid settings, are
+//! function errors, so they are redelivered.
 
 use serde_json::value::RawValue;
 

@@ -8,8 +8,8 @@ use super::{Delivery, FunctionError, Handler, Invocation, Label, ignored, teleme
 use crate::trigger::Content;
 
 impl Handler<'_> {
-    /// Serves notifications in turn; the remaining ones share the remaining time. Lambda delivers
-    /// one at a time.
+    /// Serves notifications in turn; Lambda delivers one at a time. A stack's request gets an equal
+    /// share of the remaining time; an event may use all of it.
     pub(super) async fn serve_notifications(
         &self,
         contents: Vec<Content>,

@@ -143,6 +143,7 @@ impl Session<'_> {
     #[must_use]
     pub fn out_of_time(&self) -> Failure {
         let calls = self.calls.get();
+        let noun = if calls == 1 { "call" } else { "calls" };
         let last = self.last_error.borrow().clone();
         let last = last.filter(|last| match self.on_timeout {
             OnTimeout::LastError => true,
@@ -150,11 +151,11 @@ impl Session<'_> {
         });
         if let Some(last) = last {
             let last = self.role.describe(last);
-            let last = last.with_context(&format!("time ran out after {calls} calls"));
+            let last = last.with_context(&format!("time ran out after {calls} {noun}"));
             let detail = Detail::OutOfTime(last.message(usize::MAX));
             return Failure { detail, ..last };
         }
-        let mut text = format!("time ran out after {calls} calls without a response from AWS IoT");
+        let mut text = format!("time ran out after {calls} {noun} to AWS IoT");
         if let Some(last) = self.last_no_response.borrow().as_deref() {
             text.push_str(": ");
             text.push_str(last);
@@ -233,6 +234,7 @@ impl Session<'_> {
 
     fn record_success(&self, operation: IotOperation) {
         self.last_error.take();
+        self.last_no_response.take();
         match self.pacing {
             Pacing::None => {}
             Pacing::Shared(_) => self.iot.pace.record_success(operation),

@@ -89,8 +89,8 @@ impl Lifecycle<'_> {
         Ok(removed.unwrap_or_else(absent))
     }
 
-    /// Removes what a canceled Create creates: polls until the action is there, or can no longer
-    /// appear.
+    /// Removes what a canceled Create creates: polls until it has removed the action, the name is
+    /// another owner's, or time is up.
     async fn delete_unknown(&self, unknown: &UnknownPhysicalId) -> Result<Success, Failure> {
         if let Some(id) = &unknown.id
             && let Some(found) = self.find_consistently(id).await?

@@ -140,8 +140,8 @@ impl PartialEq for ThingGroupNames {
 
 impl Eq for ThingGroupNames {}
 
-/// Declares a type of text with a rule. `found` accepts any text from the service, which may be
-/// older than the rule.
+/// Declares a type of text with a rule. `from_service` accepts any text from the service, which
+/// may be older than the rule.
 macro_rules! text {
     ($(#[$doc:meta])* $name:ident, $expected:literal, $rule:expr) => {
         $(#[$doc])*

@@ -19,7 +19,8 @@ string_enum! {
         AccessDenied = "AccessDeniedException",
         /// Throttled until the time ran out.
         Throttling = "ThrottlingException",
-        /// A 5xx, a lost connection or a timeout.
+        /// A 5xx, a lost connection, a timeout or an unusable response; a request that a later one
+        /// superseded; or a panic.
         InternalFailure = "InternalFailureException",
         /// The function's settings are invalid, so no request is executed.
         InvalidSetting = "InvalidSetting",
@@ -56,7 +57,7 @@ pub struct Failure {
 pub enum Detail {
     /// The request is invalid, for these reasons.
     Problems(Problems),
-    /// The message of AWS IoT, or that there was no response.
+    /// The message of the service, or that there was no usable response.
     Service(String),
     /// Time ran out: the code is that of the last error, but says nothing about the last call.
     OutOfTime(String),
@@ -88,12 +89,12 @@ pub enum Remedy {
     AdoptOrOverwrite,
     /// The action differs, so it cannot be adopted: change one to match, or overwrite it.
     MatchOrOverwrite,
-    /// Another stack owns it and has to delete it; if that stack is gone, remove the tag.
+    /// Another owner has to delete it; if that owner no longer exists, remove the tag.
     DeleteThere,
 }
 
 impl Failure {
-    /// A failure that AWS IoT reports.
+    /// A failure of a call.
     #[must_use]
     pub fn service(code: ErrorCode, text: impl Into<String>) -> Self {
         Self { code, detail: Detail::Service(text.into()) }

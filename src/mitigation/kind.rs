@@ -8,13 +8,12 @@ string_enum! {
     /// match in Rust. Then tests report what is missing:
     ///
     /// - `tests/contract/completeness/kinds.rs`: `schemas/`, [`AuditCheck`](super::AuditCheck),
-    ///   `examples/all-kinds.yaml`, `cdk/src/index.ts`, `docs/reference.md`, and what a describe
-    ///   returns.
-    /// - `tests/contract/lifecycle/create.rs`: a sample in `events/`, which `stand-ins/src/iot/`
-    ///   must accept.
+    ///   `examples/all-kinds.yaml`, `cdk/src/index.ts`, `docs/reference.md`, what a describe
+    ///   returns, the list of the demo (`stand-ins/src/bin/stand-ins/demo.rs`), and
+    ///   `fuzz/dict/invocation.dict`.
+    /// - `tests/contract/lifecycle/create.rs`: a sample in `events/`, which the fake AWS IoT
+    ///   (`stand-ins/src/iot.rs` and `stand-ins/src/iot/validation.rs`) must accept.
     /// - `tests/deploy/test_examples.py`: the permissions of its role.
-    ///
-    /// No test reports the list of the demo, in `stand-ins/src/bin/stand-ins/demo.rs`.
     pub enum Kind {
         /// Moves things to thing groups, typically for quarantine.
         AddThingsToThingGroup = "ADD_THINGS_TO_THING_GROUP",

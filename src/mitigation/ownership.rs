@@ -12,11 +12,11 @@ string_enum! {
         Stack = "stack",
         /// Adopted by a stack's resource.
         Adopted = "adopted",
-        /// Created by an EventBridge event.
+        /// Created or overwritten by an EventBridge event.
         Event = "event",
-        /// Created by a message without a request id.
+        /// Created or overwritten by a message without a request id.
         Message = "message",
-        /// Created by a direct invocation, or by a message with a request id.
+        /// Created or overwritten by a direct invocation, or by a message with a request id.
         Request = "request",
     }
 }
@@ -51,7 +51,7 @@ pub struct Owner {
 /// What an [`Owner`] may do with an action, by the action's owner tag.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ownership {
-    /// Created by this owner, who may change and delete it.
+    /// Created or overwritten by this owner, who may change and delete it.
     Own,
     /// Adopted by this owner, who may change it, and releases it instead of deleting it.
     Adopted,
@@ -124,7 +124,7 @@ impl Owner {
         Self { kind, tag: tag_value(kind, parts), adopted_tag: None }
     }
 
-    /// The owner tag of actions that this owner creates.
+    /// The owner tag of actions that this owner creates or overwrites.
     #[must_use]
     pub fn tag(&self) -> &str {
         &self.tag

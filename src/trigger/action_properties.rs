@@ -193,7 +193,8 @@ impl Reader {
     }
 
     fn wrong_length(&mut self, node: &Node<'_>, count: usize, expected: &str) {
-        self.add(|| Problem::invalid(node.path(), &format!("a list of {count}"), expected));
+        let text = format!("invalid length {count}: expected {expected}");
+        self.add(|| Problem::other(node.path(), &text));
     }
 
     /// `onConflict`; absent is the default.
@@ -226,8 +227,10 @@ impl Reader {
                 (Some(check), Some(kind)) if !check.kinds().any(|fit| fit == kind) => {
                     let fit: Vec<&str> = check.kinds().map(Kind::as_str).collect();
                     let fit = fit.join(" or ");
-                    let expected =
-                        format!("a check that {kind} serves; this one is served by {fit}");
+                    let expected = format!(
+                        "a check to whose findings {kind} can be applied (to those of this check: \
+                         {fit})"
+                    );
                     reader.invalid(item, &expected);
                 }
                 (Some(_), _) => {}

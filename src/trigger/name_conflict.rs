@@ -12,7 +12,7 @@ pub fn describe_conflict(failure: Failure, casing: Casing) -> Failure {
             .map(|name| casing.name(name));
     let remedy = match conflict.remedy {
         Remedy::AdoptOrOverwrite => format!(
-            "choose another name, or set {property} to {adopt} (which takes over an \
+            "choose another name, or set {property} to {adopt} (which accepts an \
              identical action) or {overwrite} (which also replaces its definition)"
         ),
         Remedy::MatchOrOverwrite => format!(
@@ -20,8 +20,9 @@ pub fn describe_conflict(failure: Failure, casing: Casing) -> Failure {
              make them the same, or set {property} to {overwrite}"
         ),
         Remedy::DeleteThere => format!(
-            "choose another name, or have its owner delete it (if that stack is gone, remove the \
-             tag {OWNER_TAG} from the action and set {property} to {adopt} or {overwrite})"
+            "choose another name, or have its owner delete it (if that owner no longer exists, \
+             remove the tag {OWNER_TAG} from the action and set {property} to {adopt} or \
+             {overwrite})"
         ),
     };
     Failure::refusal(failure.code, format!("{conflict}: {remedy}"))

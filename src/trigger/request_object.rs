@@ -26,7 +26,7 @@ impl RequestObject {
         names
     }
 
-    /// Recognizes and parses the object `object`, whose members are `fields`.
+    /// Recognizes and parses `object`, whose members are `fields`.
     ///
     /// # Errors
     /// If it is no request: the usual mistake that it looks like, or else `otherwise`.

@@ -32,8 +32,9 @@ enum QueueType {
     Fifo,
 }
 
-/// A message. The body is parsed when the message is processed, so a batch needs little more memory
-/// than its text.
+/// A message. The body is parsed twice, for its keys when the batch is read and again when the
+/// message is processed, and what it holds is not kept in between. So a batch needs little more
+/// memory than its text.
 pub struct Message {
     /// `messageId`, which reports the message for redelivery.
     pub id: String,
@@ -41,7 +42,8 @@ pub struct Message {
     sent: u64,
     /// Messages that share one of these are processed in order.
     keys: Vec<Key>,
-    /// Whether it takes calls to AWS IoT to process the message, because it holds a valid request.
+    /// Whether it takes calls to AWS IoT to process the message, because it holds a stack's request
+    /// or a valid request in the API's JSON.
     needs_calls: bool,
 }
 

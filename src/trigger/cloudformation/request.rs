@@ -122,11 +122,7 @@ impl CustomResourceRequest {
     /// if it is missing or invalid.
     #[must_use]
     pub fn service_timeout(&self) -> Duration {
-        let fields = self
-            .properties
-            .as_ref()
-            .and_then(|properties| Fields::read(properties.get(), &["ServiceTimeout"]).ok());
-        let given = fields.as_ref().and_then(|fields| fields.get("ServiceTimeout"));
+        let given = property(self.properties.as_deref(), "ServiceTimeout");
         let seconds = given.and_then(|given| Casing::CloudFormation.text(given));
         let seconds = seconds.and_then(|seconds| seconds.trim().parse().ok());
         seconds
@@ -163,4 +159,10 @@ impl CustomResourceRequest {
     pub(super) fn digest(&self, url: &ResponseUrl) -> RequestDigest {
         RequestDigest::new(&self.request_id, url.date())
     }
+}
+
+/// A property, whether or not the others are valid; `None` if there are no properties, or no such
+/// one.
+pub(super) fn property<'t>(of: Option<&'t RawValue>, name: &'static str) -> Option<&'t RawValue> {
+    Fields::read(of?.get(), &[name]).ok()?.get(name)
 }

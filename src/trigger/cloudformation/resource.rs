@@ -5,7 +5,7 @@ use serde_json::value::RawValue;
 
 use super::{
     physical_id::PhysicalId,
-    request::{CustomResourceRequest, RequestType},
+    request::{CustomResourceRequest, RequestType, property},
     response::{self, Resource},
     response_url::ResponseUrl,
 };
@@ -235,22 +235,16 @@ fn read_properties(
 }
 
 /// The name in the properties, or the generated one if they have none; `None` if it is invalid.
-/// Other properties may be invalid.
 fn name_of(properties: Option<&RawValue>, stack: &StackId, logical_id: &str) -> Option<ActionName> {
-    let fields =
-        properties.and_then(|properties| Fields::read(properties.get(), &["ActionName"]).ok());
-    let given = fields.as_ref().and_then(|fields| fields.get("ActionName"));
-    match given.filter(|given| given.get() != "\"\"") {
+    match property(properties, "ActionName").filter(|given| given.get() != "\"\"") {
         None => Some(ActionName::generated(stack, logical_id)),
         Some(given) => ActionName::parse(&CASING.text(given)?),
     }
 }
 
-/// The policy for conflicts in the properties, or the default. Other properties may be invalid.
+/// The policy for conflicts in the properties, or the default.
 fn on_conflict_of(properties: Option<&RawValue>) -> OnConflict {
-    let fields =
-        properties.and_then(|properties| Fields::read(properties.get(), &["OnConflict"]).ok());
-    let word = fields.as_ref().and_then(|fields| fields.string("OnConflict"));
+    let word = property(properties, "OnConflict").and_then(json::string);
     word.and_then(|word| CASING.on_conflict(&word)).unwrap_or_default()
 }
 
@@ -267,8 +261,7 @@ fn provenance_of<const N: usize>(properties: [Option<&RawValue>; N]) -> Provenan
 /// invalid.
 fn tag_keys(properties: &RawValue) -> Vec<String> {
     let mut keys = Vec::new();
-    let fields = Fields::read(properties.get(), &["Tags"]).unwrap_or_default();
-    let Some(tags) = fields.get("Tags") else { return keys };
+    let Some(tags) = property(Some(properties), "Tags") else { return keys };
     json::each_item(tags.get(), &mut |tag| {
         let tag = Fields::read(tag.get(), &["Key"]).unwrap_or_default();
         let key = tag.get("Key").and_then(|key| CASING.text(key));

@@ -35,9 +35,9 @@ fn check_names_are_checks_that_the_kind_of_action_can_be_applied_to() {
     let misfit = problems(&checks(device, &json!(["LOGGING_DISABLED_CHECK"]))).unwrap();
     assert_eq!(
         misfit,
-        "CheckNames[0]: invalid value \"LOGGING_DISABLED_CHECK\": expected a check that \
-         UPDATE_DEVICE_CERTIFICATE serves; this one is served by ENABLE_IOT_LOGGING or \
-         PUBLISH_FINDING_TO_SNS"
+        "CheckNames[0]: invalid value \"LOGGING_DISABLED_CHECK\": expected a check to \
+         whose findings UPDATE_DEVICE_CERTIFICATE can be applied (to those of this check: \
+         ENABLE_IOT_LOGGING or PUBLISH_FINDING_TO_SNS)"
     );
     invalid(&checks(device, &json!(["CONFLICTING_CLIENT_IDS_CHECK"])), "CheckNames[0]");
     invalid(&checks(device, &json!("LOGGING_DISABLED_CHECK")), "CheckNames");

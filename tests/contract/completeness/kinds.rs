@@ -6,7 +6,7 @@ use mitigation_action_provider::mitigation::{AuditCheck, Kind};
 use serde_json::{Value, json};
 
 use super::{file, in_pascal_case, part, schema, words};
-use crate::{invocation::invoke, lifecycle::create_of, world};
+use crate::{invocation::invoke, lifecycle::create_of, sample, schemas, world};
 
 /// The member of `ActionParams` in a template that holds the parameters of a kind.
 fn property(kind: Kind) -> String {
@@ -71,16 +71,50 @@ fn the_reference_lists_every_kind_with_its_action_type_and_permissions() {
 }
 
 #[test]
-fn every_kind_fits_a_check_that_the_schema_of_properties_knows() {
+fn the_schema_of_properties_accepts_the_checks_of_every_kind_and_no_others() {
     let schema = schema("properties");
     let definitions = schema["$defs"].as_object().unwrap();
     let lists = definitions.iter().filter(|(name, _)| name.ends_with("Checks"));
-    let names: Vec<&str> = lists.flat_map(|(_, list)| words(&list["enum"])).collect();
-    let fit: BTreeSet<Kind> = names
-        .iter()
-        .flat_map(|name| AuditCheck::named(name).unwrap_or_else(|| panic!("no {name}")).kinds())
-        .collect();
-    assert_eq!(fit, Kind::ALL.iter().copied().collect());
+    let names: BTreeSet<&str> = lists.flat_map(|(_, list)| words(&list["enum"])).collect();
+    let validator = schemas::schema("properties");
+    for kind in Kind::ALL {
+        let mut properties = create_of(*kind)["ResourceProperties"].clone();
+        let accepted: BTreeSet<&str> = names
+            .iter()
+            .copied()
+            .filter(|name| {
+                properties["CheckNames"] = json!([name]);
+                validator.is_valid(&properties)
+            })
+            .collect();
+        let fit = |name: &&str| {
+            let check = AuditCheck::named(name).unwrap_or_else(|| panic!("no {name}"));
+            check.kinds().any(|fit| fit == *kind)
+        };
+        assert_eq!(accepted, names.iter().copied().filter(fit).collect(), "{kind}");
+        assert!(!accepted.is_empty(), "{kind} has no checks");
+    }
+}
+
+#[test]
+fn the_demo_creates_an_action_of_every_kind() {
+    let source = file("stand-ins/src/bin/stand-ins/demo.rs");
+    let requests = part(&source, "const REQUESTS:", "\n];");
+    let names = requests.split('"').filter(|word| word.starts_with("create-"));
+    let samples: Vec<Value> = names.map(sample).collect();
+    for kind in Kind::ALL {
+        let pointer = format!("/ResourceProperties/ActionParams/{}", property(*kind));
+        assert!(samples.iter().any(|event| event.pointer(&pointer).is_some()), "no {kind}");
+    }
+}
+
+#[test]
+fn the_dictionary_of_the_fuzzer_has_the_parameters_of_every_kind() {
+    let dictionary = file("fuzz/dict/invocation.dict");
+    for kind in Kind::ALL {
+        let word = format!("\\\"{}\\\":", kind.params_member());
+        assert!(dictionary.contains(&word), "no {word}");
+    }
 }
 
 #[tokio::test]
