@@ -121,8 +121,9 @@ async fn a_stacks_request_does_not_wait_for_messages_that_hang() {
     let began = Instant::now();
     let redelivered = redelivered(&batch(&world, &records).await);
     assert_eq!((redelivered.len(), redelivered.contains("s")), (100, false));
+    // The others hang for five seconds.
     let response_time = response_time(&world, &key, began);
-    assert!(response_time < Duration::from_secs(1), "{response_time:?}");
+    assert!(response_time < Duration::from_secs(3), "{response_time:?}");
 }
 
 #[tokio::test]
