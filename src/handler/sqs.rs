@@ -11,8 +11,9 @@ use std::{
 };
 
 use futures_util::{
-    future::join,
-    stream::{self, StreamExt as _},
+    FutureExt as _,
+    future::{LocalBoxFuture, join},
+    stream::{FuturesUnordered, StreamExt as _},
 };
 use serde_json::value::RawValue;
 use tokio::time::Instant;
@@ -88,16 +89,23 @@ struct ChainOutcome {
     last: Option<(String, ResultEvent)>,
 }
 
+/// A part of the work on a batch that has ended.
+enum Ended {
+    Chain(ChainOutcome),
+    /// The ids of the messages whose result was not published.
+    Publication(Vec<String>),
+}
+
 impl Handler<'_> {
     /// Chains that are served at once: more would wait for the pace of calls anyway, and each takes
     /// memory.
     const CONCURRENT_CHAINS: usize = 64;
 
-    /// Chains with stacks' requests that are served at once, beside the others.
-    const CONCURRENT_STACK_CHAINS: usize = 32;
+    /// Results that are published together, in one call.
+    const PUBLISHED_TOGETHER: usize = 10;
 
-    /// Results that are kept to be published together.
-    const KEPT_RESULTS: usize = 50;
+    /// Calls that publish results at once: while as many are in flight, no chain is started.
+    const CONCURRENT_PUBLICATIONS: usize = 8;
 
     pub(super) async fn serve_batch(
         &self,
@@ -108,37 +116,53 @@ impl Handler<'_> {
         let is_of_stack = |chain: &Vec<Message>| chain.iter().any(Message::is_of_stack);
         let (of_stacks, others) = batch.chains().into_iter().partition(is_of_stack);
         // Neither a stack's request that waits for its role nor many messages hold up the others.
-        let (mut redelivered, more) = join(
-            self.serve_chains(of_stacks, Self::CONCURRENT_STACK_CHAINS, context),
-            self.serve_chains(others, Self::CONCURRENT_CHAINS, context),
-        )
-        .await;
+        let (mut redelivered, more) =
+            join(self.serve_chains(of_stacks, context), self.serve_chains(others, context)).await;
         redelivered.extend(more);
         Ok(batch_item_failures(redelivered)?)
     }
 
-    /// Serves at most `concurrent` chains at once; returns the ids of the messages that are
-    /// redelivered.
+    /// Serves chains concurrently, and publishes their results meanwhile; returns the ids of the
+    /// messages that are redelivered.
     async fn serve_chains(
         &self,
         chains: Vec<Vec<Message>>,
-        concurrent: usize,
         context: BatchContext<'_>,
     ) -> Vec<String> {
-        let serve = |chain| self.serve_chain(chain, context);
-        let mut outcomes = stream::iter(chains.into_iter().map(serve)).buffer_unordered(concurrent);
-        let mut redelivered = Vec::new();
-        let mut results = Vec::new();
-        while let Some(outcome) = outcomes.next().await {
-            redelivered.extend(outcome.redelivered);
-            results.extend(outcome.last);
-            if results.len() >= Self::KEPT_RESULTS {
-                let results = std::mem::take(&mut results);
-                redelivered.extend(self.publish(results, context).await);
+        let mut chains = chains.into_iter();
+        let mut work = FuturesUnordered::<LocalBoxFuture<'_, Ended>>::new();
+        let (mut serving, mut publishing) = (0, 0);
+        let (mut redelivered, mut results) = (Vec::new(), Vec::new());
+        loop {
+            while serving < Self::CONCURRENT_CHAINS
+                && publishing < Self::CONCURRENT_PUBLICATIONS
+                && let Some(chain) = chains.next()
+            {
+                serving += 1;
+                work.push(self.serve_chain(chain, context).map(Ended::Chain).boxed_local());
+            }
+            match work.next().await {
+                None => return redelivered,
+                Some(Ended::Chain(outcome)) => {
+                    serving -= 1;
+                    redelivered.extend(outcome.redelivered);
+                    results.extend(outcome.last);
+                }
+                Some(Ended::Publication(unpublished)) => {
+                    publishing -= 1;
+                    redelivered.extend(unpublished);
+                }
+            }
+            let are_last = serving == 0 && chains.len() == 0 && !results.is_empty();
+            if are_last || results.len() >= Self::PUBLISHED_TOGETHER {
+                publishing += 1;
+                // The chains that are left need the time after the work, to be redelivered.
+                let Deadlines { work: end_of_work, respond } = context.deadlines;
+                let until = if chains.len() == 0 { respond } else { end_of_work };
+                let publication = self.publish(std::mem::take(&mut results), until, context);
+                work.push(publication.map(Ended::Publication).boxed_local());
             }
         }
-        redelivered.extend(self.publish(results, context).await);
-        redelivered
     }
 
     /// Serves the messages of a chain in order.
@@ -165,7 +189,7 @@ impl Handler<'_> {
                 // The next message is served only once this result is published.
                 MessageOutcome::Result(event) => {
                     let result = vec![(message.id.clone(), event)];
-                    !self.publish(result, context).await.is_empty()
+                    !self.publish(result, context.deadlines.respond, context).await.is_empty()
                 }
             };
             if is_redelivered {
@@ -178,6 +202,11 @@ impl Handler<'_> {
 
     async fn serve_message(&self, message: &Message, context: BatchContext<'_>) -> MessageOutcome {
         let BatchContext { invocation, deadlines, .. } = context;
+        if context.time_left().is_zero() && !message.is_of_stack() {
+            let label = Label { id: &message.id, ..invocation.label() };
+            telemetry::record_redelivery(&label, "too little time is left");
+            return MessageOutcome::Redelivered;
+        }
         match message.content() {
             Content::CustomResource(request) => self.serve_stack_message(&request, context).await,
             Content::Request(request) => self.serve_request(&request, invocation, deadlines).await,
@@ -251,16 +280,17 @@ impl Handler<'_> {
         })
     }
 
-    /// Publishes results; returns the ids of the messages whose result was not published.
+    /// Publishes results by `until`; returns the ids of the messages whose result was not.
     async fn publish(
         &self,
         results: Vec<(String, ResultEvent)>,
+        until: Instant,
         context: BatchContext<'_>,
     ) -> Vec<String> {
-        let BatchContext { invocation, deadlines, .. } = context;
+        let invocation = context.invocation;
         let (ids, events): (Vec<String>, Vec<ResultEvent>) = results.into_iter().unzip();
         let trace = invocation.trace_header.as_deref();
-        let published = self.result_bus.publish_all(&events, trace, deadlines.respond).await;
+        let published = self.result_bus.publish_all(&events, trace, until).await;
         let mut redelivered = Vec::new();
         for ((id, event), published) in ids.into_iter().zip(&events).zip(published) {
             if let Err(why) = published {

@@ -11,6 +11,7 @@ use std::{
 use serde_json::{Value, json};
 use stand_ins::{
     Aws, Function,
+    fault::Fault,
     lambda::{Lambda, Returned},
     stack::{World, merged},
 };
@@ -260,5 +261,23 @@ async fn every_message_of_a_batch_of_10_000_is_reported_or_redelivered() {
     let results = limited.world.aws.bus.take().len();
     assert_eq!(redelivered + results, 10_000, "{results} results");
     assert!(results > 3_333, "{results} results");
+    limited.end().await;
+}
+
+#[tokio::test]
+async fn a_batch_of_10_000_ends_in_time_though_the_result_bus_is_slow() {
+    let mut limited = Limited::start().await;
+    let is_slow = Fault::Slow(Duration::from_secs(2));
+    limited.world.aws.bus.faults.set("PutEvents", is_slow, 10_000);
+    let record = |n: usize| {
+        record(&format!("{n:036}"), &json!({ "actionName": format!("a {n}") }).to_string())
+    };
+    let records: Vec<Value> = (0..10_000).map(record).collect();
+    let payload = json!({ "Records": records }).to_string();
+    let redelivered = failures(&limited.invoke("a batch with a slow bus", payload).await);
+    let results = limited.world.aws.bus.take().len();
+    // Calls that time out may have published, too: at most eight, of ten results each.
+    assert!((10_000..=10_080).contains(&(redelivered + results)), "{redelivered} and {results}");
+    assert!(results >= 1000, "{results} results");
     limited.end().await;
 }

@@ -127,6 +127,29 @@ async fn a_stacks_request_does_not_wait_for_messages_that_hang() {
 }
 
 #[tokio::test]
+async fn a_stacks_request_does_not_wait_for_a_result_bus_that_is_slow() {
+    let bus = ("RESULT_EVENT_BUS", "results");
+    let world = world_with(&[bus, ("ROLE_PROPAGATION_SECONDS", "10")]).await;
+    world.aws.bus.faults.set("PutEvents", Fault::Slow(Duration::from_secs(4)), 1000);
+    world.aws.iot.faults.set(
+        "CreateMitigationAction",
+        Fault::Refuse(403, "AccessDeniedException"),
+        1,
+    );
+    let (key, request) = stack_request(&world, "One", &json!({}));
+    let mut records = vec![record("s", 0, &request)];
+    records.extend(
+        (1..=100).map(|n| record(&format!("m{n}"), n, &json!({ "actionName": format!("a {n}") }))),
+    );
+    let began = Instant::now();
+    assert_eq!(redelivered(&batch(&world, &records).await), ids(&[]));
+    assert_eq!(world.aws.bucket.puts(&key)[0].response()["Status"], "SUCCESS");
+    // A second for the role.
+    let response_time = response_time(&world, &key, began);
+    assert!(response_time < Duration::from_secs(3), "{response_time:?}");
+}
+
+#[tokio::test]
 async fn a_stacks_request_that_a_redelivery_would_be_too_late_for_is_executed() {
     let world = world().await.with_timeout(Duration::from_secs(6));
     let (_, create) = stack_request(&world, "One", &json!({}));
