@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use stand_ins::{fault::Fault, stack::merged};
 
-use crate::{cloudformation::amz_date, create_request, world};
+use crate::{cloudformation::amz_date, create_request, invocation::invoke, world};
 
 #[tokio::test]
 async fn a_response_is_sent_before_the_deadline_if_the_service_hangs() {
@@ -33,6 +33,20 @@ async fn at_the_deadline_the_reason_is_the_last_error_of_the_service() {
     world.aws.iot.faults.clear();
     world.aws.iot.faults.set("*", Fault::Throttle, 1000);
     world.send(&create_request()).await.failed("ThrottlingException");
+}
+
+#[tokio::test]
+async fn a_request_that_runs_out_of_time_says_after_how_many_calls() {
+    for (timeout, calls) in [(1500, "1 call"), (3000, "2 calls")] {
+        let world = world().await.with_timeout(Duration::from_millis(timeout));
+        world.aws.iot.faults.set("*", Fault::Hang, 1000);
+        let describe = json!({ "operation": "DescribeMitigationAction", "actionName": "a" });
+        let invocation = invoke(&world, &describe).await;
+        let reason = format!(
+            "time ran out after {calls} to AWS IoT: DescribeMitigationAction: no response in time"
+        );
+        assert_eq!(invocation.function_error("InternalFailureException"), reason);
+    }
 }
 
 #[tokio::test]
