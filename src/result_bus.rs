@@ -48,7 +48,7 @@ pub struct ResultBus<'s> {
 
 impl<'s> ResultBus<'s> {
     /// Entries that a call takes.
-    const MAX_ENTRIES: usize = 10;
+    pub(crate) const MAX_ENTRIES: usize = 10;
     /// Bytes of details that a call takes, with room for the rest.
     const MAX_BYTES: usize = 240 * 1024;
     /// Attempts at a call: what fails more often is redelivered.

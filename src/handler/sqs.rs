@@ -11,9 +11,8 @@ use std::{
 };
 
 use futures_util::{
-    FutureExt as _,
-    future::{LocalBoxFuture, join},
-    stream::{FuturesUnordered, StreamExt as _},
+    future::join,
+    stream::{self, FuturesUnordered, StreamExt as _},
 };
 use serde_json::value::RawValue;
 use tokio::time::Instant;
@@ -25,6 +24,7 @@ use super::{
 use crate::{
     iot::{OnTimeout, Pacing, Urgency},
     metrics::Metric,
+    result_bus::ResultBus,
     trigger::{
         Content,
         cloudformation::CustomResourceRequest,
@@ -68,6 +68,11 @@ impl<'a> BatchContext<'a> {
     fn time_left(&self) -> Duration {
         self.deadlines.work.saturating_duration_since(Instant::now())
     }
+
+    /// The label of a message, whatever it holds.
+    fn message_label<'l>(&'l self, message: &'l Message) -> Label<'l> {
+        Label { id: &message.id, ..self.invocation.label() }
+    }
 }
 
 /// The outcome of a message.
@@ -101,9 +106,6 @@ impl Handler<'_> {
     /// memory.
     const CONCURRENT_CHAINS: usize = 64;
 
-    /// Results that are published together, in one call.
-    const PUBLISHED_TOGETHER: usize = 10;
-
     /// Calls that publish results at once: while as many are in flight, no chain is started.
     const CONCURRENT_PUBLICATIONS: usize = 8;
 
@@ -130,37 +132,31 @@ impl Handler<'_> {
         context: BatchContext<'_>,
     ) -> Vec<String> {
         let mut chains = chains.into_iter();
-        let mut work = FuturesUnordered::<LocalBoxFuture<'_, Ended>>::new();
-        let (mut serving, mut publishing) = (0, 0);
+        let (mut serving, mut publishing) = (FuturesUnordered::new(), FuturesUnordered::new());
         let (mut redelivered, mut results) = (Vec::new(), Vec::new());
         loop {
-            while serving < Self::CONCURRENT_CHAINS
-                && publishing < Self::CONCURRENT_PUBLICATIONS
+            while serving.len() < Self::CONCURRENT_CHAINS
+                && publishing.len() < Self::CONCURRENT_PUBLICATIONS
                 && let Some(chain) = chains.next()
             {
-                serving += 1;
-                work.push(self.serve_chain(chain, context).map(Ended::Chain).boxed_local());
+                serving.push(self.serve_chain(chain, context));
             }
-            match work.next().await {
+            let chain = (&mut serving).map(Ended::Chain);
+            let publication = (&mut publishing).map(Ended::Publication);
+            match stream::select(chain, publication).next().await {
                 None => return redelivered,
                 Some(Ended::Chain(outcome)) => {
-                    serving -= 1;
                     redelivered.extend(outcome.redelivered);
                     results.extend(outcome.last);
                 }
-                Some(Ended::Publication(unpublished)) => {
-                    publishing -= 1;
-                    redelivered.extend(unpublished);
-                }
+                Some(Ended::Publication(unpublished)) => redelivered.extend(unpublished),
             }
-            let are_last = serving == 0 && chains.len() == 0 && !results.is_empty();
-            if are_last || results.len() >= Self::PUBLISHED_TOGETHER {
-                publishing += 1;
+            let are_last = serving.is_empty() && chains.len() == 0 && !results.is_empty();
+            if are_last || results.len() >= ResultBus::MAX_ENTRIES {
                 // The chains that are left need the time after the work, to be redelivered.
-                let Deadlines { work: end_of_work, respond } = context.deadlines;
-                let until = if chains.len() == 0 { respond } else { end_of_work };
-                let publication = self.publish(std::mem::take(&mut results), until, context);
-                work.push(publication.map(Ended::Publication).boxed_local());
+                let Deadlines { work, respond } = context.deadlines;
+                let until = if chains.len() == 0 { respond } else { work };
+                publishing.push(self.publish(std::mem::take(&mut results), until, context));
             }
         }
     }
@@ -173,7 +169,7 @@ impl Handler<'_> {
         while let Some(message) = messages.next() {
             let is_blocked = message.keys().iter().any(|key| blocked.contains(key));
             let message_outcome = if is_blocked {
-                let label = Label { id: &message.id, ..context.invocation.label() };
+                let label = context.message_label(&message);
                 telemetry::record_redelivery(&label, "an earlier message is redelivered");
                 MessageOutcome::Redelivered
             } else {
@@ -203,7 +199,7 @@ impl Handler<'_> {
     async fn serve_message(&self, message: &Message, context: BatchContext<'_>) -> MessageOutcome {
         let BatchContext { invocation, deadlines, .. } = context;
         if context.time_left().is_zero() && !message.is_of_stack() {
-            let label = Label { id: &message.id, ..invocation.label() };
+            let label = context.message_label(message);
             telemetry::record_redelivery(&label, "too little time is left");
             return MessageOutcome::Redelivered;
         }
@@ -212,7 +208,7 @@ impl Handler<'_> {
             Content::Request(request) => self.serve_request(&request, invocation, deadlines).await,
             Content::OwnResult => MessageOutcome::Done,
             Content::Unrecognized(unrecognized) => {
-                let label = Label { id: &message.id, ..invocation.label() };
+                let label = context.message_label(message);
                 telemetry::record_error(&label, &unrecognized.into(), "the message is redelivered");
                 invocation.metrics.add(Metric::CallerMistakes, 1);
                 MessageOutcome::Redelivered
