@@ -30,6 +30,10 @@ fn delete(name: &str) -> Value {
     json!({ "operation": "DeleteMitigationAction", "actionName": name })
 }
 
+fn describe(name: &str) -> Value {
+    json!({ "operation": "DescribeMitigationAction", "actionName": name })
+}
+
 /// A record of a standard queue.
 fn record(id: &str, sent: u64, body: &Value) -> Value {
     json!({

@@ -9,7 +9,7 @@ use stand_ins::{
     stack::merged,
 };
 
-use super::{batch, create, delete, ids, record, redelivered};
+use super::{batch, create, delete, describe, ids, record, redelivered};
 use crate::{
     invocation::{BUS, NAME, create_event, event_with, invoke, with_id, world_with_bus},
     names, world, world_with,
@@ -114,11 +114,7 @@ async fn an_invalid_message_does_not_wait_for_those_that_need_calls() {
     let world = world_with(&[("AWS_LAMBDA_LOG_FORMAT", "JSON"), ("RESULT_EVENT_BUS", BUS)]).await;
     let world = world.with_timeout(Duration::from_secs(4));
     world.aws.iot.faults.set("DescribeMitigationAction", Fault::Hang, 1000);
-    let describe = |n: u64| {
-        let body =
-            json!({ "operation": "DescribeMitigationAction", "actionName": format!("a{n}") });
-        record(&format!("m{n}"), n, &body)
-    };
+    let describe = |n: u64| record(&format!("m{n}"), n, &describe(&format!("a{n}")));
     let mut records: Vec<Value> = (0..70).map(describe).collect();
     records.push(record("invalid", 100, &json!({ "actionName": "no name" })));
     assert_eq!(redelivered(&batch(&world, &records).await).len(), 70);
