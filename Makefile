@@ -115,7 +115,7 @@ package release: export CARGO_BUILD_RUSTFLAGS = \
 # `sam build` shows no progress, so the same build runs before it.
 package: check-build .tools/sam/.installed ## build the package as it is deployed, with sam build
 	@if [ -z "$$(find $(PACKAGE) -newer Cargo.lock -newer template.yaml 2>/dev/null)" ] || \
-		[ -n "$$(find src build.rs Cargo.toml -newer $(PACKAGE))" ]; then \
+		[ -n "$$(find src Cargo.toml -newer $(PACKAGE))" ]; then \
 		export PATH="$$PWD/.tools/sam/bin:$$PATH" SAM_CLI_TELEMETRY=0 && \
 		echo 'cargo lambda build (four minutes the first time)' && \
 		CARGO_TARGET_DIR="$$PWD/target" cargo-lambda lambda build --release && \
