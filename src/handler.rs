@@ -3,7 +3,6 @@
 
 mod api;
 mod custom_resource;
-mod deadlines;
 mod direct;
 mod eventbridge;
 mod function_error;
@@ -18,6 +17,7 @@ use std::{
     time::{Instant as Clock, SystemTime},
 };
 
+use cloudformation_custom_resource::{Deadlines, Provider};
 use futures_util::FutureExt as _;
 use lambda_runtime::LambdaEvent;
 use serde::Serialize;
@@ -25,7 +25,7 @@ use serde_json::value::RawValue;
 use tokio::time::{Instant, timeout_at};
 
 pub use self::function_error::{ErrorType, FunctionError};
-use self::{deadlines::Deadlines, telemetry::Label};
+use self::telemetry::Label;
 use crate::{
     http::Http,
     iot::{Iot, OnTimeout, Pacing},
@@ -44,6 +44,7 @@ use crate::{
 pub struct Handler<'s> {
     settings: &'s Settings,
     http: Http,
+    provider: Provider<Http>,
     iot: Iot<'s>,
     result_bus: ResultBus<'s>,
     is_cold: Cell<bool>,
@@ -57,8 +58,6 @@ struct Invocation {
     /// The `X-Amzn-Trace-Id` of the invocation.
     trace_header: Option<String>,
     location: FunctionLocation,
-    /// When the event was received.
-    received: SystemTime,
     /// When Lambda ends the invocation.
     deadline: SystemTime,
     metrics: Metrics,
@@ -105,6 +104,8 @@ impl<'s> Handler<'s> {
     pub fn new(settings: &'s Settings, http: Http) -> Self {
         Self {
             settings,
+            provider: Provider::new(settings.region.as_str(), http.clone())
+                .allow_hosts(settings.response_hosts.iter().cloned()),
             http: http.clone(),
             iot: Iot::new(settings, http.clone()),
             result_bus: ResultBus::new(settings, http),
@@ -129,12 +130,11 @@ impl<'s> Handler<'s> {
         event: LambdaEvent<Payload>,
     ) -> Result<Box<RawValue>, FunctionError> {
         let LambdaEvent { payload, context } = event;
-        let (began, received) = (Clock::now(), SystemTime::now());
+        let began = Clock::now();
         let trigger = Trigger::recognize(&payload);
         let invocation = Invocation {
             trigger: trigger.as_ref().map_or(TriggerName::Unrecognized, Trigger::name),
             location: FunctionLocation::new(&context.invoked_function_arn, &self.settings.region),
-            received,
             deadline: context.deadline(),
             request_id: context.request_id,
             trace_header: context.xray_trace_id,
@@ -264,7 +264,6 @@ mod tests {
             request_id: String::new(),
             trace_header: None,
             location: FunctionLocation::new("", "eu-west-1"),
-            received: SystemTime::now(),
             deadline: SystemTime::now(),
             metrics: Metrics::default(),
         };

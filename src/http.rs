@@ -25,10 +25,10 @@ use aws_smithy_runtime_api::client::{
     runtime_components::RuntimeComponents,
 };
 use aws_smithy_types::body::SdkBody;
-use http_body_util::{BodyExt as _, Collected, Limited};
+use cloudformation_custom_resource::{NoResponse, Put, PutResponse};
+use http_body_util::{BodyExt as _, Limited};
 use hyper::{
-    Request, StatusCode, Uri,
-    body::Bytes,
+    Request, Uri,
     rt::{Read as _, ReadBuf},
 };
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder, MaybeHttpsStream};
@@ -92,86 +92,71 @@ impl Http {
             *self.connections.preconnected() = Some((uri, Instant::now(), opened));
         }
     }
+}
 
-    /// PUTs `body` without a `Content-Type`, because CloudFormation signs the URL for an empty
-    /// one; returns the status and the beginning of the response's body.
-    ///
-    /// # Errors
-    /// If there is no response: the step that failed, never the URL.
-    pub async fn put(&self, uri: Uri, body: String) -> Result<(StatusCode, Bytes), NoResponse> {
-        let request = Request::put(uri)
+impl Put for Http {
+    async fn put(&self, url: Uri, body: String) -> Result<PutResponse, NoResponse> {
+        let request = Request::put(url)
             .body(SdkBody::from(body))
             .map_err(|_| NoResponse("the request could not be built"))?;
-        let response =
-            self.client.request(request).await.map_err(|error| NoResponse::from(&error))?;
+        let response = self.client.request(request).await.map_err(|error| why(&error))?;
         let status = response.status();
         // S3 says in the body of a 4xx what is wrong, so it gets a second. Any other body is read
         // only so that the connection can be reused, so it gets 100 ms.
         let wait = Duration::from_millis(if status.is_client_error() { 1000 } else { 100 });
         let body = Limited::new(response.into_body(), 64 * 1024).collect();
         let body = tokio::time::timeout(wait, body).await.ok().and_then(Result::ok);
-        Ok((status, body.map(Collected::to_bytes).unwrap_or_default()))
+        let body = body.map(|body| body.to_bytes().to_vec()).unwrap_or_default();
+        Ok(PutResponse { status, body })
     }
 }
 
-/// Why an HTTP request had no response: a fixed text, because the error of a library may repeat
-/// what was sent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct NoResponse(pub &'static str);
-
-impl From<&hyper_util::client::legacy::Error> for NoResponse {
-    fn from(error: &hyper_util::client::legacy::Error) -> Self {
-        let mut cause = error.source();
-        while let Some(error) = cause {
-            if let Some(known) = Self::from_cause(error) {
-                return known;
-            }
-            cause = error.source();
+/// Why a request had no response, in a fixed text: the error of a library may repeat what was sent.
+fn why(error: &hyper_util::client::legacy::Error) -> NoResponse {
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        if let Some(known) = known_cause(error) {
+            return NoResponse(known);
         }
-        Self(if error.is_connect() { "the connection failed" } else { "the connection was closed" })
+        cause = error.source();
     }
+    NoResponse(if error.is_connect() {
+        "the connection failed"
+    } else {
+        "the connection was closed"
+    })
 }
 
-impl NoResponse {
-    /// The reason that `cause`, one of a chain of errors, gives.
-    fn from_cause(cause: &(dyn std::error::Error + 'static)) -> Option<Self> {
-        if let Some(error) = cause.downcast_ref::<io::Error>() {
-            return Self::from_io(error);
-        }
-        // The type of this error is private.
-        (cause.to_string() == "dns error").then_some(Self("the host name was not found"))
+/// The reason that `cause`, one of a chain of errors, gives.
+fn known_cause(cause: &(dyn std::error::Error + 'static)) -> Option<&'static str> {
+    if let Some(error) = cause.downcast_ref::<io::Error>() {
+        return known_io_error(error);
     }
-
-    fn from_io(error: &io::Error) -> Option<Self> {
-        let inner = error.get_ref();
-        if let Some(error) = inner.and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
-            return Some(Self(if matches!(error, rustls::Error::InvalidCertificate(_)) {
-                "the certificate is not trusted"
-            } else {
-                "the TLS handshake failed"
-            }));
-        }
-        if let Some(error) = inner.and_then(|inner| inner.downcast_ref::<io::Error>()) {
-            return Self::from_io(error);
-        }
-        #[expect(clippy::wildcard_enum_match_arm, reason = "the others do not occur here")]
-        match error.kind() {
-            io::ErrorKind::ConnectionRefused => Some(Self("the connection was refused")),
-            io::ErrorKind::TimedOut => Some(Self("the connection timed out")),
-            io::ErrorKind::ConnectionReset
-            | io::ErrorKind::ConnectionAborted
-            | io::ErrorKind::BrokenPipe
-            | io::ErrorKind::UnexpectedEof => Some(Self("the connection was closed")),
-            _ => None,
-        }
-    }
+    // The type of this error is private.
+    (cause.to_string() == "dns error").then_some("the host name was not found")
 }
 
-impl std::error::Error for NoResponse {}
-
-impl fmt::Display for NoResponse {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.0)
+fn known_io_error(error: &io::Error) -> Option<&'static str> {
+    let inner = error.get_ref();
+    if let Some(error) = inner.and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
+        return Some(if matches!(error, rustls::Error::InvalidCertificate(_)) {
+            "the certificate is not trusted"
+        } else {
+            "the TLS handshake failed"
+        });
+    }
+    if let Some(error) = inner.and_then(|inner| inner.downcast_ref::<io::Error>()) {
+        return known_io_error(error);
+    }
+    #[expect(clippy::wildcard_enum_match_arm, reason = "the others do not occur here")]
+    match error.kind() {
+        io::ErrorKind::ConnectionRefused => Some("the connection was refused"),
+        io::ErrorKind::TimedOut => Some("the connection timed out"),
+        io::ErrorKind::ConnectionReset
+        | io::ErrorKind::ConnectionAborted
+        | io::ErrorKind::BrokenPipe
+        | io::ErrorKind::UnexpectedEof => Some("the connection was closed"),
+        _ => None,
     }
 }
 
@@ -199,8 +184,7 @@ impl SdkConnector for Http {
             let request =
                 request.try_into_http1x().map_err(|error| ConnectorError::user(error.into()))?;
             let response = client.request(request).await;
-            let response =
-                response.map_err(|error| ConnectorError::io(NoResponse::from(&error).0.into()))?;
+            let response = response.map_err(|error| ConnectorError::io(why(&error).0.into()))?;
             HttpResponse::try_from(response.map(SdkBody::from_body_1_x))
                 .map_err(|error| ConnectorError::other(error.into(), None))
         })

@@ -28,7 +28,6 @@ pub mod logs;
 mod metrics;
 pub mod mitigation;
 mod result_bus;
-mod retry;
 mod sdk;
 pub mod settings;
 pub mod trigger;

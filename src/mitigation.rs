@@ -41,8 +41,8 @@ pub(crate) use self::{
     definition::{CertificateAction, Flag, LogLevel, ThingGroupName, ThingGroupNames, TopicArn},
     failure::{Remedy, owned_by},
     outcome::Description,
-    record::{Record, RecordType, Records, RequestDigest},
+    record::{Record, RecordType, Records},
     request::{Lookup, OnForeign, StackRequest, UnknownPhysicalId},
     tags::TagChange,
-    text::{Expected, truncate},
+    text::Expected,
 };

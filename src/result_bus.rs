@@ -4,6 +4,7 @@
 //! does not pay for it. See
 //! <https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutEvents.html>.
 
+use cloudformation_custom_resource::retry::{Retry, attempt_time, time_left};
 use std::{cell::OnceCell, pin::Pin};
 
 use aws_sdk_eventbridge::{
@@ -15,7 +16,6 @@ use tokio::time::{Instant, timeout};
 use crate::{
     http::Http,
     mitigation::{ErrorCode, Failure},
-    retry::{Retry, attempt_time, time_left},
     sdk::{self, CallError, UnnamedConflict, call_error, incomplete, no_response_in_time},
     settings::Settings,
     trigger::eventbridge::{ResultEvent, SOURCE},

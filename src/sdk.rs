@@ -16,11 +16,11 @@ use aws_smithy_runtime_api::client::{
 use aws_smithy_types::{
     error::metadata::ProvideErrorMetadata, retry::RetryConfig, timeout::TimeoutConfig,
 };
+use cloudformation_custom_resource::retry::AttemptError;
 
 use crate::{
     http::Http,
     mitigation::{Detail, ErrorCode, Failure},
-    retry::AttemptError,
     settings::Settings,
 };
 

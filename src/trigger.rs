@@ -4,7 +4,6 @@ mod action_properties;
 pub mod api;
 pub mod cloudformation;
 pub mod eventbridge;
-mod json;
 mod location;
 mod message;
 mod name_conflict;
@@ -15,13 +14,14 @@ mod sns;
 pub mod sqs;
 mod unrecognized;
 
+use cloudformation_custom_resource::{
+    Request as CustomResourceRequest,
+    json::{self, Fields},
+};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
-use self::{
-    api::ApiRequest, cloudformation::CustomResourceRequest, eventbridge::Event, json::Fields,
-    request_object::RequestObject, sqs::Batch,
-};
+use self::{api::ApiRequest, eventbridge::Event, request_object::RequestObject, sqs::Batch};
 pub use self::{
     location::FunctionLocation,
     message::Content,

@@ -2,10 +2,11 @@
 
 use std::fmt;
 
+use cloudformation_custom_resource::truncate;
 use lambda_runtime::Diagnostic;
 
 use crate::{
-    mitigation::{ErrorCode, Failure, truncate},
+    mitigation::{ErrorCode, Failure},
     result_bus::Unpublished,
     trigger::{Unrecognized, api},
 };

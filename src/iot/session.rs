@@ -1,5 +1,8 @@
 //! The calls of one request, one after another, and what they cost.
 
+use cloudformation_custom_resource::retry::{
+    AttemptError, Retry, RetryError, attempt_time, backoff, time_left,
+};
 use std::{
     cell::{Cell, RefCell},
     fmt::Debug,
@@ -14,7 +17,6 @@ use tokio::time::{Instant, sleep, timeout};
 use super::{Iot, IotOperation, role_propagation::RolePropagation};
 use crate::{
     mitigation::{ActionName, Detail, ErrorCode, Failure},
-    retry::{AttemptError, Retry, RetryError, attempt_time, backoff, time_left},
     sdk::{CallError, call_error, no_response_in_time},
 };
 

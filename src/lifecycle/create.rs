@@ -4,13 +4,11 @@ use super::{
     existing::{ExistingAction, is_defined_as, unless_absent},
     order::{Context, Stop, superseded_if_absent},
 };
-use crate::{
-    mitigation::{
-        Action, CLAIMED_TAG, CREATED_TAG, Create, ErrorCode, Failure, NameConflict, OWNER_TAG,
-        OnConflict, Outcome, Ownership, Remedy, Replay, Success, Tags,
-    },
-    retry::AttemptError,
+use crate::mitigation::{
+    Action, CLAIMED_TAG, CREATED_TAG, Create, ErrorCode, Failure, NameConflict, OWNER_TAG,
+    OnConflict, Outcome, Ownership, Remedy, Replay, Success, Tags,
 };
+use cloudformation_custom_resource::retry::AttemptError;
 
 /// How a create call ended.
 enum Sent {

@@ -1,6 +1,7 @@
 //! Delete: of a named action, of what a failed request may have created, and of what a canceled
 //! Create may still be creating.
 
+use cloudformation_custom_resource::{RequestDigest, retry::AttemptError};
 use std::{cell::Cell, time::Duration};
 
 use tokio::time::sleep;
@@ -10,12 +11,9 @@ use super::{
     existing::{ExistingAction, unless_absent},
     order::{Context, Stop},
 };
-use crate::{
-    mitigation::{
-        Action, ActionName, CLAIMED_TAG, CREATED_TAG, Delete, DeleteTarget, Lookup, OnConflict,
-        OnForeign, Outcome, Ownership, RecordType, RequestDigest, Success, UnknownPhysicalId,
-    },
-    retry::AttemptError,
+use crate::mitigation::{
+    Action, ActionName, CLAIMED_TAG, CREATED_TAG, Delete, DeleteTarget, Lookup, OnConflict,
+    OnForeign, Outcome, Ownership, RecordType, Success, UnknownPhysicalId,
 };
 
 const NO_SUCH_ACTION: &str = "there is no such action";

@@ -2,7 +2,9 @@
 
 use std::fmt;
 
-use super::{ActionName, Problems, text::truncate};
+use cloudformation_custom_resource::truncate;
+
+use super::{ActionName, Problems};
 
 string_enum! {
     /// The error code: the API's own where it has one. Callers branch on it.

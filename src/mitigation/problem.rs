@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::text::{json_len, truncate};
+use cloudformation_custom_resource::{json_len, truncate};
 
 /// One problem, as a sentence without a full stop.
 #[derive(Clone, Debug, PartialEq, Eq)]

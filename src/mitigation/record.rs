@@ -3,35 +3,7 @@
 
 use std::fmt;
 
-use super::digest::{digest, hex};
-
-/// Distinguishes a request of a resource from its other requests: a digest of `RequestId` and of
-/// the date in `ResponseURL`, so that all deliveries of a request have the same one.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RequestDigest(String);
-
-impl RequestDigest {
-    const BYTES: usize = 8;
-
-    /// The digest of a request; `date` is empty if the URL has none.
-    #[must_use]
-    pub fn new(request_id: &str, date: &str) -> Self {
-        Self(hex(&digest(&[request_id, date]), Self::BYTES))
-    }
-
-    /// Parses `text`; `None` if it is not a digest.
-    #[must_use]
-    pub fn parse(text: &str) -> Option<Self> {
-        let is_digit = |b: u8| b.is_ascii_digit() || matches!(b, b'A'..=b'F');
-        (text.len() == Self::BYTES * 2 && text.bytes().all(is_digit)).then(|| Self(text.to_owned()))
-    }
-
-    /// 16 hexadecimal digits.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
+use cloudformation_custom_resource::RequestDigest;
 
 string_enum! {
     /// The type of a request that leaves a record.
@@ -72,7 +44,7 @@ impl Record {
 
 impl fmt::Display for Record {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}/{}", self.sent, self.request.as_str(), self.request_type)
+        write!(f, "{}/{}/{}", self.sent, self.request, self.request_type)
     }
 }
 

@@ -1,8 +1,9 @@
 //! Requests to the lifecycle.
 
+use cloudformation_custom_resource::RequestDigest;
+
 use super::{
-    ActionName, Definition, Location, Owner, Params, Record, RecordType, RequestDigest, RoleArn,
-    Tags,
+    ActionName, Definition, Location, Owner, Params, Record, RecordType, RoleArn, Tags,
     digest::{digest, hex},
     text::Parse,
 };

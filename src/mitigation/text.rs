@@ -28,35 +28,3 @@ pub(super) fn has_length(text: &str, least: usize, most: usize) -> bool {
     text.len() >= least
         && (least..=most).contains(&text.chars().take(most.saturating_add(1)).count())
 }
-
-/// The length of `text` in a JSON string, in bytes.
-pub(super) fn json_len(text: &str) -> usize {
-    text.chars().map(json_char_len).sum()
-}
-
-fn json_char_len(c: char) -> usize {
-    match c {
-        '"' | '\\' | '\u{8}' | '\t' | '\n' | '\u{c}' | '\r' => 2,
-        '\0'..='\u{1f}' => 6,
-        other => other.len_utf8(),
-    }
-}
-
-/// As much of `text` as fits `budget` bytes of a JSON string, with an ellipsis if it is truncated.
-#[must_use]
-pub(crate) fn truncate(text: &str, budget: usize) -> String {
-    if text.len() <= budget && json_len(text) <= budget {
-        return text.to_owned();
-    }
-    let mut left = budget.saturating_sub('…'.len_utf8());
-    let mut fits = |c: &char| {
-        let rest = left.checked_sub(json_char_len(*c));
-        left = rest.unwrap_or_default();
-        rest.is_some()
-    };
-    let mut start: String = text.chars().take_while(|c| fits(c)).collect();
-    if budget >= '…'.len_utf8() {
-        start.push('…');
-    }
-    start
-}

@@ -1,11 +1,13 @@
 //! The properties of a mitigation action that CloudFormation's resource and the API's request
 //! share: role, parameters, tags, the policy for conflicts and the audit checks.
 
+use cloudformation_custom_resource::truncate;
+
 use super::reader::{Casing, Members, Node, Reader};
 use crate::mitigation::{
     ActionName, AuditCheck, CertificateAction, Create, Definition, Expected, Flag, Kind, LogLevel,
     OnConflict, Params, Parse, PolicyTemplate, Problem, Replay, RoleArn, Tags, ThingGroupName,
-    ThingGroupNames, TopicArn, truncate,
+    ThingGroupNames, TopicArn,
 };
 
 impl Casing {

@@ -4,10 +4,10 @@
 
 use super::{
     api::{ApiRequest, RequestIds, repeated},
-    json::Fields,
     unrecognized::Unrecognized,
 };
 use crate::mitigation::{Failure, Owner, Problem, Success};
+use cloudformation_custom_resource::json::Fields;
 
 /// The `detail-type` of requests.
 pub const REQUESTED: &str = "Mitigation Action Requested";

@@ -1,11 +1,13 @@
 //! The content of an SNS notification or an SQS message.
 
 use super::{
-    cloudformation::CustomResourceRequest,
     eventbridge::{Event, EventRequest},
-    json::{self, Fields},
     request_object::RequestObject,
     unrecognized::Unrecognized,
+};
+use cloudformation_custom_resource::{
+    Request as CustomResourceRequest,
+    json::{self, Fields},
 };
 
 /// The content of a message.

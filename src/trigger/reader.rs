@@ -8,8 +8,8 @@ use std::borrow::Cow;
 
 use serde_json::value::RawValue;
 
-use super::json::{self, Fields};
 use crate::mitigation::{Parse, Problem, Problems};
+use cloudformation_custom_resource::json::{self, Fields};
 
 /// How names and scalars are written in a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,12 +47,9 @@ impl Casing {
     /// The text of a scalar. CloudFormation turns scalars into strings, so its casing accepts any
     /// scalar for a string.
     pub(super) fn text(self, value: &RawValue) -> Option<Cow<'_, str>> {
-        match (self, value.get().as_bytes().first()) {
-            (_, Some(b'"')) => json::string(value),
-            (Self::CloudFormation, Some(b'-' | b'0'..=b'9' | b't' | b'f')) => {
-                Some(Cow::Borrowed(value.get()))
-            }
-            (Self::CloudFormation | Self::Api, _) => None,
+        match self {
+            Self::CloudFormation => json::scalar(value),
+            Self::Api => json::string(value),
         }
     }
 }

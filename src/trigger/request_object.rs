@@ -1,11 +1,9 @@
 //! JSON objects that are requests, whether they are the event or the text of a message.
 
+use cloudformation_custom_resource::{Request as CustomResourceRequest, json::Fields};
 use serde_json::value::RawValue;
 
-use super::{
-    api::ApiRequest, cloudformation::CustomResourceRequest, eventbridge::Event, json::Fields,
-    unrecognized::Unrecognized,
-};
+use super::{api::ApiRequest, eventbridge::Event, unrecognized::Unrecognized};
 
 /// A request, recognized by the members of its object.
 pub(super) enum RequestObject {
@@ -35,8 +33,8 @@ impl RequestObject {
         fields: &Fields<'_>,
         otherwise: Unrecognized,
     ) -> Result<Self, Unrecognized> {
-        if fields.get("ResponseURL").is_some() {
-            Ok(Self::CustomResource(Box::new(CustomResourceRequest::read(fields))))
+        if let Some(request) = CustomResourceRequest::from_fields(fields) {
+            Ok(Self::CustomResource(Box::new(request)))
         } else if Event::has_event_members(fields) {
             Event::read(fields).map(Self::Event)
         } else if fields.has("actionName") || fields.has("operation") {

@@ -3,10 +3,10 @@
 //! See <https://docs.aws.amazon.com/lambda/latest/dg/with-sns.html> and
 //! <https://docs.aws.amazon.com/sns/latest/dg/sns-message-and-json-formats.html>.
 
+use cloudformation_custom_resource::json::{self, Fields};
 use serde_json::value::RawValue;
 
 use super::{
-    json::{self, Fields},
     message::{Content, MessageSource},
     unrecognized::Unrecognized,
 };

@@ -2,13 +2,13 @@
 //!
 //! See <https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html>.
 
+use cloudformation_custom_resource::json::Fields;
 use std::collections::BTreeMap;
 
 use aws_lambda_events::event::sqs::SqsBatchResponse;
 use serde_json::value::RawValue;
 
 use super::{
-    json::Fields,
     message::{Content, MessageSource},
     sns,
     unrecognized::Unrecognized,

@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, fmt};
 
-use super::json::Fields;
+use cloudformation_custom_resource::json::Fields;
 
 /// Why an event is not recognized.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,5 +1,6 @@
 //! A request in the API's JSON.
 
+use cloudformation_custom_resource::json::Fields;
 use serde_json::value::RawValue;
 
 use super::repeated;
@@ -8,10 +9,7 @@ use crate::{
         ActionName, Change, Delete, DeleteTarget, Failure, Lookup, OnForeign, Operation, Owner,
         Params, Parse, Problem, Problems, Replay, RoleArn, Task, Update,
     },
-    trigger::{
-        json::Fields,
-        reader::{Casing, Members, Node, Reader},
-    },
+    trigger::reader::{Casing, Members, Node, Reader},
 };
 
 /// A request: the operation and the name as given, and the task or the problems.

@@ -1,12 +1,12 @@
-//! JSON, parsed one level at a time.
+//! JSON, read one level at a time, so that one invalid value hides no other.
 //!
-//! Values are parsed only when they are needed; until then each is a slice of the event text. So
+//! Values are parsed only when they are needed; until then each is a slice of the event's text. So
 //! the memory for an event does not depend on its structure, and megabytes of brackets cost one
 //! scan. `serde_json` skips values without recursion.
 
 use std::{borrow::Cow, fmt};
 
-use serde::de::{Deserialize, DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use serde::de::{Deserializer as _, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
 /// The error for a value that is not JSON of the expected type, or has a string that is not
@@ -53,22 +53,30 @@ pub fn each_item<'t>(text: &'t str, each: &mut dyn FnMut(&'t RawValue)) -> Resul
 }
 
 /// Checks that `text` is JSON.
+#[must_use]
 pub fn raw(text: &str) -> Option<&RawValue> {
     serde_json::from_str(text).ok()
 }
 
 /// Parses a string; `None` if `value` is not one.
+#[must_use]
 pub fn string(value: &RawValue) -> Option<Cow<'_, str>> {
-    struct Text<'t>(Cow<'t, str>);
+    #[derive(serde::Deserialize)]
+    struct Text<'t>(#[serde(borrow)] Cow<'t, str>);
 
-    impl<'de> Deserialize<'de> for Text<'de> {
-        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-            deserializer.deserialize_str(Unicode).map(Self)
-        }
+    let text: Text<'_> = serde_json::from_str(value.get()).ok()?;
+    Some(text.0)
+}
+
+/// The text of a string, a number or a boolean, because CloudFormation turns every scalar into a
+/// string.
+#[must_use]
+pub fn scalar(value: &RawValue) -> Option<Cow<'_, str>> {
+    match value.get().as_bytes().first()? {
+        b'"' => string(value),
+        b'-' | b'0'..=b'9' | b't' | b'f' => Some(Cow::Borrowed(value.get())),
+        _ => None,
     }
-
-    let is_string = value.get().starts_with('"');
-    is_string.then(|| serde_json::from_str(value.get()).ok().map(|Text(text)| text)).flatten()
 }
 
 /// Selected members of an object, unparsed, so that one invalid member does not affect the others.
@@ -97,22 +105,26 @@ impl<'t> Fields<'t> {
     }
 
     /// Whether there is a member with that name, even if it is null.
+    #[must_use]
     pub fn has(&self, name: &str) -> bool {
         self.0.iter().any(|(other, _)| *other == name)
     }
 
     /// The member with that name, unless it is null.
+    #[must_use]
     pub fn get(&self, name: &str) -> Option<&'t RawValue> {
         let (_, value) = self.0.iter().find(|(other, _)| *other == name)?;
         (value.get() != "null").then_some(*value)
     }
 
     /// The member with that name, if it is a string.
+    #[must_use]
     pub fn string(&self, name: &str) -> Option<Cow<'t, str>> {
         string(self.get(name)?)
     }
 
     /// The members `names` of the object with that name, if it is an object.
+    #[must_use]
     pub fn object(&self, name: &str, names: &[&'static str]) -> Option<Self> {
         Self::read(self.get(name)?.get(), names).ok()
     }
@@ -128,8 +140,8 @@ impl<'de> Visitor<'de> for EachMember<'_, 'de> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<(), A::Error> {
-        while let Some(name) = members.next_key_seed(MemberName)? {
-            (self.0)(name, members.next_value()?);
+        while let Some(name) = members.next_key::<MemberName<'de>>()? {
+            (self.0)(name.into_text(), members.next_value()?);
         }
         Ok(())
     }
@@ -152,48 +164,15 @@ impl<'de> Visitor<'de> for EachItem<'_, 'de> {
     }
 }
 
-/// Visits a string, without a copy unless it has an escape sequence.
-struct Unicode;
+/// The name of a member, which need not be Unicode: `"\ud800"`.
+#[derive(serde::Deserialize)]
+struct MemberName<'n>(#[serde(borrow)] Cow<'n, [u8]>);
 
-impl<'de> Visitor<'de> for Unicode {
-    type Value = Cow<'de, str>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a string")
-    }
-
-    fn visit_borrowed_str<E: Error>(self, text: &'de str) -> Result<Self::Value, E> {
-        Ok(Cow::Borrowed(text))
-    }
-
-    fn visit_str<E: Error>(self, text: &str) -> Result<Self::Value, E> {
-        Ok(Cow::Owned(text.to_owned()))
-    }
-}
-
-/// Deserializes the name of a member as bytes, which need not be Unicode: `"\ud800"`.
-struct MemberName;
-
-impl<'de> DeserializeSeed<'de> for MemberName {
-    type Value = Cow<'de, str>;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
-        deserializer.deserialize_bytes(self)
-    }
-}
-
-impl<'de> Visitor<'de> for MemberName {
-    type Value = Cow<'de, str>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a name")
-    }
-
-    fn visit_borrowed_bytes<E: Error>(self, name: &'de [u8]) -> Result<Self::Value, E> {
-        Ok(String::from_utf8_lossy(name))
-    }
-
-    fn visit_bytes<E: Error>(self, name: &[u8]) -> Result<Self::Value, E> {
-        Ok(Cow::Owned(String::from_utf8_lossy(name).into_owned()))
+impl<'n> MemberName<'n> {
+    fn into_text(self) -> Cow<'n, str> {
+        match self.0 {
+            Cow::Borrowed(name) => String::from_utf8_lossy(name),
+            Cow::Owned(name) => Cow::Owned(String::from_utf8_lossy(&name).into_owned()),
+        }
     }
 }

@@ -7,7 +7,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use hyper::Uri;
+use http::Uri;
 
 /// A `ResponseURL` that a response may be sent to. It has no `Debug` or `Display`, because anyone
 /// who knows it can respond for the function.
@@ -98,23 +98,32 @@ impl ResponseUrl {
     pub fn expose(&self) -> Uri {
         self.uri.clone()
     }
+}
+
+/// What the query of a `ResponseURL` says about the request: CloudFormation signs a URL for each
+/// request when it sends it.
+pub(crate) struct Signature<'u> {
+    query: &'u str,
+}
+
+impl<'u> Signature<'u> {
+    pub(crate) fn of(url: &'u str) -> Self {
+        Self { query: url.split_once('?').map(|(_, query)| query).unwrap_or_default() }
+    }
 
     /// When the request was sent: `X-Amz-Date`, or else `Expires`; `None` if it has neither.
-    #[must_use]
-    pub fn sent_at(&self) -> Option<SystemTime> {
+    pub(crate) fn sent_at(&self) -> Option<SystemTime> {
         self.signed_at().or_else(|| self.expires_parameter())
     }
 
-    /// When the URL was signed; `None` if it has no valid `X-Amz-Date`.
-    #[must_use]
-    pub fn signed_at(&self) -> Option<SystemTime> {
+    /// `X-Amz-Date`; `None` if it is missing or invalid.
+    pub(crate) fn signed_at(&self) -> Option<SystemTime> {
         seconds_of(self.parameter("X-Amz-Date")?).and_then(at)
     }
 
     /// When the URL expires: `X-Amz-Date` and `X-Amz-Expires`, or `Expires`; `None` if it has
     /// neither.
-    #[must_use]
-    pub fn expires_at(&self) -> Option<SystemTime> {
+    pub(crate) fn expires_at(&self) -> Option<SystemTime> {
         match (self.signed_at(), self.parameter("X-Amz-Expires")) {
             (Some(signed), Some(lasts)) => {
                 signed.checked_add(Duration::from_secs(lasts.parse().ok()?))
@@ -123,23 +132,18 @@ impl ResponseUrl {
         }
     }
 
+    /// The date in the URL, unparsed; empty if there is none.
+    pub(crate) fn date(&self) -> &'u str {
+        self.parameter("X-Amz-Date").or_else(|| self.parameter("Expires")).unwrap_or_default()
+    }
+
     fn expires_parameter(&self) -> Option<SystemTime> {
         at(self.parameter("Expires")?.parse().ok()?)
     }
 
-    /// The date in the URL, unparsed; empty if there is none. All deliveries of a request have the
-    /// same one.
-    #[must_use]
-    pub fn date(&self) -> &str {
-        self.parameter("X-Amz-Date").or_else(|| self.parameter("Expires")).unwrap_or_default()
-    }
-
-    fn parameter(&self, name: &str) -> Option<&str> {
-        let pairs = self.uri.query()?.split('&');
-        pairs
-            .filter_map(|pair| pair.split_once('='))
-            .find(|(key, _)| *key == name)
-            .map(|(_, value)| value)
+    fn parameter(&self, name: &str) -> Option<&'u str> {
+        let pairs = self.query.split('&').filter_map(|pair| pair.split_once('='));
+        pairs.into_iter().find(|(key, _)| *key == name).map(|(_, value)| value)
     }
 }
 

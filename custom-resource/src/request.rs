@@ -1,0 +1,251 @@
+//! A request: the members that CloudFormation sends for any resource type.
+//!
+//! Reading accepts any value, so that every request with a usable `ResponseURL` gets a response.
+
+use std::{
+    borrow::Cow,
+    fmt,
+    sync::OnceLock,
+    time::{Duration, SystemTime},
+};
+
+use serde::de::DeserializeOwned;
+use serde_json::value::RawValue;
+use tokio::time::Instant;
+
+use crate::{
+    Failure, RequestDigest,
+    deadlines::Deadlines,
+    failure::truncate,
+    json::{self, Fields},
+    response_url::{ForbiddenUrl, ResponseUrl, Signature},
+};
+
+/// What CloudFormation asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RequestType {
+    /// Create the resource.
+    Create,
+    /// Change the resource, or replace it: a response with another physical id makes CloudFormation
+    /// delete the old one.
+    Update,
+    /// Delete the resource.
+    Delete,
+}
+
+/// A request of CloudFormation. It has no `Debug` of its properties, which may hold secrets, or of
+/// its `ResponseURL`, which is one.
+///
+/// See <https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/crpg-ref-requests.html>.
+pub struct Request {
+    /// `StackId`; empty if it is missing, as are the following.
+    pub stack_id: String,
+    /// `RequestId`. CloudFormation may use it again, for a deployment that is retried.
+    pub request_id: String,
+    /// `LogicalResourceId`: the resource's name in its template.
+    pub logical_resource_id: String,
+    /// `PhysicalResourceId`: the id in the last response. A Create has none.
+    pub physical_resource_id: String,
+    response_url: String,
+    request_type: Option<Box<RawValue>>,
+    service_timeout: Option<Box<RawValue>>,
+    properties: Option<Box<RawValue>>,
+    old_properties: Option<Box<RawValue>>,
+    received: SystemTime,
+    deadline: OnceLock<Instant>,
+}
+
+impl Request {
+    /// The members that are read.
+    pub const MEMBERS: [&'static str; 9] = [
+        "ResponseURL",
+        "RequestType",
+        "StackId",
+        "RequestId",
+        "LogicalResourceId",
+        "PhysicalResourceId",
+        "ResourceProperties",
+        "OldResourceProperties",
+        "ServiceTimeout",
+    ];
+
+    /// The most bytes that are kept of an id; no response can repeat more.
+    const MAX_ID: usize = 4096;
+
+    /// The default of `ServiceTimeout`.
+    const DEFAULT_TIMEOUT: Duration = Duration::from_hours(1);
+
+    /// Reads a request, which is an object with a `ResponseURL`; `None` if `event` is something
+    /// else.
+    #[must_use]
+    pub fn read(event: &str) -> Option<Self> {
+        Self::from_fields(&Fields::read(event, &Self::MEMBERS).ok()?)
+    }
+
+    /// As [`Request::read`], of an object whose [members](Self::MEMBERS) have been read.
+    #[must_use]
+    pub fn from_fields(fields: &Fields<'_>) -> Option<Self> {
+        let text = |name: &str| fields.get(name).and_then(json::scalar).unwrap_or_default();
+        let id = |name: &str| truncate(&text(name), Self::MAX_ID);
+        let raw = |name: &str| fields.get(name).map(RawValue::to_owned);
+        fields.get("ResponseURL")?;
+        Some(Self {
+            stack_id: id("StackId"),
+            request_id: id("RequestId"),
+            logical_resource_id: id("LogicalResourceId"),
+            physical_resource_id: id("PhysicalResourceId"),
+            response_url: text("ResponseURL").into_owned(),
+            request_type: raw("RequestType"),
+            service_timeout: raw("ServiceTimeout"),
+            properties: raw("ResourceProperties"),
+            old_properties: raw("OldResourceProperties"),
+            received: SystemTime::now(),
+            deadline: OnceLock::new(),
+        })
+    }
+
+    /// `RequestType`; `None` if it is missing or unknown.
+    #[must_use]
+    pub fn request_type(&self) -> Option<RequestType> {
+        match json::scalar(self.request_type.as_deref()?)?.as_ref() {
+            "Create" => Some(RequestType::Create),
+            "Update" => Some(RequestType::Update),
+            "Delete" => Some(RequestType::Delete),
+            _ => None,
+        }
+    }
+
+    /// `RequestType` as given, in JSON.
+    #[must_use]
+    pub fn raw_request_type(&self) -> Option<&RawValue> {
+        self.request_type.as_deref()
+    }
+
+    /// `ResourceProperties`, with `ServiceToken` and `ServiceTimeout`. See [`scalar`](crate::scalar)
+    /// for booleans and numbers.
+    ///
+    /// # Errors
+    /// If they do not fit `T`: the path of the first value that does not, and what is expected.
+    pub fn properties<T: DeserializeOwned>(&self) -> Result<T, Failure> {
+        read_properties("ResourceProperties", self.raw_properties())
+    }
+
+    /// `OldResourceProperties`, of an Update.
+    ///
+    /// # Errors
+    /// As [`Request::properties`]. An Update must not fail for its old properties alone, because
+    /// then the resource could never be updated again.
+    pub fn old_properties<T: DeserializeOwned>(&self) -> Result<T, Failure> {
+        read_properties("OldResourceProperties", self.raw_old_properties())
+    }
+
+    /// `ResourceProperties` in JSON, whatever they are.
+    #[must_use]
+    pub fn raw_properties(&self) -> Option<&RawValue> {
+        self.properties.as_deref()
+    }
+
+    /// `OldResourceProperties` in JSON, whatever they are.
+    #[must_use]
+    pub fn raw_old_properties(&self) -> Option<&RawValue> {
+        self.old_properties.as_deref()
+    }
+
+    /// When CloudFormation sent the request: the date in the `ResponseURL`, or else when it was
+    /// read. Of two requests for a resource, the one that was sent later is what the stack wants.
+    #[must_use]
+    pub fn sent(&self) -> SystemTime {
+        self.signature().sent_at().unwrap_or(self.received)
+    }
+
+    /// The same for all deliveries of a request, and different for every other request.
+    #[must_use]
+    pub fn digest(&self) -> RequestDigest {
+        RequestDigest::new(&self.request_id, self.signature().date())
+    }
+
+    /// When work on the request has to end, so that its response is delivered in time. It is known
+    /// while [`Provider::serve`](crate::Provider::serve) serves the request.
+    #[must_use]
+    pub fn deadline(&self) -> Instant {
+        self.deadline.get().copied().unwrap_or_else(Instant::now)
+    }
+
+    /// Until when CloudFormation waits for the response: the end of `ServiceTimeout` (3600 seconds
+    /// if it is not given), or the expiry of the `ResponseURL` if that is earlier.
+    #[must_use]
+    pub fn waits_until(&self) -> SystemTime {
+        let signature = self.signature();
+        let began = signature.signed_at().unwrap_or(self.received);
+        let end = began.checked_add(self.service_timeout()).unwrap_or(self.received);
+        signature.expires_at().map_or(end, |expires| expires.min(end))
+    }
+
+    /// The `ResponseURL`, if it is one of CloudFormation's in `region`, or of an allowed host.
+    ///
+    /// # Errors
+    /// As [`ResponseUrl::parse`].
+    pub fn response_url(
+        &self,
+        region: &str,
+        allowed: &[String],
+    ) -> Result<ResponseUrl, ForbiddenUrl> {
+        ResponseUrl::parse(&self.response_url, region, allowed)
+    }
+
+    /// The deadlines of the request in an invocation that ends `until`, the first of which is then
+    /// [`Request::deadline`]; `None` if CloudFormation no longer waits.
+    pub(crate) fn begin(&self, until: SystemTime) -> Option<Deadlines> {
+        let now = SystemTime::now();
+        let waits_until = self.waits_until();
+        let deadlines = Deadlines::new(now, [until, waits_until]);
+        self.deadline.get_or_init(|| deadlines.work);
+        (waits_until > now).then_some(deadlines)
+    }
+
+    /// `ServiceTimeout`, 1 to 3600 s: a property, or else beside the properties.
+    fn service_timeout(&self) -> Duration {
+        let properties = self.properties.as_deref().map(RawValue::get);
+        let fields = properties.and_then(|text| Fields::read(text, &["ServiceTimeout"]).ok());
+        let given = fields.and_then(|fields| fields.get("ServiceTimeout"));
+        let seconds = given.or(self.service_timeout.as_deref()).and_then(json::scalar);
+        let seconds = seconds.and_then(|seconds| seconds.trim().parse().ok());
+        seconds
+            .filter(|seconds| (1..=3600).contains(seconds))
+            .map_or(Self::DEFAULT_TIMEOUT, Duration::from_secs)
+    }
+
+    fn signature(&self) -> Signature<'_> {
+        Signature::of(&self.response_url)
+    }
+}
+
+impl fmt::Debug for Request {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Request")
+            .field("request_type", &self.request_type())
+            .field("stack_id", &self.stack_id)
+            .field("request_id", &self.request_id)
+            .field("logical_resource_id", &self.logical_resource_id)
+            .field("physical_resource_id", &self.physical_resource_id)
+            .finish_non_exhaustive()
+    }
+}
+
+fn read_properties<T: DeserializeOwned>(
+    member: &str,
+    properties: Option<&RawValue>,
+) -> Result<T, Failure> {
+    let Some(properties) = properties else {
+        return Err(Failure::new(format_args!("{member}: missing: expected an object")));
+    };
+    let mut deserializer = serde_json::Deserializer::from_str(properties.get());
+    serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
+        let path = error.path().to_string();
+        let path = if path == "." { Cow::Borrowed(member) } else { Cow::Owned(path) };
+        // "at line 1 column 2" says nothing to the author of a template.
+        let text = error.into_inner().to_string();
+        let text = text.split(" at line ").next().unwrap_or_default();
+        Failure::new(format_args!("{path}: {text}"))
+    })
+}
