@@ -2,11 +2,9 @@
 
 use std::time::Duration;
 
-use mitigation_action_provider::mitigation::{ErrorCode, Failure, Success};
 use serde_json::{Value, json};
 use stand_ins::{fault::Fault, stack::merged};
 
-use super::respond;
 use crate::{create_request, sample, world};
 
 #[tokio::test]
@@ -101,35 +99,6 @@ async fn a_long_id_is_echoed_unabridged_if_it_fits() {
     let id = "L".repeat(700);
     let exchange = world.send(&merged(create_request(), &json!({ "LogicalResourceId": id }))).await;
     assert_eq!(exchange.succeeded().response()["LogicalResourceId"], id);
-}
-
-#[test]
-fn an_id_is_echoed_unabridged_up_to_the_size_limit() {
-    const MAX: usize = 4096;
-    const MIN_REASON: usize = 128;
-    const CODE: ErrorCode = ErrorCode::InternalFailure;
-
-    let respond_with = |result: &Result<Success, Failure>, length: usize| {
-        let event =
-            merged(sample("delete.json"), &json!({ "PhysicalResourceId": "p".repeat(length) }));
-        respond(&event, result)
-    };
-    // The size of a response without its id.
-    let success = Ok(Success::absent("nothing"));
-    let rest = respond_with(&success, 1).len() - 1;
-    let without_reason = respond_with(&Err(Failure::service(CODE, "")), 1).len()
-        - 1
-        - format!("{}: ", CODE.as_str()).len();
-    let failure = Err(Failure::service(CODE, "why ".repeat(2000)));
-    for (result, rest) in [(success, rest), (failure, without_reason + MIN_REASON)] {
-        for length in MAX - rest - 200..MAX - rest + 200 {
-            let text = respond_with(&result, length);
-            assert!(text.len() <= MAX, "{} bytes", text.len());
-            let response: Value = serde_json::from_str(&text).unwrap();
-            let is_unabridged = response["PhysicalResourceId"].as_str().unwrap().len() == length;
-            assert_eq!(is_unabridged, rest + length <= MAX, "{length} of {result:?}");
-        }
-    }
 }
 
 #[tokio::test]
