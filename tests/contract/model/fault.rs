@@ -1,5 +1,7 @@
 //! Faults of the calls that a history makes.
 
+use std::time::Duration;
+
 use proptest::{collection::vec, prelude::*, sample::select, strategy::LazyJust};
 use serde::{Deserialize, Serialize};
 use stand_ins::fault::{Fault, Faults};
@@ -22,12 +24,26 @@ pub(super) enum FaultKind {
     FailedAfter,
     /// The call is executed, and its response cannot be read.
     Garbled,
+    /// The call is executed after so many milliseconds.
+    Slow(u16),
     Denied,
     AtLimit,
     /// No call of the name gets a response, whatever `times` says.
     Hung,
     /// As [`FaultKind::Hung`], but the calls are executed.
     HungAfter,
+}
+
+impl FaultKind {
+    /// After these faults of a PUT, little time is enough for another one.
+    pub const OF_PUT: [Self; 6] = [
+        Self::LostBefore,
+        Self::LostAfter,
+        Self::FailedBefore,
+        Self::FailedAfter,
+        Self::Throttled,
+        Self::Garbled,
+    ];
 }
 
 impl InjectedFault {
@@ -43,6 +59,7 @@ impl InjectedFault {
             FaultKind::FailedBefore => Fault::Refuse(500, "InternalFailureException"),
             FaultKind::FailedAfter => Fault::FailAfter,
             FaultKind::Garbled => Fault::Garbage,
+            FaultKind::Slow(time) => Fault::Slow(Duration::from_millis(time.into())),
             FaultKind::Denied => Fault::Refuse(403, "AccessDeniedException"),
             FaultKind::AtLimit => Fault::Refuse(410, "LimitExceededException"),
             FaultKind::Hung => Fault::Hang,
@@ -52,17 +69,11 @@ impl InjectedFault {
     }
 
     /// Mostly none. A hang is rare: it takes the time of a whole deadline.
-    pub fn any_list(throttle_weight: u32) -> impl Strategy<Value = Vec<Self>> {
-        let transient = vec![
-            FaultKind::LostBefore,
-            FaultKind::LostAfter,
-            FaultKind::FailedBefore,
-            FaultKind::FailedAfter,
-            FaultKind::Garbled,
-        ];
+    pub fn any_list() -> impl Strategy<Value = Vec<Self>> {
         let kind = prop_oneof![
-            throttle_weight => Just(FaultKind::Throttled),
-            5 => select(transient),
+            2 => Just(FaultKind::Throttled),
+            5 => select(FaultKind::OF_PUT.to_vec()),
+            1 => select(vec![FaultKind::Slow(300), FaultKind::Slow(1500)]),
             2 => select(vec![FaultKind::Denied, FaultKind::Denied, FaultKind::AtLimit]),
         ];
         let some = vec(Self::any_of(kind.boxed(), 1..=2), 1..=3);
