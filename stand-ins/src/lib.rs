@@ -40,14 +40,10 @@ pub const FUNCTION: &str = "mitigation-action-provider";
 /// The key of the tag that names the owner of an action.
 pub const OWNER_TAG: &str = "mitigation-action-provider:owner";
 
-/// The key of the tag that identifies the stack's request that created an action.
+/// The keys of the tags that record the request that created an action, and the one that last
+/// claimed it.
 pub const CREATED_TAG: &str = "mitigation-action-provider:created";
-
-/// The key of the tag that identifies the stack's request that last took an action over or set out
-/// to change it.
 pub const CLAIMED_TAG: &str = "mitigation-action-provider:claimed";
-
-pub const REQUEST_TAG: &str = "mitigation-action-provider:request";
 
 use std::{
     net::SocketAddr,
