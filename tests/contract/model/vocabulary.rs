@@ -130,10 +130,10 @@ pub(super) struct ForeignAction {
 }
 
 impl ForeignAction {
-    /// Adds the action to the account if the name is free.
-    pub fn plant(&self, aws: &Aws) {
+    /// Adds the action to the account if the name is free. Returns its id.
+    pub fn plant(&self, aws: &Aws) -> Option<String> {
         if aws.iot.action(&self.name).is_some() {
-            return;
+            return None;
         }
         let mut tags = with(&self.tags, &Tags::from([("theirs".to_owned(), "stays".to_owned())]));
         tags.extend(self.owner.clone().map(|owner| (OWNER_TAG.to_owned(), owner)));
@@ -141,6 +141,7 @@ impl ForeignAction {
             tags.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
         let Definition { role, params } = &self.definition;
         aws.iot.plant(&self.name, &role_arn(role), params.to_api(), &tags);
+        aws.iot.action(&self.name).map(|action| action.id)
     }
 
     pub fn any(names: Vec<&'static str>) -> impl Strategy<Value = Self> {

@@ -69,6 +69,9 @@ impl State {
 
     fn check_delivery(&self, delivered: &Delivered) -> TestCaseResult {
         let accepted = delivered.check_puts()?;
+        ensure(self.has_put_fault || delivered.puts.len() == 1, || {
+            format!("more than one PUT: {:?}", delivered.puts)
+        })?;
         let (number, document) = (delivered.request, accepted.response());
         ensure(delivered.returned.as_ref() == Ok(&document), || {
             format!("{number} returned {:?}, not {document}", delivered.returned)
@@ -150,8 +153,8 @@ impl State {
         later_changes.chain(later_responses).any(|at| since < at && at <= call.executed)
     }
 
-    /// Whether the call makes or takes over what a later request, which has responded, deleted or
-    /// released, or looked for in vain to delete it.
+    /// Whether the call makes or takes over what a later request has deleted or released, or what
+    /// a later Delete, which has responded, did not find.
     fn is_revival(
         &self,
         number: usize,
@@ -160,19 +163,20 @@ impl State {
         after: Option<&Action>,
     ) -> bool {
         let is_own = |action: Option<&Action>| action.is_some_and(is_owned);
-        let ends = |other: usize| {
-            self.sent[other].kind == Kind::Delete
-                || self.changes().any(|(by, end, before, after)| {
-                    by == other && end.name() == call.name() && is_own(before) && !is_own(after)
-                })
-        };
-        !is_own(before)
-            && after.is_some()
-            && (number + 1..self.sent.len()).any(|other| {
-                self.responded(other).is_some_and(|at| at < call.executed)
-                    && self.sent[other].may_remove(call.name())
-                    && ends(other)
-            })
+        let is_removed = self.changes().any(|(by, removal, before, after)| {
+            by > number
+                && removal.name() == call.name()
+                && removal.executed < call.executed
+                && is_own(before)
+                && !is_own(after)
+        });
+        let is_deleted = (number + 1..self.sent.len()).any(|later| {
+            let request = &self.sent[later];
+            request.kind == Kind::Delete
+                && request.may_remove(call.name())
+                && self.responded(later).is_some_and(|at| at < call.executed)
+        });
+        !is_own(before) && after.is_some() && (is_removed || is_deleted)
     }
 
     /// The calls that changed something, and the numbers of their requests.
@@ -221,12 +225,11 @@ impl Delivered {
         self.puts.iter().find(|put| put.accepted)
     }
 
-    /// One PUT was accepted, and every other, if a fault caused one, sent the same.
+    /// The PUT that was accepted. Every other sent the same.
     pub(super) fn check_puts(&self) -> Result<&Put, TestCaseError> {
-        let Self { request, puts, has_put_fault, .. } = self;
+        let Self { request, puts, .. } = self;
         self.accepted()
             .filter(|accepted| puts.iter().all(|put| put.body == accepted.body))
-            .filter(|_| *has_put_fault || puts.len() == 1)
             .ok_or_else(|| TestCaseError::fail(format!("{request} responded with {puts:?}")))
     }
 }

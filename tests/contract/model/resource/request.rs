@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use stand_ins::{CLAIMED_TAG, CREATED_TAG, OWNER_TAG, iot::Action};
 
 use super::{
-    super::{OnConflict, Tags, has_same_definition, owner_of, with, with_owner},
+    super::{OnConflict, Tags, has_same_definition, owner_of, with_owner},
     step::{LOGICAL_ID, Properties, STACK},
 };
 

@@ -41,12 +41,14 @@ pub(in super::super) enum OtherId {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(in super::super) struct Declaration {
     pub desired: Properties,
+    #[serde(default, skip_serializing_if = "Delivery::is_default")]
     pub delivery: Delivery,
     /// When CloudFormation cancels the request, in milliseconds. It ignores the response, and so
     /// cancels a request that has responded, too.
     pub cancel_after: Option<u16>,
     pub end: End,
     /// How the requests are delivered that roll back or clean up.
+    #[serde(default, skip_serializing_if = "Delivery::is_default")]
     pub follow_up: Delivery,
 }
 
@@ -105,7 +107,7 @@ impl Step {
             1 => (Properties::any(), select(vec![OtherId::CfnResponse, OtherId::CrHelper]))
                 .prop_map(|(properties, id)| Self::Inherit(properties, id)),
             16 => Declaration::any().prop_map(Self::Declare),
-            3 => (removal, Delivery::any())
+            3 => (removal, Delivery::of_follow_up())
                 .prop_map(|(removal, delivery)| Self::Remove(removal, delivery)),
             3 => prop_oneof![Just(0), 0..5_usize].prop_map(Self::Repeat),
         ]
@@ -128,16 +130,15 @@ impl Declaration {
         let end = prop_oneof![
             12 => Just(End::Stand),
             3 => Just(End::RollBack),
-            select(vec![End::RetainOld, End::Withdraw, End::StayFailed]),
+            1 => select(vec![End::RetainOld, End::Withdraw, End::StayFailed]),
         ];
-        (Properties::any(), Delivery::any(), cancel_after, end, Delivery::any()).prop_map(
+        (Properties::any(), Delivery::any(), cancel_after, end, Delivery::of_follow_up()).prop_map(
             |(desired, delivery, cancel_after, end, follow_up)| Self {
                 desired,
                 delivery,
                 cancel_after,
                 end,
-                // A rollback needs no new role.
-                follow_up: Delivery { role_after: None, ..follow_up },
+                follow_up,
             },
         )
     }
@@ -201,6 +202,15 @@ impl Delivery {
                 },
             );
         prop_oneof![1 => Just(Self::default()), 3 => some]
+    }
+
+    /// A rollback or a Delete needs no new role.
+    fn of_follow_up() -> impl Strategy<Value = Self> {
+        Self::any().prop_map(|delivery| Self { role_after: None, ..delivery })
+    }
+
+    fn is_default(&self) -> bool {
+        *self == Self::default()
     }
 
     /// Whether nothing keeps the request from being executed as the account is.
