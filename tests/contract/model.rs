@@ -7,6 +7,7 @@
 //! the seed of the first; without `MODEL_HISTORIES` it is the only one.
 
 mod fault;
+mod queue;
 mod resource;
 mod run;
 mod vocabulary;
@@ -55,6 +56,11 @@ enum Played {
 #[test]
 fn after_any_history_the_account_holds_exactly_the_action_of_the_stack() {
     run::<resource::Requests>();
+}
+
+#[test]
+fn whatever_a_queue_redelivers_each_message_is_executed_and_published() {
+    run::<queue::Messages>();
 }
 
 /// Fails with `why` unless `holds`.

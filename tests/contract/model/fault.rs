@@ -46,10 +46,18 @@ impl FaultKind {
     ];
 }
 
-impl InjectedFault {
-    pub fn is_hang(&self) -> bool {
-        matches!(self.kind, FaultKind::Hung | FaultKind::HungAfter)
+impl FaultKind {
+    pub fn is_hang(self) -> bool {
+        matches!(self, Self::Hung | Self::HungAfter)
     }
+
+    /// Whether the call is not repeated, or in vain.
+    pub fn is_final(self) -> bool {
+        self.is_hang() || matches!(self, Self::Denied | Self::AtLimit)
+    }
+}
+
+impl InjectedFault {
 
     pub fn set(&self, faults: &Faults) {
         let fault = match self.kind {
@@ -65,7 +73,7 @@ impl InjectedFault {
             FaultKind::Hung => Fault::Hang,
             FaultKind::HungAfter => Fault::HangAfter,
         };
-        faults.set(&self.call, fault, if self.is_hang() { 1000 } else { self.times });
+        faults.set(&self.call, fault, if self.kind.is_hang() { 1000 } else { self.times });
     }
 
     /// Mostly none. A hang is rare: it takes the time of a whole deadline.

@@ -136,7 +136,7 @@ impl State {
     }
 
     /// Whether the call was being sent, or sent within a second of the look before it, when a later
-    /// request changed something or responded.
+    /// request began, changed something or responded.
     fn is_race(&self, number: usize, call: &Call) -> bool {
         let mut earlier: Vec<&Call> = self
             .calls
@@ -147,10 +147,13 @@ impl State {
         let looks = earlier.into_iter().rev().skip_while(|call| call.is_change());
         let look = looks.take_while(|call| !call.is_change()).last().map_or(call.at, |call| call.at);
         let since = look.max(call.at.checked_sub(Duration::from_millis(1100)).unwrap());
-        let later_changes =
-            self.changes().filter(|(other, ..)| *other > number).map(|(_, call, ..)| call.executed);
-        let later_responses = (number + 1..self.sent.len()).filter_map(|other| self.responded(other));
-        later_changes.chain(later_responses).any(|at| since < at && at <= call.executed)
+        (number + 1..self.sent.len()).any(|later| {
+            let calls = self.calls.iter().filter(|call| self.number_of(call) == Some(later));
+            let began = calls.clone().map(|call| call.at).min();
+            let changed = calls.filter(|call| call.change.is_some()).map(|call| call.executed);
+            let mut events = changed.chain(began).chain(self.responded(later));
+            events.any(|at| since < at && at <= call.executed)
+        })
     }
 
     /// Whether the call makes or takes over what a later request has deleted or released, or what

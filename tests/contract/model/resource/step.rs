@@ -104,7 +104,7 @@ impl Step {
         prop_oneof![
             4 => ForeignAction::any(vec!["a", "b", "c"]).prop_map(Self::Appear),
             1 => Just(Self::Untag),
-            1 => (Properties::any(), select(vec![OtherId::CfnResponse, OtherId::CrHelper]))
+            1 => (Properties::any(), select(OtherId::ALL.to_vec()))
                 .prop_map(|(properties, id)| Self::Inherit(properties, id)),
             16 => Declaration::any().prop_map(Self::Declare),
             3 => (removal, Delivery::of_follow_up())
@@ -116,6 +116,8 @@ impl Step {
 }
 
 impl OtherId {
+    pub const ALL: [Self; 2] = [Self::CfnResponse, Self::CrHelper];
+
     pub fn text(self) -> &'static str {
         match self {
             Self::CfnResponse => "2026/11/28/[$LATEST]0123456789abcdef0123456789abcdef",
