@@ -58,7 +58,6 @@ impl FaultKind {
 }
 
 impl InjectedFault {
-
     pub fn set(&self, faults: &Faults) {
         let fault = match self.kind {
             FaultKind::Throttled => Fault::Throttle,

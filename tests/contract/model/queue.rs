@@ -81,8 +81,7 @@ impl Model for Messages {
         let History { queue_type, has_bus, steps } = history;
         let (world, _) = if *has_bus { &self.with_bus } else { &self.without_bus };
         world.aws.reset();
-        self.state =
-            State { queue_type: *queue_type, has_bus: *has_bus, ..State::default() };
+        self.state = State { queue_type: *queue_type, has_bus: *has_bus, ..State::default() };
         for step in steps {
             self.state.step(world, step).await?;
         }
@@ -191,8 +190,11 @@ impl State {
                 let is_failed = |message: &Message| {
                     failed.contains(&message.id) || of_other.contains(&message.id)
                 };
-                let failed_anywhere: BTreeSet<String> =
-                    all.iter().filter(|message| is_failed(message)).map(|message| message.id.clone()).collect();
+                let failed_anywhere: BTreeSet<String> = all
+                    .iter()
+                    .filter(|message| is_failed(message))
+                    .map(|message| message.id.clone())
+                    .collect();
                 self.check_changes(world, &all, &failed_anywhere)?;
                 if !is_same {
                     self.put_back(&other, &of_other);
@@ -240,7 +242,12 @@ impl State {
     }
 
     /// Invokes the function, and returns the ids of the messages that failed.
-    async fn invoke(&self, world: &World, batch: &[Message], timeout: Duration) -> BTreeSet<String> {
+    async fn invoke(
+        &self,
+        world: &World,
+        batch: &[Message],
+        timeout: Duration,
+    ) -> BTreeSet<String> {
         if batch.is_empty() {
             return BTreeSet::new();
         }

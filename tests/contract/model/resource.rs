@@ -144,7 +144,7 @@ impl Model for Requests {
         self.state.take_calls(&self.world.aws.iot);
         match result.and_then(|()| self.state.check(&self.world.aws.iot.actions())) {
             Ok(()) => Ok(Played::Held),
-            Err(why) if self.state.is_excluded() => { use std::io::Write as _; std::fs::OpenOptions::new().create(true).append(true).open("/tmp/excluded.txt").unwrap().write_all(format!("=== {why}\n{}\n", self.state.transcript()).as_bytes()).unwrap(); Ok(Played::Excluded)},
+            Err(_) if self.state.is_excluded() => Ok(Played::Excluded),
             Err(why) => Err(why),
         }
     }
@@ -273,8 +273,7 @@ impl Requests {
         desired: Properties,
         Declaration { delivery, cancel_after, end, follow_up, .. }: &Declaration,
     ) -> TestCaseResult {
-        let response =
-            self.send(Kind::Create, "", &desired, None, delivery, *cancel_after).await?;
+        let response = self.send(Kind::Create, "", &desired, None, delivery, *cancel_after).await?;
         match response {
             None => self.delete(INVENTED_ID, &desired, follow_up).await,
             Some(response) if end.keeps(&response) => {
@@ -462,7 +461,9 @@ impl Requests {
         })?;
         let after = self.world.aws.iot.actions();
         let is_unchanged = before.len() == after.len()
-            && before.iter().all(|(name, old)| after.get(name).is_some_and(|new| is_same(old, new)));
+            && before
+                .iter()
+                .all(|(name, old)| after.get(name).is_some_and(|new| is_same(old, new)));
         ensure(!is_replay || is_unchanged, || format!("{number} changed something again"))
     }
 

@@ -117,7 +117,11 @@ pub(super) fn run<M: Model>() {
         );
     }
     let excluded = run.excluded.into_inner();
-    print(&format!("{}: {excluded} of {} histories failed as the contract allows", M::NAME, run.turns));
+    print(&format!(
+        "{}: {excluded} of {} histories failed as the contract allows",
+        M::NAME,
+        run.turns
+    ));
     assert!(excluded <= 2 + run.turns / MAX_EXCLUDED, "too many");
 }
 

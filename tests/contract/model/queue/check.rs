@@ -196,10 +196,11 @@ impl State {
 fn check_call(call: &Call, requests: &[&Posted]) -> TestCaseResult {
     let mut of_name = requests.iter().filter(|posted| posted.request.name == call.name());
     let change = call.change.as_deref().cloned();
-    let is_expected = match change.map(|(old, new)| (old.map(without_digest), new.map(without_digest))) {
-        None => of_name.next().is_some(),
-        Some((old, new)) => of_name.any(|posted| posted.may_change(old.as_ref(), new.as_ref())),
-    };
+    let is_expected =
+        match change.map(|(old, new)| (old.map(without_digest), new.map(without_digest))) {
+            None => of_name.next().is_some(),
+            Some((old, new)) => of_name.any(|posted| posted.may_change(old.as_ref(), new.as_ref())),
+        };
     ensure(is_expected, || format!("no request makes this call: {call:?}"))
 }
 

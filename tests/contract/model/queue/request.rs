@@ -215,7 +215,8 @@ impl Posted {
                     || is_taken_over && self.only_tags(old, &without_owner(new))
             }
             (Operation::Update(role, params), Some(old), Some(new)) => {
-                let role_arn = role.as_ref().map_or_else(|| old.role_arn.clone(), |role| role_arn(role));
+                let role_arn =
+                    role.as_ref().map_or_else(|| old.role_arn.clone(), |role| role_arn(role));
                 let params = params.map_or_else(|| old.params.clone(), Params::to_api);
                 let is_redefined =
                     new.tags == old.tags && new.role_arn == role_arn && new.params == params;

@@ -143,8 +143,11 @@ fn any_faults() -> impl Strategy<Value = Vec<InjectedFault>> {
     let kinds = [&FaultKind::OF_PUT[..], &[FaultKind::Denied]].concat();
     let of_call = (Just("PutEvents"), select(kinds), 1..=3_usize);
     let of_entry = (Just("entry"), Just(FaultKind::FailedBefore), 1..=2_usize);
-    let of_bus = prop_oneof![of_call, of_entry]
-        .prop_map(|(call, kind, times)| InjectedFault { call: call.to_owned(), kind, times });
+    let of_bus = prop_oneof![of_call, of_entry].prop_map(|(call, kind, times)| InjectedFault {
+        call: call.to_owned(),
+        kind,
+        times,
+    });
     (InjectedFault::any_list(), prop::option::weighted(0.15, of_bus)).prop_map(
         |(mut faults, of_bus)| {
             faults.extend(of_bus);

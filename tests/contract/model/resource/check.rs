@@ -80,7 +80,8 @@ impl State {
             format!("not a response to {number}: {document}")
         })?;
         // One call may be on its way when time runs out.
-        let is_timeout = document["Reason"].as_str().is_some_and(|why| why.contains("time ran out"));
+        let is_timeout =
+            document["Reason"].as_str().is_some_and(|why| why.contains("time ran out"));
         let on_the_way = Duration::from_millis(if is_timeout { 50 } else { 0 });
         let late: Vec<&Call> = self
             .calls
@@ -97,11 +98,10 @@ impl State {
     fn check_call(&self, call: &Call) -> TestCaseResult {
         let Some(change) = &call.change else { return Ok(()) };
         let (before, after) = change.as_ref();
-        let number = self.number_of(call).ok_or_else(|| {
-            TestCaseError::fail(format!("a call of no invocation: {call:?}"))
-        })?;
-        let is_allowed =
-            self.sent[number].may_change(call.name(), before.as_ref(), after.as_ref());
+        let number = self
+            .number_of(call)
+            .ok_or_else(|| TestCaseError::fail(format!("a call of no invocation: {call:?}")))?;
+        let is_allowed = self.sent[number].may_change(call.name(), before.as_ref(), after.as_ref());
         ensure(is_allowed, || format!("{number} may not turn {before:?} into {after:?}"))
     }
 
@@ -145,7 +145,8 @@ impl State {
             .collect();
         earlier.sort_by_key(|call| call.at);
         let looks = earlier.into_iter().rev().skip_while(|call| call.is_change());
-        let look = looks.take_while(|call| !call.is_change()).last().map_or(call.at, |call| call.at);
+        let look =
+            looks.take_while(|call| !call.is_change()).last().map_or(call.at, |call| call.at);
         let since = look.max(call.at.checked_sub(Duration::from_millis(1100)).unwrap());
         (number + 1..self.sent.len()).any(|later| {
             let calls = self.calls.iter().filter(|call| self.number_of(call) == Some(later));
@@ -183,9 +184,7 @@ impl State {
     }
 
     /// The calls that changed something, and the numbers of their requests.
-    fn changes(
-        &self,
-    ) -> impl Iterator<Item = (usize, &Call, Option<&Action>, Option<&Action>)> {
+    fn changes(&self) -> impl Iterator<Item = (usize, &Call, Option<&Action>, Option<&Action>)> {
         self.calls.iter().filter_map(|call| {
             let (before, after) = call.change.as_deref()?;
             Some((self.number_of(call)?, call, before.as_ref(), after.as_ref()))
@@ -212,7 +211,8 @@ impl State {
             lines.push((call.executed, format!("  {who}: {operation} {} {status}", call.name())));
         }
         for Delivered { invocation, puts, .. } in &self.delivered {
-            lines.extend(puts.iter().map(|put| (put.at, format!("  {invocation} -> {}", put.body))));
+            lines
+                .extend(puts.iter().map(|put| (put.at, format!("  {invocation} -> {}", put.body))));
         }
         lines.sort_by_key(|(at, _)| *at);
         let began = lines.first().map_or_else(Instant::now, |(at, _)| *at);

@@ -234,9 +234,7 @@ impl Request {
                     && (!self.is_create() || definition.matches(old))
             }
             CLAIMED_TAG => self.is_last(new),
-            CREATED_TAG => {
-                value.is_none() && self.is_create() && *on_conflict != OnConflict::Fail
-            }
+            CREATED_TAG => value.is_none() && self.is_create() && *on_conflict != OnConflict::Fail,
             _ => {
                 self.is_last(new)
                     && match value {
