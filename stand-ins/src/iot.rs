@@ -21,6 +21,7 @@ use serde_json::{Value, json};
 use crate::{
     ACCOUNT, REGION,
     fault::{Fault, Faults},
+    lambda::Lambda,
     server::{HttpRequest, HttpResponse},
 };
 use state::{Signatures, State};
@@ -44,6 +45,10 @@ pub struct Call {
     pub target: String,
     pub status: u16,
     pub at: Instant,
+    /// When the call was executed, or rejected.
+    pub executed: Instant,
+    /// The invocation that made the call, if invocations are traced.
+    pub invocation: Option<String>,
     /// The action before and after the call, if the call changed it.
     pub change: Option<Box<(Option<Action>, Option<Action>)>>,
 }
@@ -196,7 +201,8 @@ impl Iot {
         let Some((operation, target)) = route(&request) else {
             return error_response(&(404, "UnknownOperationException", String::new()));
         };
-        let call = Call { operation, target, status: 0, at: Instant::now(), change: None };
+        let (at, invocation) = (Instant::now(), Lambda::traced(&request));
+        let call = Call { operation, target, status: 0, at, executed: at, invocation, change: None };
         if call.is_change() {
             self.changes.fetch_add(1, Ordering::SeqCst);
         }
@@ -226,6 +232,7 @@ impl Iot {
             .and_then(|()| state.execute(call.operation, &call.target, request));
         let after = current(&state);
         call.change = (before != after).then(|| Box::new((before, after)));
+        call.executed = Instant::now();
         call.status = result.as_ref().map_or_else(|(status, ..)| *status, |_| 200);
         state.calls.push(call);
         result

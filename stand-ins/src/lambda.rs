@@ -6,7 +6,7 @@ use std::{
     collections::{HashMap, VecDeque},
     sync::{
         Mutex,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
@@ -38,6 +38,7 @@ pub struct Lambda {
     polls: AtomicU64,
     last_poll: AtomicU64,
     ids: AtomicU64,
+    is_traced: AtomicBool,
 }
 
 impl Lambda {
@@ -75,6 +76,17 @@ impl Lambda {
         }
         let message = format!("Task timed out after {timeout:?}");
         Err(json!({ "errorType": "Timeout", "errorMessage": message }))
+    }
+
+    /// From now on each invocation has a trace header, which the AWS SDK sends along with its calls,
+    /// so that a call tells its invocation.
+    pub fn trace(&self) {
+        self.is_traced.store(true, Ordering::SeqCst);
+    }
+
+    /// The invocation that made a call.
+    pub(crate) fn traced(request: &HttpRequest) -> Option<String> {
+        Some(request.header("x-amzn-trace-id")?.strip_prefix("Root=")?.to_owned())
     }
 
     /// Closes the connection of the poll that follows `events` more events. The instance exits.
@@ -129,12 +141,16 @@ impl Lambda {
             if let Some(invocation) = invocation {
                 let deadline = SystemTime::now() + invocation.timeout;
                 let deadline = deadline.duration_since(UNIX_EPOCH).unwrap().as_millis().to_string();
-                let headers = [
+                let trace = format!("Root={}", invocation.id);
+                let mut headers = vec![
                     ("lambda-runtime-aws-request-id", invocation.id.as_str()),
                     ("lambda-runtime-deadline-ms", &deadline),
                     ("lambda-runtime-invoked-function-arn", &invocation.arn),
                     ("content-type", "application/json"),
                 ];
+                if self.is_traced.load(Ordering::SeqCst) {
+                    headers.push(("lambda-runtime-trace-id", &trace));
+                }
                 return raw(200, &headers, invocation.payload);
             }
             arrived.await;

@@ -1,5 +1,7 @@
 //! Faults of the calls that a history makes.
 
+use std::time::Duration;
+
 use proptest::{collection::vec, prelude::*, sample::select, strategy::LazyJust};
 use serde::{Deserialize, Serialize};
 use stand_ins::fault::{Fault, Faults};
@@ -22,6 +24,8 @@ pub(super) enum FaultKind {
     FailedAfter,
     /// The call is executed, and its response cannot be read.
     Garbled,
+    /// The call is executed after so many milliseconds.
+    Slow(u16),
     Denied,
     AtLimit,
     /// No call of the name gets a response, whatever `times` says.
@@ -30,11 +34,30 @@ pub(super) enum FaultKind {
     HungAfter,
 }
 
-impl InjectedFault {
-    pub fn is_hang(&self) -> bool {
-        matches!(self.kind, FaultKind::Hung | FaultKind::HungAfter)
+impl FaultKind {
+    /// After these faults of a PUT, little time is enough for another one.
+    pub const OF_PUT: [Self; 6] = [
+        Self::LostBefore,
+        Self::LostAfter,
+        Self::FailedBefore,
+        Self::FailedAfter,
+        Self::Throttled,
+        Self::Garbled,
+    ];
+}
+
+impl FaultKind {
+    pub fn is_hang(self) -> bool {
+        matches!(self, Self::Hung | Self::HungAfter)
     }
 
+    /// Whether the call is not repeated, or in vain.
+    pub fn is_final(self) -> bool {
+        self.is_hang() || matches!(self, Self::Denied | Self::AtLimit)
+    }
+}
+
+impl InjectedFault {
     pub fn set(&self, faults: &Faults) {
         let fault = match self.kind {
             FaultKind::Throttled => Fault::Throttle,
@@ -43,26 +66,21 @@ impl InjectedFault {
             FaultKind::FailedBefore => Fault::Refuse(500, "InternalFailureException"),
             FaultKind::FailedAfter => Fault::FailAfter,
             FaultKind::Garbled => Fault::Garbage,
+            FaultKind::Slow(time) => Fault::Slow(Duration::from_millis(time.into())),
             FaultKind::Denied => Fault::Refuse(403, "AccessDeniedException"),
             FaultKind::AtLimit => Fault::Refuse(410, "LimitExceededException"),
             FaultKind::Hung => Fault::Hang,
             FaultKind::HungAfter => Fault::HangAfter,
         };
-        faults.set(&self.call, fault, if self.is_hang() { 1000 } else { self.times });
+        faults.set(&self.call, fault, if self.kind.is_hang() { 1000 } else { self.times });
     }
 
     /// Mostly none. A hang is rare: it takes the time of a whole deadline.
-    pub fn any_list(throttle_weight: u32) -> impl Strategy<Value = Vec<Self>> {
-        let transient = vec![
-            FaultKind::LostBefore,
-            FaultKind::LostAfter,
-            FaultKind::FailedBefore,
-            FaultKind::FailedAfter,
-            FaultKind::Garbled,
-        ];
+    pub fn any_list() -> impl Strategy<Value = Vec<Self>> {
         let kind = prop_oneof![
-            throttle_weight => Just(FaultKind::Throttled),
-            5 => select(transient),
+            2 => Just(FaultKind::Throttled),
+            5 => select(FaultKind::OF_PUT.to_vec()),
+            1 => select(vec![FaultKind::Slow(300), FaultKind::Slow(1500)]),
             2 => select(vec![FaultKind::Denied, FaultKind::Denied, FaultKind::AtLimit]),
         ];
         let some = vec(Self::any_of(kind.boxed(), 1..=2), 1..=3);

@@ -1,46 +1,51 @@
-//! A queue of events and plain requests, whose batches two instances handle: alone, beside another
-//! batch, beside the same batch, and again after a success; with faults at every call and of the
-//! result bus.
+//! A standard or a FIFO queue of events and plain requests, with and without a result bus. Two
+//! instances handle its batches: alone, beside another batch, beside the same batch, and again
+//! after a success; with faults at every call and of the result bus.
 //!
-//! The outcome of a batch is predicted message by message, if it has no fault and runs alone. For
-//! any other batch, each change must be one that a message asks for.
+//! A batch is predicted message by message, if it has no fault and runs alone. Of any other batch
+//! each change must be one that a message asks for, and no message may overtake one that is
+//! redelivered.
 
 mod check;
 mod request;
 mod step;
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     time::Duration,
 };
 
-use proptest::prelude::*;
-use serde_json::json;
+use proptest::{prelude::*, test_runner::TestCaseError};
+use serde_json::{Value, json};
 use stand_ins::{
     Function,
     iot::Action,
     queue::{Message, Queue},
-    stack::World,
+    stack::{World, merged},
 };
 
-use super::{InjectedFault, Model, TestCaseResult};
+use super::{InjectedFault, Model, Played, TestCaseResult};
 use crate::{function, world_with};
-use request::{Isolation, Posted};
-use step::{Concurrent, Content, MAX_BATCH, Step};
+use request::{Outcome, Posted};
+use step::{Beside, Content, History, MAX_BATCH, QueueType, Step};
 
-const SETTINGS: [(&str, &str); 1] = [("RESULT_EVENT_BUS", "results")];
 const TIMEOUT: Duration = Duration::from_secs(30);
 /// A hang takes all of it.
 const TIMEOUT_OF_HANG: Duration = Duration::from_secs(2);
 
-/// What a result says: the outcome, or the error code.
-type Outcome = String;
-
 pub(super) struct Messages {
-    world: World,
-    _second: Function,
-    queue: Queue,
-    /// The requests by the id of their message; `None` for noise.
+    with_bus: (World, Function),
+    without_bus: (World, Function),
+    state: State,
+}
+
+/// What a history has come to.
+#[derive(Default)]
+struct State {
+    queue_type: QueueType,
+    has_bus: bool,
+    queue: VecDeque<Message>,
+    /// The requests by the id of their message; `None` for what is no request.
     posted: BTreeMap<String, Option<Posted>>,
     /// The ids of the requests that had a result.
     published: BTreeSet<String>,
@@ -50,208 +55,242 @@ pub(super) struct Messages {
 }
 
 impl Model for Messages {
-    type Step = Step;
+    type History = History;
     const NAME: &'static str = "queue";
-    const HISTORIES: u64 = 1000;
-    const STEPS: usize = 12;
-    const LANES: usize = 16;
+    const HISTORIES: u64 = 300;
+    const LANES: usize = 24;
 
-    fn step() -> BoxedStrategy<Step> {
-        Step::any()
+    fn history() -> BoxedStrategy<History> {
+        History::any()
     }
 
     async fn start() -> Self {
-        let world = world_with(&SETTINGS).await.with_timeout(TIMEOUT);
-        let second = function(&world.aws, &SETTINGS);
+        let start = async |settings: &[(&str, &str)]| {
+            let world = world_with(settings).await;
+            let second = function(&world.aws, settings);
+            (world, second)
+        };
         Self {
-            world,
-            _second: second,
-            queue: Queue::default(),
-            posted: BTreeMap::new(),
-            published: BTreeSet::new(),
-            last: BTreeMap::new(),
-            transcript: Vec::new(),
+            with_bus: start(&[("RESULT_EVENT_BUS", "results")]).await,
+            without_bus: start(&[]).await,
+            state: State::default(),
         }
     }
 
-    async fn play(&mut self, history: &[Step]) -> TestCaseResult {
-        self.world.aws.reset();
-        self.queue = Queue::default();
-        self.posted.clear();
-        self.published.clear();
-        self.last.clear();
-        self.transcript.clear();
-        for step in history {
-            match step {
-                Step::Appear(action) => {
-                    self.transcript.push(format!("{action:?} appears"));
-                    action.plant(&self.world.aws);
-                }
-                Step::Send(content) => self.send(content),
-                Step::SendAgain { turn } => self.send_again(*turn),
-                Step::Deliver { max, concurrent, is_redelivered, faults } => {
-                    self.deliver(*max, concurrent, *is_redelivered, faults).await?;
-                }
-            }
+    async fn play(&mut self, history: &History) -> Result<Played, TestCaseError> {
+        let History { queue_type, has_bus, steps } = history;
+        let (world, _) = if *has_bus { &self.with_bus } else { &self.without_bus };
+        world.aws.reset();
+        self.state = State { queue_type: *queue_type, has_bus: *has_bus, ..State::default() };
+        for step in steps {
+            self.state.step(world, step).await?;
         }
-        while !self.queue.is_empty() {
-            self.deliver(MAX_BATCH, &Concurrent::Nothing, false, &[]).await?;
+        while !self.state.queue.is_empty() {
+            self.state.drain(world).await?;
         }
-        self.check_all_are_done()
+        self.state.check_all_are_done(world)?;
+        Ok(Played::Held)
     }
 
     fn transcript(&self) -> String {
-        self.transcript.join("\n")
+        self.state.transcript.join("\n")
     }
 }
 
-impl Messages {
+impl State {
+    async fn step(&mut self, world: &World, step: &Step) -> TestCaseResult {
+        match step {
+            Step::Appear(action) => {
+                self.transcript.push(format!("{action:?} appears"));
+                action.plant(&world.aws);
+            }
+            Step::Send(content) => self.send(content),
+            Step::SendAgain(turn) => {
+                let mut requests = self.posted.values().flatten().filter(|posted| posted.is_known);
+                if let Some(posted) = requests.nth(*turn).cloned() {
+                    self.post(posted.body.to_string(), Some(posted));
+                }
+            }
+            Step::Deliver { max, beside, is_redelivered, faults } => {
+                let batch = self.receive(*max);
+                if !batch.is_empty() {
+                    self.deliver(world, &batch, (*beside, *max), faults).await?;
+                    world.aws.iot.faults.clear();
+                    world.aws.bus.faults.clear();
+                    if *is_redelivered {
+                        self.deliver_predicted(world, &batch, "redelivered").await?;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
     fn send(&mut self, content: &Content) {
         let number = self.posted.len();
-        let message = format!("message-{number:02}");
         let posted = match content {
-            Content::Noise => {
-                self.queue.send_text(&message, "no request".to_owned());
-                None
+            Content::Noise => return self.post("no request".to_owned(), None),
+            Content::OfStack => {
+                return self.post(crate::create_request().to_string(), None);
             }
-            Content::Plain(request) => {
-                let owner = format!("message/{message}");
-                let (request, body) = (request.clone(), request.to_json());
-                Some(Posted { id: message.clone(), owner, request, body })
-            }
-            Content::Event(request) => {
-                let id = format!("event-{number:02}");
-                let owner = format!("event/com.example/{id}");
-                let body = json!({
-                    "id": id,
-                    "source": "com.example",
-                    "detail-type": "Mitigation Action Requested",
-                    "detail": request.to_json(),
-                });
-                Some(Posted { id, owner, request: request.clone(), body })
-            }
+            Content::Event(request) => Posted::event(number, request),
+            Content::Plain(request) => Posted::message(number, request),
+            Content::WithId(request) => Posted::with_id(number, request),
         };
-        self.post(message, posted);
+        self.post(posted.body.to_string(), Some(posted));
     }
 
-    /// Sends an event in another message. A plain request in another message would be another
-    /// request.
-    fn send_again(&mut self, number: usize) {
-        let mut events =
-            self.posted.values().flatten().filter(|posted| posted.owner.starts_with("event/"));
-        if let Some(event) = events.nth(number).cloned() {
-            self.post(format!("message-{:02}", self.posted.len()), Some(event));
-        }
+    fn post(&mut self, body: String, posted: Option<Posted>) {
+        let number = self.posted.len();
+        let id = Posted::message_id(number);
+        self.transcript.push(format!("{id}: {body}"));
+        self.posted.insert(id.clone(), posted);
+        let sent = 1_700_000_000_000 + number as u64;
+        self.queue.push_back(Message { id, body, sent, receive_count: 1 });
     }
 
-    fn post(&mut self, message: String, posted: Option<Posted>) {
-        if let Some(posted) = &posted {
-            self.queue.send(&message, &posted.body);
-        }
-        self.transcript.push(format!(
-            "{message}: {}",
-            posted.as_ref().map_or("noise".to_owned(), |posted| posted.body.to_string())
-        ));
-        self.posted.insert(message, posted);
+    fn receive(&mut self, max: usize) -> Vec<Message> {
+        self.queue.drain(..max.min(self.queue.len())).collect()
     }
 
     async fn deliver(
         &mut self,
-        max: usize,
-        concurrent: &Concurrent,
-        is_redelivered: bool,
+        world: &World,
+        batch: &[Message],
+        (beside, max): (Beside, usize),
         faults: &[InjectedFault],
     ) -> TestCaseResult {
-        let batch = self.queue.receive(max);
-        if batch.is_empty() {
-            return Ok(());
-        }
-        let aws = self.world.aws.clone();
         for fault in faults {
             let is_of_bus = ["PutEvents", "entry"].contains(&fault.call.as_str());
+            let aws = &world.aws;
             fault.set(if is_of_bus { &aws.bus.faults } else { &aws.iot.faults });
         }
-        let details = format!("concurrently: {concurrent:?}, with {faults:?}");
-        self.record_batch("delivered", &batch, &details);
-        match concurrent {
-            Concurrent::Nothing => self.deliver_alone(&batch, faults).await?,
-            Concurrent::Another => self.deliver_beside_another(&batch, max, faults).await?,
-            Concurrent::Itself => self.deliver_twice(&batch, faults).await?,
-        }
-        aws.iot.faults.clear();
-        aws.bus.faults.clear();
-        if is_redelivered {
-            self.redeliver(&batch).await?;
-        }
-        Ok(())
-    }
-
-    async fn deliver_alone(
-        &mut self,
-        batch: &[Message],
-        faults: &[InjectedFault],
-    ) -> TestCaseResult {
-        let before = self.world.aws.iot.actions();
-        let failed = self.queue.deliver(&self.world.aws, batch, timeout(faults)).await;
-        let results = self.check(batch, &failed, Isolation::Alone)?;
-        if faults.is_empty() {
-            self.check_prediction(batch, &failed, &before, &results)?;
-        }
-        Ok(())
-    }
-
-    async fn deliver_beside_another(
-        &mut self,
-        batch: &[Message],
-        max: usize,
-        faults: &[InjectedFault],
-    ) -> TestCaseResult {
-        let other = self.queue.receive(max);
-        self.record_batch("concurrently", &other, "");
-        let aws = &self.world.aws;
-        let timeout = timeout(faults);
-        let (mut failed, more) = tokio::join!(self.queue.deliver(aws, batch, timeout), async {
-            if other.is_empty() {
-                Vec::new()
-            } else {
-                self.queue.deliver(aws, &other, timeout).await
+        let has_hang = faults.iter().any(|fault| fault.kind.is_hang());
+        let timeout = if has_hang { TIMEOUT_OF_HANG } else { TIMEOUT };
+        let failed = match beside {
+            Beside::Nothing if faults.is_empty() => {
+                self.deliver_predicted(world, batch, "delivered").await?
             }
-        });
-        failed.extend(more);
-        self.check(&[batch, &other].concat(), &failed, Isolation::Concurrent)?;
+            Beside::Nothing => {
+                self.record_batch("delivered", batch, faults);
+                let failed = self.invoke(world, batch, timeout).await;
+                self.check_order(world, batch, &failed)?;
+                failed
+            }
+            Beside::Itself | Beside::Another => {
+                let is_same = beside == Beside::Itself;
+                let other = if is_same { batch.to_vec() } else { self.receive(max) };
+                self.record_batch("delivered", batch, faults);
+                self.record_batch("beside it", &other, &[]);
+                let (failed, of_other) = tokio::join!(
+                    self.invoke(world, batch, timeout),
+                    self.invoke(world, &other, timeout)
+                );
+                let all: Vec<_> = batch.iter().chain(&other).collect();
+                let is_failed = |message: &Message| {
+                    failed.contains(&message.id) || of_other.contains(&message.id)
+                };
+                let failed_anywhere: BTreeSet<String> = all
+                    .iter()
+                    .filter(|message| is_failed(message))
+                    .map(|message| message.id.clone())
+                    .collect();
+                self.check_changes(world, &all, &failed_anywhere)?;
+                if !is_same {
+                    self.put_back(&other, &of_other);
+                }
+                failed
+            }
+        };
+        self.put_back(batch, &failed);
         Ok(())
     }
 
-    async fn deliver_twice(
+    /// Delivers a batch alone, with no fault, and returns the ids of the messages that failed.
+    async fn deliver_predicted(
         &mut self,
+        world: &World,
         batch: &[Message],
-        faults: &[InjectedFault],
-    ) -> TestCaseResult {
-        let aws = &self.world.aws;
-        let timeout = timeout(faults);
-        let (failed, _) = tokio::join!(
-            self.queue.deliver(aws, batch, timeout),
-            Queue::invoke(aws, batch, timeout)
-        );
-        self.check(batch, &failed, Isolation::Concurrent)?;
+        what: &str,
+    ) -> Result<BTreeSet<String>, TestCaseError> {
+        self.record_batch(what, batch, &[]);
+        let before = actions(world);
+        let failed = self.invoke(world, batch, TIMEOUT).await;
+        let results = self.check_order(world, batch, &failed)?;
+        self.check_prediction(world, batch, &failed, &before, results)?;
+        Ok(failed)
+    }
+
+    /// Delivers a batch without a fault. What fails, and is not behind another that fails, would
+    /// fail again until it is in the dead-letter queue.
+    async fn drain(&mut self, world: &World) -> TestCaseResult {
+        let batch = self.receive(MAX_BATCH);
+        let failed = self.deliver_predicted(world, &batch, "delivered").await?;
+        let behind = self.behind(&batch, &failed);
+        self.put_back(&batch, &behind);
         Ok(())
     }
 
-    /// Delivers a batch once more, as a standard queue may.
-    async fn redeliver(&mut self, batch: &[Message]) -> TestCaseResult {
-        self.record_batch("redelivered", batch, "");
-        let before = self.world.aws.iot.actions();
-        let failed = Queue::invoke(&self.world.aws, batch, TIMEOUT).await;
-        let results = self.check(batch, &failed, Isolation::Alone)?;
-        self.check_prediction(batch, &failed, &before, &results)
+    /// Returns the messages that failed to the queue. A FIFO queue keeps their order.
+    fn put_back(&mut self, batch: &[Message], failed: &BTreeSet<String>) {
+        let failed: Vec<Message> =
+            batch.iter().filter(|message| failed.contains(&message.id)).cloned().collect();
+        match self.queue_type {
+            QueueType::Standard => self.queue.extend(failed),
+            QueueType::Fifo => failed.into_iter().rev().for_each(|it| self.queue.push_front(it)),
+        }
     }
 
-    fn record_batch(&mut self, what: &str, batch: &[Message], details: &str) {
+    /// Invokes the function, and returns the ids of the messages that failed.
+    async fn invoke(
+        &self,
+        world: &World,
+        batch: &[Message],
+        timeout: Duration,
+    ) -> BTreeSet<String> {
+        if batch.is_empty() {
+            return BTreeSet::new();
+        }
+        let event = self.event(batch).to_string().into_bytes();
+        match world.aws.lambda.invoke(event, timeout, &world.arn).await {
+            Ok(value) => value["batchItemFailures"]
+                .as_array()
+                .unwrap_or_else(|| panic!("no batchItemFailures in {value}"))
+                .iter()
+                .map(|failure| failure["itemIdentifier"].as_str().unwrap().to_owned())
+                .collect(),
+            Err(_) => batch.iter().map(|message| message.id.clone()).collect(),
+        }
+    }
+
+    /// The event of a batch. The records of a FIFO queue are in order. Those of a standard queue
+    /// have their order in the timestamps.
+    fn event(&self, batch: &[Message]) -> Value {
+        let mut event = Queue::event(batch);
+        let records = event["Records"].as_array_mut().unwrap();
+        match self.queue_type {
+            QueueType::Standard => records.reverse(),
+            QueueType::Fifo => {
+                let patch = json!({
+                    "eventSourceARN": "arn:aws:sqs:eu-west-1:123456789012:requests.fifo",
+                    "attributes": { "SentTimestamp": "1", "MessageGroupId": "group" },
+                });
+                for record in records {
+                    *record = merged(record.take(), &patch);
+                }
+            }
+        }
+        event
+    }
+
+    fn record_batch(&mut self, what: &str, batch: &[Message], faults: &[InjectedFault]) {
         let ids: Vec<&str> = batch.iter().map(|message| message.id.as_str()).collect();
-        self.transcript.push(format!("{what} {} {details}", ids.join(", ")));
+        self.transcript.push(format!("{what}: {} with {faults:?}", ids.join(", ")));
     }
 }
 
-fn timeout(faults: &[InjectedFault]) -> Duration {
-    if faults.iter().any(InjectedFault::is_hang) { TIMEOUT_OF_HANG } else { TIMEOUT }
+/// The actions of the account, with the owner tags as the model knows them.
+fn actions(world: &World) -> BTreeMap<String, Action> {
+    let actions = world.aws.iot.actions();
+    actions.into_iter().map(|(name, action)| (name, request::without_digest(action))).collect()
 }

@@ -97,6 +97,10 @@ pub(super) fn owner_of(tags: &Tags) -> Option<&str> {
     tags.get(OWNER_TAG).map(String::as_str)
 }
 
+pub(super) fn has_same_definition(one: &Action, other: &Action) -> bool {
+    (&one.role_arn, &one.params) == (&other.role_arn, &other.params)
+}
+
 /// Whether nothing but the dates differs.
 pub(super) fn is_same(one: &Action, other: &Action) -> bool {
     (&one.id, &one.role_arn, &one.params, &one.tags)
@@ -126,10 +130,10 @@ pub(super) struct ForeignAction {
 }
 
 impl ForeignAction {
-    /// Adds the action to the account if the name is free.
-    pub fn plant(&self, aws: &Aws) {
+    /// Adds the action to the account if the name is free. Returns its id.
+    pub fn plant(&self, aws: &Aws) -> Option<String> {
         if aws.iot.action(&self.name).is_some() {
-            return;
+            return None;
         }
         let mut tags = with(&self.tags, &Tags::from([("theirs".to_owned(), "stays".to_owned())]));
         tags.extend(self.owner.clone().map(|owner| (OWNER_TAG.to_owned(), owner)));
@@ -137,6 +141,7 @@ impl ForeignAction {
             tags.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
         let Definition { role, params } = &self.definition;
         aws.iot.plant(&self.name, &role_arn(role), params.to_api(), &tags);
+        aws.iot.action(&self.name).map(|action| action.id)
     }
 
     pub fn any(names: Vec<&'static str>) -> impl Strategy<Value = Self> {
@@ -146,6 +151,7 @@ impl ForeignAction {
             Some("event/elsewhere/1"),
             Some("stack/elsewhere/0/X"),
             Some("adopted/elsewhere/0/X"),
+            Some("stack/stack/00000000-0000-4000-8000-0000000000aa/Two"),
         ];
         (select(names), select(owners), Definition::any(), any_tags()).prop_map(
             |(name, owner, definition, tags)| Self {

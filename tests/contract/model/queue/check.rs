@@ -1,6 +1,6 @@
 //! What holds of every delivery, of one that is predicted, and of a whole history.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::test_runner::TestCaseError;
 use serde_json::{Value, json};
@@ -8,109 +8,145 @@ use stand_ins::{
     bus::Event,
     iot::{Action, Call, Iot},
     queue::Message,
+    stack::World,
 };
 
 use super::{
     super::{TestCaseResult, ensure, is_same},
-    Messages, Outcome,
-    request::{Isolation, Posted},
+    State, actions,
+    request::{Outcome, Posted, without_digest},
+    step::QueueType,
 };
 
-/// The actions after a batch, and the outcome of each request.
-struct Prediction {
-    actions: BTreeMap<String, Action>,
-    outcomes: Vec<(String, Outcome)>,
-}
+/// The ids of requests, and their outcomes.
+type Results = Vec<(String, Outcome)>;
 
-impl Messages {
-    /// Checks the changes and the results of a delivery. Returns the results.
-    pub(super) fn check(
+impl State {
+    /// The messages of a batch in the order in which they are executed, if they share a name.
+    fn in_order<'b>(&self, batch: &'b [Message]) -> Vec<&'b Message> {
+        let mut batch: Vec<&Message> = batch.iter().collect();
+        if self.queue_type == QueueType::Standard {
+            batch.sort_by_key(|message| message.sent);
+        }
+        batch
+    }
+
+    /// The messages that come after one that fails: in a FIFO queue all, else those of its name.
+    pub(super) fn behind(&self, batch: &[Message], failed: &BTreeSet<String>) -> BTreeSet<String> {
+        let mut blocked = BTreeSet::new();
+        let mut behind = BTreeSet::new();
+        for message in self.in_order(batch) {
+            let posted = self.posted[&message.id].as_ref();
+            let key = match self.queue_type {
+                QueueType::Standard => posted.map(|posted| posted.request.name.as_str()),
+                QueueType::Fifo => Some(""),
+            };
+            if key.is_some_and(|key| blocked.contains(key)) {
+                behind.insert(message.id.clone());
+            }
+            blocked.extend(key.filter(|_| failed.contains(&message.id)));
+        }
+        behind
+    }
+
+    /// Checks a batch that ran alone: what is behind a message that failed fails too, unworked.
+    pub(super) fn check_order(
         &mut self,
+        world: &World,
         batch: &[Message],
-        failed: &[String],
-        isolation: Isolation,
-    ) -> Result<Vec<(String, Outcome)>, TestCaseError> {
-        let calls = self.world.aws.iot.take_calls();
-        let events = self.world.aws.bus.take();
+        failed: &BTreeSet<String>,
+    ) -> Result<Results, TestCaseError> {
+        let behind = self.behind(batch, failed);
+        let overtaking = behind.difference(failed).next();
+        ensure(overtaking.is_none(), || format!("{overtaking:?} overtook one that failed"))?;
+        let worked: Vec<&Message> =
+            batch.iter().filter(|message| !behind.contains(&message.id)).collect();
+        self.check_changes(world, &worked, failed)
+    }
+
+    /// Checks the calls and the results of the messages that were worked. Returns the results.
+    pub(super) fn check_changes(
+        &mut self,
+        world: &World,
+        worked: &[&Message],
+        failed: &BTreeSet<String>,
+    ) -> Result<Results, TestCaseError> {
+        let (calls, events) = (world.aws.iot.take_calls(), world.aws.bus.take());
         self.record_delivery(&calls, &events, failed);
+        ensure(world.aws.bucket.take().is_empty(), || "a stack got a response".to_owned())?;
         let requests: Vec<&Posted> =
-            batch.iter().filter_map(|message| self.posted[&message.id].as_ref()).collect();
+            worked.iter().filter_map(|message| self.posted[&message.id].as_ref()).collect();
         for call in &calls {
-            check_change(call, &requests, isolation)?;
+            check_call(call, &requests)?;
         }
-        let results = events
-            .iter()
-            .map(|event| check_result(event, &requests))
-            .collect::<Result<Vec<_>, _>>()?;
-        self.published.extend(results.iter().map(|(id, _)| id.clone()));
-        for message in batch.iter().filter(|message| !failed.contains(&message.id)) {
+        let results: Results =
+            events.iter().map(|event| check_result(event, &requests)).collect::<Result<_, _>>()?;
+        for message in worked.iter().filter(|message| !failed.contains(&message.id)) {
             // The result must come from this delivery, even if an earlier one published one.
-            let is_published = self.posted[&message.id]
-                .as_ref()
-                .is_some_and(|posted| results.iter().any(|(id, _)| *id == posted.id));
-            ensure(is_published, || format!("{} succeeded without a result", message.id))?;
+            let is_done = self.posted[&message.id].as_ref().is_some_and(|posted| {
+                !self.has_bus || results.iter().any(|(id, _)| *id == posted.id)
+            });
+            ensure(is_done, || format!("{} succeeded without a result", message.id))?;
         }
+        self.published.extend(results.iter().map(|(id, _)| id.clone()));
         Ok(results)
     }
 
-    fn record_delivery(&mut self, calls: &[Call], events: &[Event], failed: &[String]) {
+    fn record_delivery(&mut self, calls: &[Call], events: &[Event], failed: &BTreeSet<String>) {
         let calls = calls
             .iter()
             .map(|call| format!("  {} {} {}", call.operation, call.name(), call.status));
         self.transcript.extend(calls);
         self.transcript.extend(events.iter().map(|event| format!("  -> {}", event.detail)));
-        self.transcript.push(format!("  failed messages: {failed:?}"));
+        self.transcript.push(format!("  failed: {failed:?}"));
     }
 
     /// Checks a delivery that had no fault and ran alone against what its messages come to, one
     /// after another.
     pub(super) fn check_prediction(
         &mut self,
+        world: &World,
         batch: &[Message],
-        failed: &[String],
+        failed: &BTreeSet<String>,
         before: &BTreeMap<String, Action>,
-        results: &[(String, Outcome)],
+        mut results: Results,
     ) -> TestCaseResult {
-        let Prediction { actions, mut outcomes } = self.predict(batch, failed, before)?;
-        let mut results = results.to_vec();
+        let mut expected = before.clone();
+        let mut outcomes = Results::new();
+        let mut failing = BTreeSet::new();
+        for message in self.in_order(batch) {
+            // One message at a time, as what is behind another depends on whether that fails.
+            let is_behind = self.behind(batch, &failing).contains(&message.id);
+            let outcome = self.posted[&message.id].as_ref().filter(|_| !is_behind).map(|posted| {
+                let name = &posted.request.name;
+                let mut action = expected.remove(name);
+                let outcome = posted.execute(&mut action).to_owned();
+                expected.extend(action.map(|action| (name.clone(), action)));
+                outcomes.push((posted.id.clone(), outcome.clone()));
+                outcome
+            });
+            // Without a bus, a permanent failure has to reach the dead-letter queue.
+            let is_done = |outcome: &String| self.has_bus || !outcome.ends_with("Exception");
+            if !outcome.as_ref().is_some_and(is_done) {
+                failing.insert(message.id.clone());
+            }
+        }
+        ensure(failing == *failed, || format!("expected to fail: {failing:?}, not {failed:?}"))?;
         results.sort();
         outcomes.sort();
-        ensure(results == outcomes, || format!("expected {outcomes:?}: {results:?}"))?;
-        let after = self.world.aws.iot.actions();
-        let is_as_predicted = |(name, action): (&String, &Action)| {
+        ensure(!self.has_bus || results == outcomes, || {
+            format!("expected {outcomes:?}: {results:?}")
+        })?;
+        let after = actions(world);
+        let is_as_expected = |(name, action): (&String, &Action)| {
             after.get(name).is_some_and(|found| {
                 is_same(&Action { id: found.id.clone(), ..action.clone() }, found)
             })
         };
-        ensure(actions.len() == after.len() && actions.iter().all(is_as_predicted), || {
-            format!("expected {actions:?}: {after:?}")
+        ensure(expected.len() == after.len() && expected.iter().all(is_as_expected), || {
+            format!("expected {expected:?}: {after:?}")
         })?;
         self.check_repetitions(&outcomes, before, &after)
-    }
-
-    /// Executes the messages of a batch in their order. All but noise succeed.
-    fn predict(
-        &self,
-        batch: &[Message],
-        failed: &[String],
-        before: &BTreeMap<String, Action>,
-    ) -> Result<Prediction, TestCaseError> {
-        let mut in_order: Vec<&Message> = batch.iter().collect();
-        in_order.sort_by_key(|message| message.sent);
-        let mut actions = before.clone();
-        let mut outcomes = Vec::new();
-        for Message { id, .. } in in_order {
-            let Some(posted) = &self.posted[id] else {
-                ensure(failed.contains(id), || format!("{id} is noise, and succeeded"))?;
-                continue;
-            };
-            let name = &posted.request.name;
-            let mut action = actions.remove(name);
-            outcomes.push((posted.id.clone(), posted.execute(&mut action).to_owned()));
-            actions.extend(action.map(|action| (name.clone(), action)));
-            ensure(!failed.contains(id), || format!("{id} failed without a fault"))?;
-        }
-        Ok(Prediction { actions, outcomes })
     }
 
     /// A redelivered request has the same outcome as before, if its action has not changed since.
@@ -118,7 +154,7 @@ impl Messages {
     /// owned.
     fn check_repetitions(
         &mut self,
-        outcomes: &[(String, Outcome)],
+        outcomes: &Results,
         before: &BTreeMap<String, Action>,
         after: &BTreeMap<String, Action>,
     ) -> TestCaseResult {
@@ -138,7 +174,7 @@ impl Messages {
                 let is_exception = [("DELETED", "ABSENT"), ("UPDATED", "CREATED")]
                     .contains(&(last.as_str(), outcome.as_str()));
                 ensure(last == outcome || is_exception, || {
-                    format!("{id} got {last}, and later to {outcome}")
+                    format!("{id} got {last}, and later {outcome}")
                 })?;
             }
             self.last.insert(id.clone(), (outcome.clone(), after.get(name).cloned()));
@@ -146,29 +182,26 @@ impl Messages {
         Ok(())
     }
 
-    /// Every request has a result, and only noise is in the dead-letter queue.
-    pub(super) fn check_all_are_done(&self) -> TestCaseResult {
-        let dead: Vec<String> =
-            self.queue.dead_letters().into_iter().map(|message| message.id).collect();
-        for (message, posted) in &self.posted {
-            let is_done = match posted {
-                Some(posted) => self.published.contains(&posted.id) && !dead.contains(message),
-                None => dead.contains(message),
-            };
-            ensure(is_done, || format!("{message} is not done; the dead letters: {dead:?}"))?;
+    /// Every request has a result, if there is a bus to publish it on. The queue is empty.
+    pub(super) fn check_all_are_done(&self, world: &World) -> TestCaseResult {
+        for posted in self.posted.values().flatten().filter(|_| self.has_bus) {
+            ensure(self.published.contains(&posted.id), || format!("{} is not done", posted.id))?;
         }
-        let calls = self.world.aws.iot.take_calls();
+        let calls = world.aws.iot.take_calls();
         ensure(calls.is_empty(), || format!("calls after the function returned: {calls:?}"))
     }
 }
 
-/// One of the requests may make the change of a call.
-fn check_change(call: &Call, requests: &[&Posted], isolation: Isolation) -> TestCaseResult {
-    let Some(change) = &call.change else { return Ok(()) };
-    let (before, after) = change.as_ref();
+/// One of the requests may make the call.
+fn check_call(call: &Call, requests: &[&Posted]) -> TestCaseResult {
     let mut of_name = requests.iter().filter(|posted| posted.request.name == call.name());
-    let may = of_name.any(|posted| posted.may_change(before.as_ref(), after.as_ref(), isolation));
-    ensure(may, || format!("no request makes {} turn {before:?} into {after:?}", call.operation))
+    let change = call.change.as_deref().cloned();
+    let is_expected =
+        match change.map(|(old, new)| (old.map(without_digest), new.map(without_digest))) {
+            None => of_name.next().is_some(),
+            Some((old, new)) => of_name.any(|posted| posted.may_change(old.as_ref(), new.as_ref())),
+        };
+    ensure(is_expected, || format!("no request makes this call: {call:?}"))
 }
 
 /// A result event belongs to a request of the batch and is consistent. Returns the request's id and
@@ -179,9 +212,8 @@ fn check_result(event: &Event, requests: &[&Posted]) -> Result<(String, Outcome)
     let Some(posted) = requests.iter().find(|posted| posted.id == id) else {
         return Err(TestCaseError::fail(format!("a result of no request: {detail}")));
     };
-    let source = if posted.owner.starts_with("event/") { "com.example" } else { "aws:sqs" };
     let is_success = detail["status"] == "SUCCEEDED";
-    let is_right = detail["requestSource"] == source
+    let is_right = detail["requestSource"] == posted.source
         && detail["actionName"] == posted.request.name
         && detail["operation"] == posted.request.to_json()["operation"]
         && if is_success { is_success_event(event, posted) } else { is_failure_event(event) };

@@ -2,15 +2,19 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use stand_ins::iot::Action;
+use stand_ins::{OWNER_TAG, iot::Action};
 
 use super::super::{
-    Definition, OnConflict, Params, Tags, owner_of, role_arn, tag_list, with, with_owner,
+    Definition, OnConflict, Params, Tags, has_same_definition, owner_of, role_arn, tag_list, with,
+    with_owner,
 };
 
 const CONFLICT: &str = "ResourceAlreadyExistsException";
 const INVALID: &str = "InvalidRequestException";
 const NOT_FOUND: &str = "ResourceNotFoundException";
+
+/// What a result says: the outcome, or the error code.
+pub(super) type Outcome = String;
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(in super::super) struct Request {
@@ -27,21 +31,18 @@ pub(in super::super) enum Operation {
     Describe,
 }
 
-/// Whether other requests run at the same time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Isolation {
-    Alone,
-    Concurrent,
-}
-
 /// A request in the queue.
 #[derive(Clone, Debug)]
 pub(super) struct Posted {
     /// The request id of its results.
     pub id: String,
-    pub owner: String,
+    /// The source of its results.
+    pub source: &'static str,
     pub request: Request,
     pub body: Value,
+    /// Whether it has an id of its own, by which it is known in another message.
+    pub is_known: bool,
+    owner: String,
 }
 
 impl Request {
@@ -76,6 +77,37 @@ impl Request {
 }
 
 impl Posted {
+    pub fn message_id(number: usize) -> String {
+        format!("message-{number:02}")
+    }
+
+    pub fn event(number: usize, request: &Request) -> Self {
+        let id = format!("event-{number:02}");
+        let body = json!({
+            "id": id,
+            "source": "com.example",
+            "detail-type": "Mitigation Action Requested",
+            "detail": request.to_json(),
+        });
+        let owner = format!("event/com.example/{id}");
+        let request = request.clone();
+        Self { id, source: "com.example", request, body, is_known: true, owner }
+    }
+
+    pub fn message(number: usize, request: &Request) -> Self {
+        let id = Self::message_id(number);
+        let (owner, body) = (format!("message/{id}"), request.to_json());
+        Self { id, source: "aws:sqs", request: request.clone(), body, is_known: false, owner }
+    }
+
+    pub fn with_id(number: usize, request: &Request) -> Self {
+        let id = format!("request-{number:02}");
+        let mut body = request.to_json();
+        body["requestId"] = json!(id);
+        let owner = format!("request/{id}");
+        Self { id, source: "aws:sqs", request: request.clone(), body, is_known: true, owner }
+    }
+
     /// Predicts the outcome or the error code if no call fails, and changes the action accordingly.
     pub fn execute(&self, action: &mut Option<Action>) -> &'static str {
         match (&self.request.operation, action.as_mut()) {
@@ -163,84 +195,41 @@ impl Posted {
         "UPDATED"
     }
 
-    /// Whether one of the request's calls may change the action from `before` to `after`. If other
-    /// requests run concurrently, the action may differ from the one that the request has seen.
-    pub fn may_change(
-        &self,
-        before: Option<&Action>,
-        after: Option<&Action>,
-        isolation: Isolation,
-    ) -> bool {
+    /// Whether one of the request's calls may turn `before` into `after`. Another request may run
+    /// at the same time, so the action may differ from the one that the request has seen.
+    pub fn may_change(&self, before: Option<&Action>, after: Option<&Action>) -> bool {
         let Request { operation, tags, .. } = &self.request;
         match (operation, before, after) {
-            (Operation::Create(definition, on_conflict), Some(old), Some(new))
-                if old.id == new.id =>
-            {
-                match on_conflict {
-                    OnConflict::Fail => false,
-                    OnConflict::Adopt => self.may_adopt(definition, old, new, isolation),
-                    OnConflict::Overwrite => self.may_overwrite(definition, old, new, isolation),
-                }
-            }
-            (Operation::Update(role, params), Some(old), Some(new)) if old.id == new.id => {
-                self.may_update(role.as_deref(), *params, old, new, isolation)
-            }
             (Operation::Create(definition, _), None, Some(created)) => {
                 definition.matches(created) && created.tags == with_owner(tags, &self.owner)
             }
             (Operation::Delete, Some(old), None) => is_shared(old),
+            (Operation::Create(_, OnConflict::Adopt), Some(old), Some(new)) => {
+                (is_shared(old) || is_unowned(old)) && self.only_tags(old, new)
+            }
+            (Operation::Create(definition, OnConflict::Overwrite), Some(old), Some(new)) => {
+                let is_redefined = new.tags == old.tags && definition.matches(new);
+                let is_taken_over = is_unowned(old) && owner_of(&new.tags) == Some(&self.owner);
+                is_shared(old) && (is_redefined || self.only_tags(old, new))
+                    || is_unowned(old) && is_redefined
+                    || is_taken_over && self.only_tags(old, &without_owner(new))
+            }
+            (Operation::Update(role, params), Some(old), Some(new)) => {
+                let role_arn =
+                    role.as_ref().map_or_else(|| old.role_arn.clone(), |role| role_arn(role));
+                let params = params.map_or_else(|| old.params.clone(), Params::to_api);
+                let is_redefined =
+                    new.tags == old.tags && new.role_arn == role_arn && new.params == params;
+                is_shared(old) && (is_redefined || self.only_tags(old, new))
+            }
             _ => false,
         }
     }
 
-    fn may_adopt(
-        &self,
-        definition: &Definition,
-        old: &Action,
-        new: &Action,
-        isolation: Isolation,
-    ) -> bool {
-        (is_shared(old) || is_unowned(old))
-            && self.only_tags(old, new, isolation)
-            && (definition.matches(old) || isolation == Isolation::Concurrent)
-    }
-
-    fn may_overwrite(
-        &self,
-        definition: &Definition,
-        old: &Action,
-        new: &Action,
-        isolation: Isolation,
-    ) -> bool {
-        let owned = with_owner(&with(&old.tags, &self.request.tags), &self.owner);
-        let takes_over = has_same_definition(old, new) && new.tags == owned;
-        let overwrites = new.tags == old.tags && definition.matches(new);
-        if is_unowned(old) {
-            return overwrites || takes_over;
-        }
-        let tags = self.only_tags(old, new, isolation);
-        is_shared(old) && (overwrites || tags || (takes_over && isolation == Isolation::Concurrent))
-    }
-
-    fn may_update(
-        &self,
-        role: Option<&str>,
-        params: Option<Params>,
-        old: &Action,
-        new: &Action,
-        isolation: Isolation,
-    ) -> bool {
-        let role_arn = role.map_or_else(|| old.role_arn.clone(), role_arn);
-        let params = params.map_or_else(|| old.params.clone(), Params::to_api);
-        let updates = new.tags == old.tags && new.role_arn == role_arn && new.params == params;
-        is_shared(old) && (updates || self.only_tags(old, new, isolation))
-    }
-
-    /// Whether the request's tags are all that changed. A request sets the tags that differed when
-    /// it read them: beside another request, these may be fewer than differ when it sets them.
-    fn only_tags(&self, old: &Action, new: &Action, isolation: Isolation) -> bool {
+    /// Whether the request's tags are all that changed: those that differed when it read them.
+    fn only_tags(&self, old: &Action, new: &Action) -> bool {
         let mut set = self.request.tags.clone();
-        set.retain(|key, value| isolation == Isolation::Alone || new.tags.get(key) == Some(value));
+        set.retain(|key, value| new.tags.get(key) == Some(value));
         has_same_definition(old, new) && new.tags == with(&old.tags, &set)
     }
 }
@@ -256,6 +245,16 @@ fn is_unowned(action: &Action) -> bool {
     owner_of(&action.tags).is_none()
 }
 
-fn has_same_definition(old: &Action, new: &Action) -> bool {
-    (&old.role_arn, &old.params) == (&new.role_arn, &new.params)
+fn without_owner(action: &Action) -> Action {
+    let mut action = action.clone();
+    action.tags.remove(OWNER_TAG);
+    action
+}
+
+/// The action, without the digest in the owner tag of a request with an id of its own.
+pub(super) fn without_digest(mut action: Action) -> Action {
+    if let Some(owner) = action.tags.get_mut(OWNER_TAG).filter(|tag| tag.starts_with("request/")) {
+        owner.truncate("request/request-00".len());
+    }
+    action
 }

@@ -1,6 +1,6 @@
 //! The steps of a history.
 
-use proptest::{prelude::*, sample::select};
+use proptest::{collection::vec, prelude::*, sample::select};
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -12,33 +12,42 @@ use super::{
 };
 
 const NAMES: [&str; 3] = ["a", "b", "c"];
-pub(super) const MAX_BATCH: usize = 4;
+pub(super) const MAX_BATCH: usize = 6;
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(in super::super) struct History {
+    pub queue_type: QueueType,
+    pub has_bus: bool,
+    pub steps: Vec<Step>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(in super::super) enum QueueType {
+    #[default]
+    Standard,
+    Fifo,
+}
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(in super::super) enum Step {
     /// Someone else creates an action, if its name is free.
     Appear(ForeignAction),
     Send(Content),
-    /// EventBridge sends an event a second time, in another message.
-    SendAgain {
-        turn: usize,
-    },
+    /// A request that has an id of its own is sent a second time, in another message.
+    SendAgain(usize),
     /// The queue delivers a batch of at most `max` messages.
     Deliver {
-        #[serde(rename = "most")]
         max: usize,
-        #[serde(rename = "beside")]
-        concurrent: Concurrent,
-        /// Whether the batch is redelivered, whatever its outcome.
-        #[serde(rename = "again")]
+        beside: Beside,
+        /// Whether the batch is delivered again, whatever its outcome.
         is_redelivered: bool,
         faults: Vec<InjectedFault>,
     },
 }
 
 /// What the other instance handles at the same time.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(in super::super) enum Concurrent {
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub(in super::super) enum Beside {
     Nothing,
     Another,
     Itself,
@@ -49,39 +58,44 @@ pub(in super::super) enum Concurrent {
 pub(in super::super) enum Content {
     Event(Request),
     Plain(Request),
+    /// A plain request with a `requestId`.
+    WithId(Request),
     /// Text that is no request.
     Noise,
+    /// A stack's request, which is not taken from a queue.
+    OfStack,
 }
 
-impl Step {
+impl History {
     pub fn any() -> BoxedStrategy<Self> {
-        let deliver = (1..=MAX_BATCH, Concurrent::any(), prop::bool::weighted(0.25), any_faults())
-            .prop_map(|(max, concurrent, is_redelivered, faults)| Self::Deliver {
-                max,
-                concurrent,
-                is_redelivered,
-                faults,
-            });
-        prop_oneof![
-            2 => ForeignAction::any(NAMES.to_vec()).prop_map(Self::Appear),
-            10 => Content::any().prop_map(Self::Send),
-            1 => (0..5_usize).prop_map(|turn| Self::SendAgain { turn }),
-            5 => deliver,
-        ]
-        .boxed()
+        let queue_type = select(vec![QueueType::Standard, QueueType::Fifo]);
+        (queue_type, prop::bool::weighted(0.7), vec(Step::any(), 1..=12))
+            .prop_map(|(queue_type, has_bus, steps)| Self { queue_type, has_bus, steps })
+            .boxed()
     }
 }
 
-impl Concurrent {
+impl Step {
     fn any() -> impl Strategy<Value = Self> {
-        select(vec![
-            Self::Nothing,
-            Self::Nothing,
-            Self::Nothing,
-            Self::Nothing,
-            Self::Another,
-            Self::Itself,
-        ])
+        let beside = prop_oneof![
+            4 => Just(Beside::Nothing),
+            1 => Just(Beside::Another),
+            1 => Just(Beside::Itself),
+        ];
+        let deliver = (1..=MAX_BATCH, beside, prop::bool::weighted(0.25), any_faults()).prop_map(
+            |(max, beside, is_redelivered, faults)| Self::Deliver {
+                max,
+                beside,
+                is_redelivered,
+                faults,
+            },
+        );
+        prop_oneof![
+            2 => ForeignAction::any(NAMES.to_vec()).prop_map(Self::Appear),
+            12 => Content::any().prop_map(Self::Send),
+            1 => (0..5_usize).prop_map(Self::SendAgain),
+            5 => deliver,
+        ]
     }
 }
 
@@ -89,9 +103,10 @@ impl Content {
     fn any() -> impl Strategy<Value = Self> {
         let request = Request::any().boxed();
         prop_oneof![
-            12 => request.clone().prop_map(Self::Event),
-            5 => request.prop_map(Self::Plain),
-            1 => Just(Self::Noise),
+            10 => request.clone().prop_map(Self::Event),
+            4 => request.clone().prop_map(Self::Plain),
+            3 => request.prop_map(Self::WithId),
+            1 => select(vec![Self::Noise, Self::OfStack]),
         ]
     }
 }
@@ -125,27 +140,15 @@ impl Operation {
 
 /// Faults of AWS IoT, and now and then one of the result bus.
 fn any_faults() -> impl Strategy<Value = Vec<InjectedFault>> {
-    let kinds = vec![
-        FaultKind::Throttled,
-        FaultKind::LostBefore,
-        FaultKind::LostAfter,
-        FaultKind::FailedBefore,
-        FaultKind::FailedAfter,
-        FaultKind::Garbled,
-        FaultKind::Denied,
-    ];
-    let of_call = (select(kinds), 1..=3_usize).prop_map(|(kind, times)| InjectedFault {
-        call: "PutEvents".to_owned(),
+    let kinds = [&FaultKind::OF_PUT[..], &[FaultKind::Denied]].concat();
+    let of_call = (Just("PutEvents"), select(kinds), 1..=3_usize);
+    let of_entry = (Just("entry"), Just(FaultKind::FailedBefore), 1..=2_usize);
+    let of_bus = prop_oneof![of_call, of_entry].prop_map(|(call, kind, times)| InjectedFault {
+        call: call.to_owned(),
         kind,
         times,
     });
-    let of_entry = (1..=2_usize).prop_map(|times| InjectedFault {
-        call: "entry".to_owned(),
-        kind: FaultKind::FailedBefore,
-        times,
-    });
-    let of_bus = prop_oneof![of_call, of_entry];
-    (InjectedFault::any_list(1), prop::option::weighted(0.15, of_bus)).prop_map(
+    (InjectedFault::any_list(), prop::option::weighted(0.15, of_bus)).prop_map(
         |(mut faults, of_bus)| {
             faults.extend(of_bus);
             faults
