@@ -26,7 +26,7 @@ mod location;
 mod logs;
 mod message;
 mod metrics;
-// mod model;
+mod model;
 mod ownership;
 mod properties;
 mod result_bus;
