@@ -145,7 +145,10 @@ impl<'s> Handler<'s> {
         }
         let result = self.serve(trigger, &invocation).await;
         if let Err(error) = &result {
-            telemetry::record_error(&invocation.label(), error, "invocation failed");
+            // The failure of a request has a line already.
+            if !matches!(error.error_type, ErrorType::Request(_)) {
+                telemetry::record_error(&invocation.label(), error, "invocation failed");
+            }
             if error.error_type == ErrorType::UnrecognizedEvent {
                 invocation.metrics.add(Metric::CallerMistakes, 1);
             }

@@ -15,6 +15,7 @@ mod kind;
 mod outcome;
 mod ownership;
 mod problem;
+mod property;
 mod record;
 mod request;
 mod tags;
@@ -30,6 +31,7 @@ pub use self::{
     outcome::{Action, Outcome, Success},
     ownership::{Owner, Ownership},
     problem::{Problem, Problems},
+    property::Property,
     request::{
         Change, Create, Delete, DeleteTarget, OnConflict, Operation, Replay, Request, Task, Update,
     },
@@ -41,6 +43,7 @@ pub(crate) use self::{
     definition::{CertificateAction, Flag, LogLevel, ThingGroupName, ThingGroupNames, TopicArn},
     failure::{Remedy, owned_by},
     outcome::Description,
+    problem::nearest,
     record::{Record, RecordType, Records},
     request::{Lookup, OnForeign, StackRequest, UnknownPhysicalId},
     tags::TagChange,

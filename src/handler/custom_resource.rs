@@ -51,7 +51,14 @@ impl Handler<'_> {
         match self.provider.serve(&resource, request, invocation.deadline).await {
             Ok(Served::Responded(response)) => Ok(response),
             Ok(Served::Expired) => expired(request, invocation),
-            Err(Error::Forbidden(why)) => Err(self.forbidden(why)),
+            Err(Error::Forbidden(why)) => {
+                let error = self.forbidden(why);
+                if matches!(error.error_type, ErrorType::Request(_)) {
+                    let label = invocation.resource_label(request);
+                    telemetry::record_error(&label, &error, "invocation failed");
+                }
+                Err(error)
+            }
             Err(error @ (Error::Undelivered(_) | Error::NotARequest)) => {
                 invocation.metrics.add(Metric::ResponsesUndelivered, 1);
                 let error_type = ErrorType::UndeliverableResponse;

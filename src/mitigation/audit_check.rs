@@ -8,9 +8,13 @@ use super::Kind;
 /// A known audit check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AuditCheck {
-    /// The kinds for its findings, besides [`Kind::PublishFindingToSns`], which is for all.
-    kinds: &'static [Kind],
+    /// The kinds for its findings, besides [`Kind::PublishFindingToSns`], which is for all; `None` if
+    /// AWS documents none.
+    kinds: Option<&'static [Kind]>,
 }
+
+/// Checks of the API whose kinds AWS does not document.
+const UNDOCUMENTED: [&str; 1] = ["DEVICE_CERTIFICATE_AGE_CHECK"];
 
 /// Checks with the same kinds: the API's names first, then other names on AWS's pages.
 struct Row {
@@ -65,12 +69,17 @@ impl AuditCheck {
     /// The check with any of these names; `None` if it is not known.
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {
+        if UNDOCUMENTED.contains(&name) {
+            return Some(Self { kinds: None });
+        }
         let row = TABLE.iter().find(|row| row.names.contains(&name))?;
-        Some(Self { kinds: row.kinds })
+        Some(Self { kinds: Some(row.kinds) })
     }
 
-    /// The kinds of action that can be applied to its findings.
-    pub fn kinds(self) -> impl Iterator<Item = Kind> {
-        self.kinds.iter().copied().chain([Kind::PublishFindingToSns])
+    /// The kinds of action that can be applied to its findings; `None` if they are not documented.
+    #[must_use]
+    pub fn kinds(self) -> Option<Vec<Kind>> {
+        let kinds = self.kinds?.iter().copied();
+        Some(kinds.chain([Kind::PublishFindingToSns]).collect())
     }
 }

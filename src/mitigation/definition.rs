@@ -143,7 +143,7 @@ impl Eq for ThingGroupNames {}
 /// Declares a type of text with a rule. `from_service` accepts any text from the service, which
 /// may be older than the rule.
 macro_rules! text {
-    ($(#[$doc:meta])* $name:ident, $expected:literal, $rule:expr) => {
+    ($(#[$doc:meta])* $name:ident, $expected:literal, $rule:expr $(, $hint:expr)?) => {
         $(#[$doc])*
         #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
         #[serde(transparent)]
@@ -170,6 +170,12 @@ macro_rules! text {
                 let rule: fn(&str) -> bool = $rule;
                 rule(text).then(|| Self(text.to_owned()))
             }
+            $(
+                fn hint(text: &str) -> Option<&'static str> {
+                    let hint: fn(&str) -> Option<&'static str> = $hint;
+                    hint(text)
+                }
+            )?
         }
     };
 }
@@ -180,7 +186,10 @@ text!(
               characters",
     |text| has_length(text, 20, 2048) && is_arn(text, |arn| {
         arn.service == "iam" && arn.region.is_empty() && is_path(arn.resource, "role/")
-    })
+    }),
+    |text| (!text.starts_with("arn:")).then_some(
+        "!Ref of a role is its name: use !GetAtt with .Arn"
+    )
 );
 text!(
     /// The ARN of an SNS topic: `arn:<partition>:sns:<region>:<12 digits>:<name>`, at most 350

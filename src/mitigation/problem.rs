@@ -24,11 +24,11 @@ impl Problem {
         Self(format!("{}: missing: expected {expected}", excerpt(path)))
     }
 
-    /// `name`, at the end of `path`, is none of `known`. The value is not repeated, because it may
+    /// The name at the end of `path` is none of `known`; perhaps `meant` is meant. The value is not repeated, because it may
     /// be a secret under a misspelt name.
     #[must_use]
-    pub fn unknown(path: &str, name: &str, known: &[String]) -> Self {
-        let hint = match nearest(name, known) {
+    pub fn unknown(path: &str, meant: Option<&str>, known: &[String]) -> Self {
+        let hint = match meant {
             Some(near) => format!("did you mean {near}?"),
             None => format!("expected one of {}", known.join(", ")),
         };
@@ -152,7 +152,7 @@ impl From<Problem> for Problems {
 
 /// The member of `known` that `name` probably means: at most a third of its letters differ, not
 /// counting case.
-fn nearest<'a>(name: &str, known: &'a [String]) -> Option<&'a str> {
+pub(crate) fn nearest<'a>(name: &str, known: &'a [String]) -> Option<&'a str> {
     let name: String = name.chars().take(Problem::MAX_EXCERPT).collect::<String>().to_lowercase();
     let distance = |known: &str| strsim::damerau_levenshtein(&name, &known.to_lowercase());
     let (nearest, distance) =

@@ -9,6 +9,13 @@ pub trait Parse: Sized {
 
     /// Parses `text`; `None` if it breaks the rule.
     fn parse(text: &str) -> Option<Self>;
+
+    /// What the author of a template who wrote `text` may have overlooked.
+    #[must_use]
+    fn hint(text: &str) -> Option<&'static str> {
+        let _ = text;
+        None
+    }
 }
 
 /// What is expected of a text that breaks a rule, as [`Parse::EXPECTED`].

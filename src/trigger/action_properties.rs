@@ -6,8 +6,8 @@ use cloudformation_custom_resource::truncate;
 use super::reader::{Casing, Members, Node, Reader};
 use crate::mitigation::{
     ActionName, AuditCheck, CertificateAction, Create, Definition, Expected, Flag, Kind, LogLevel,
-    OnConflict, Params, Parse, PolicyTemplate, Problem, Replay, RoleArn, Tags, ThingGroupName,
-    ThingGroupNames, TopicArn,
+    OnConflict, Params, Parse, PolicyTemplate, Problem, Property, Replay, RoleArn, Tags,
+    ThingGroupName, ThingGroupNames, TopicArn,
 };
 
 impl Casing {
@@ -26,12 +26,13 @@ impl Reader {
         name: Option<ActionName>,
         replay: Replay,
     ) -> Option<Create> {
-        let role_arn: Option<RoleArn> = self.text(&self.member(members, "roleArn"));
-        let params = self.params(&self.member(members, "actionParams"));
-        let tags = self.tags(&self.member(members, "tags"));
-        let on_conflict = self.on_conflict(&self.member(members, "onConflict"));
+        let role_arn: Option<RoleArn> =
+            self.text(&self.member(members, Property::RoleArn.as_str()));
+        let params = self.params(&self.member(members, Property::ActionParams.as_str()));
+        let tags = self.tags(&self.member(members, Property::Tags.as_str()));
+        let on_conflict = self.on_conflict(&self.member(members, Property::OnConflict.as_str()));
         let kind = params.as_ref().map(Params::kind);
-        self.check_names(&self.member(members, "checkNames"), kind);
+        self.check_names(&self.member(members, Property::CheckNames.as_str()), kind);
         let definition = Definition { role_arn: role_arn?, params: params? };
         Some(Create { name: name?, definition, tags, on_conflict: on_conflict?, replay })
     }
@@ -221,21 +222,25 @@ impl Reader {
             let Some(name) = text.filter(|name| !name.is_empty()) else {
                 return reader.invalid(item, "the name of an audit check");
             };
-            match (AuditCheck::named(&name), kind) {
-                (None, _) => reader.warn(|| {
+            let Some(check) = AuditCheck::named(&name) else {
+                return reader.warn(|| {
                     let name = truncate(&name, 128);
                     format!("{}: {name:?} is not a known audit check", item.path())
-                }),
-                (Some(check), Some(kind)) if !check.kinds().any(|fit| fit == kind) => {
-                    let fit: Vec<&str> = check.kinds().map(Kind::as_str).collect();
-                    let fit = fit.join(" or ");
-                    let expected = format!(
-                        "a check to whose findings {kind} can be applied (to those of this check: \
-                         {fit})"
-                    );
-                    reader.invalid(item, &expected);
-                }
-                (Some(_), _) => {}
+                });
+            };
+            let Some(kinds) = check.kinds() else {
+                return reader.warn(|| {
+                    let path = item.path();
+                    format!("{path}: AWS does not document which actions {name} takes")
+                });
+            };
+            if let Some(kind) = kind.filter(|kind| !kinds.contains(kind)) {
+                let fit: Vec<&str> = kinds.into_iter().map(Kind::as_str).collect();
+                let fit = fit.join(" or ");
+                let expected = format!(
+                    "a check to whose findings {kind} can be applied (to those of this check: {fit})"
+                );
+                reader.invalid(item, &expected);
             }
         });
     }

@@ -16,23 +16,14 @@ use super::{
 };
 use crate::mitigation::{
     Action, ActionName, Change, Create, Delete, DeleteTarget, Failure, Lookup, OnConflict,
-    OnForeign, Owner, Parse, Problem, Problems, RecordType, Replay, Request, StackId, StackRequest,
-    Success, Tags, Task, UnknownPhysicalId, Update,
+    OnForeign, Operation, Owner, Parse, Problem, Problems, Property, RecordType, Replay, Request,
+    StackId, StackRequest, Success, Tags, Task, UnknownPhysicalId, Update,
 };
 
 const CASING: Casing = Casing::CloudFormation;
 
-/// The properties, in the API's casing.
-const PROPERTIES: [&str; 8] = [
-    "actionName",
-    "roleArn",
-    "actionParams",
-    "tags",
-    "onConflict",
-    "checkNames",
-    "serviceToken",
-    "serviceTimeout",
-];
+/// The properties that CloudFormation reads itself.
+const OF_CLOUDFORMATION: [&str; 2] = ["serviceToken", "serviceTimeout"];
 
 /// The attributes for `!GetAtt`, with the API's names and those of the native resource.
 #[derive(Serialize)]
@@ -279,9 +270,11 @@ fn read_properties(
         return Err(Problem::invalid(PATH, properties.get(), "an object").into());
     }
     let mut reader = Reader::new(CASING);
-    let members = reader.object(&Node::new("", properties), &PROPERTIES);
+    let mut known = Property::names_of(Operation::Create);
+    known.extend(OF_CLOUDFORMATION);
+    let members = reader.object(&Node::new("", properties), &known);
     let create = members.and_then(|members| {
-        let name = reader.member(&members, "actionName");
+        let name = reader.member(&members, Property::ActionName.as_str());
         let name = match name.value().filter(|value| value.get() != "\"\"") {
             None => stack.map(|stack| ActionName::generated(stack, &request.logical_resource_id)),
             Some(_) => reader.optional_text(&name),
@@ -295,7 +288,7 @@ fn read_properties(
 
 /// The name in the properties, or the generated one if they have none; `None` if it is invalid.
 fn name_of(properties: Option<&RawValue>, stack: &StackId, logical_id: &str) -> Option<ActionName> {
-    match property(properties, "ActionName").filter(|given| given.get() != "\"\"") {
+    match property(properties, Property::ActionName).filter(|given| given.get() != "\"\"") {
         None => Some(ActionName::generated(stack, logical_id)),
         Some(given) => ActionName::parse(&CASING.text(given)?),
     }
@@ -303,7 +296,7 @@ fn name_of(properties: Option<&RawValue>, stack: &StackId, logical_id: &str) -> 
 
 /// The policy for conflicts in the properties, or the default.
 fn on_conflict_of(properties: Option<&RawValue>) -> OnConflict {
-    let word = property(properties, "OnConflict").and_then(json::string);
+    let word = property(properties, Property::OnConflict).and_then(json::string);
     word.and_then(|word| CASING.on_conflict(&word)).unwrap_or_default()
 }
 
@@ -311,7 +304,7 @@ fn on_conflict_of(properties: Option<&RawValue>) -> OnConflict {
 /// invalid.
 fn tag_keys(properties: &RawValue) -> Vec<String> {
     let mut keys = Vec::new();
-    let Some(tags) = property(Some(properties), "Tags") else { return keys };
+    let Some(tags) = property(Some(properties), Property::Tags) else { return keys };
     json::each_item(tags.get(), &mut |tag| {
         let tag = Fields::read(tag.get(), &["Key"]).unwrap_or_default();
         let key = tag.get("Key").and_then(|key| CASING.text(key));
@@ -325,6 +318,13 @@ fn tag_keys(properties: &RawValue) -> Vec<String> {
 
 /// A property, whether or not the others are valid; `None` if there are no properties, or no such
 /// one.
-fn property<'t>(of: Option<&'t RawValue>, name: &'static str) -> Option<&'t RawValue> {
-    Fields::read(of?.get(), &[name]).ok()?.get(name)
+fn property(of: Option<&RawValue>, property: Property) -> Option<&RawValue> {
+    let mut found = None;
+    json::each_member(of?.get(), &mut |name, value| {
+        if CASING.is_name(property.as_str(), &name) {
+            found = Some(value);
+        }
+    })
+    .ok()?;
+    found.filter(|value| value.get() != "null")
 }

@@ -1,14 +1,14 @@
 //! What a caller can do about a name conflict, in the words of its trigger.
 
 use super::reader::Casing;
-use crate::mitigation::{Detail, Failure, OWNER_TAG, OnConflict, Remedy};
+use crate::mitigation::{Detail, Failure, OWNER_TAG, OnConflict, Property, Remedy};
 
 /// Describes a name conflict with the property names of `casing`; leaves other failures alone.
 #[must_use]
 pub fn describe_conflict(failure: Failure, casing: Casing) -> Failure {
     let Detail::NameConflict(conflict) = &failure.detail else { return failure };
     let [property, adopt, overwrite] =
-        ["onConflict", OnConflict::Adopt.as_str(), OnConflict::Overwrite.as_str()]
+        [Property::OnConflict.as_str(), OnConflict::Adopt.as_str(), OnConflict::Overwrite.as_str()]
             .map(|name| casing.name(name));
     let remedy = match conflict.remedy {
         Remedy::AdoptOrOverwrite => format!(

@@ -8,7 +8,7 @@ use std::borrow::Cow;
 
 use serde_json::value::RawValue;
 
-use crate::mitigation::{Parse, Problem, Problems};
+use crate::mitigation::{Parse, Problem, Problems, nearest};
 use cloudformation_custom_resource::json::{self, Fields};
 
 /// How names and scalars are written in a request.
@@ -65,12 +65,16 @@ pub struct Reader {
 pub struct Node<'t> {
     path: String,
     value: Option<&'t RawValue>,
+    /// Whether there is a member whose name is nearly this one's, which is a problem already.
+    is_misspelt: bool,
 }
 
 /// The members of an object at a path.
 pub struct Members<'t> {
     path: String,
     fields: Fields<'t>,
+    /// The known names that unknown ones probably mean, in the casing of the request.
+    misspelt: Vec<String>,
 }
 
 impl Reader {
@@ -123,28 +127,32 @@ impl Reader {
             self.invalid(node, "an object");
             return None;
         }
-        let mut members = Members { path: node.path.clone(), fields: Fields::default() };
+        let (mut fields, mut misspelt) = (Fields::default(), Vec::new());
         let casing = self.casing;
         let read = json::each_member(value.get(), &mut |name, value| match known
             .iter()
             .find(|known| casing.is_name(known, &name))
         {
-            Some(known) => members.fields.set(known, value),
+            Some(known) => fields.set(known, value),
             None => self.problems.add(|| {
                 let known: Vec<String> = known.iter().map(|name| casing.name(name)).collect();
-                Problem::unknown(&join(&node.path, &name), &name, &known)
+                let meant = nearest(&name, &known);
+                misspelt.extend(meant.map(str::to_owned));
+                Problem::unknown(&join(&node.path, &name), meant, &known)
             }),
         });
         if let Err(unreadable) = read {
             self.problems.add(|| Problem::other(&node.path, &unreadable.to_string()));
         }
-        Some(members)
+        Some(Members { path: node.path.clone(), fields, misspelt })
     }
 
     /// The member whose name in the API's casing is `name`.
     pub fn member<'t>(&self, members: &Members<'t>, name: &'static str) -> Node<'t> {
-        let path = join(&members.path, &self.casing.name(name));
-        Node { path, value: members.fields.get(name) }
+        let given = self.casing.name(name);
+        let is_misspelt = members.misspelt.contains(&given);
+        let path = join(&members.path, &given);
+        Node { path, value: members.fields.get(name), is_misspelt }
     }
 
     /// The text at `node`, which is required.
@@ -157,15 +165,23 @@ impl Reader {
 
     /// The text at `node`, if it is given.
     pub fn optional_text<T: Parse>(&mut self, node: &Node<'_>) -> Option<T> {
-        let text = self.casing.text(node.value?).and_then(|text| T::parse(&text));
-        if text.is_none() {
-            self.invalid(node, T::EXPECTED);
+        let text = self.casing.text(node.value?);
+        let parsed = text.as_deref().and_then(T::parse);
+        if parsed.is_none() {
+            let hint = text.as_deref().and_then(T::hint);
+            match hint.filter(|_| self.casing == Casing::CloudFormation) {
+                Some(hint) => self.invalid(node, &format!("{} ({hint})", T::EXPECTED)),
+                None => self.invalid(node, T::EXPECTED),
+            }
         }
-        text
+        parsed
     }
 
-    /// Adds the problem that there is no value at `node`.
+    /// Adds the problem that there is no value at `node`, unless its misspelt name is one.
     pub fn missing(&mut self, node: &Node<'_>, expected: &str) {
+        if node.is_misspelt {
+            return;
+        }
         self.problems.add(|| Problem::missing(&node.path, expected));
     }
 
@@ -182,7 +198,7 @@ impl Reader {
         let read = json::each_item(value.get(), &mut |item| {
             let path = format!("{}[{count}]", node.path);
             count += 1;
-            each(self, &Node { path, value: Some(item) });
+            each(self, &Node { path, value: Some(item), is_misspelt: false });
         });
         if read.is_err() {
             self.invalid(node, expected);
@@ -195,7 +211,8 @@ impl Reader {
 impl<'t> Node<'t> {
     /// A value at `path`, which is empty for a whole request.
     pub fn new(path: &str, value: &'t RawValue) -> Self {
-        Self { path: path.to_owned(), value: Some(value).filter(|value| value.get() != "null") }
+        let value = Some(value).filter(|value| value.get() != "null");
+        Self { path: path.to_owned(), value, is_misspelt: false }
     }
 
     pub fn path(&self) -> &str {

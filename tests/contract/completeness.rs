@@ -4,6 +4,7 @@
 mod kinds;
 mod on_conflict;
 mod operations;
+mod properties;
 pub mod triggers;
 
 use std::{collections::BTreeSet, path::Path};

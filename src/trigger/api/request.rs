@@ -7,7 +7,7 @@ use super::repeated;
 use crate::{
     mitigation::{
         ActionName, Change, Delete, DeleteTarget, Failure, Lookup, OnForeign, Operation, Owner,
-        Params, Parse, Problem, Problems, Replay, RoleArn, Task, Update,
+        Params, Parse, Problem, Problems, Property, Replay, RoleArn, Task, Update,
     },
     trigger::reader::{Casing, Members, Node, Reader},
 };
@@ -31,17 +31,6 @@ pub enum RequestIds {
     Rejected,
 }
 
-/// The parameters of `operation`. Those of a create are all that there are.
-fn parameters_of(operation: Operation) -> &'static [&'static str] {
-    match operation {
-        Operation::Create => {
-            &["actionName", "roleArn", "actionParams", "tags", "onConflict", "checkNames"]
-        }
-        Operation::Update => &["actionName", "roleArn", "actionParams", "tags", "checkNames"],
-        Operation::Delete | Operation::Describe => &["actionName"],
-    }
-}
-
 impl ApiRequest {
     /// Parses the request `value` at `path`, which is empty for a whole event.
     #[must_use]
@@ -55,7 +44,7 @@ impl ApiRequest {
             value.and_then(|value| Fields::read(value.get(), &["operation", "actionName"]).ok());
         let given = |name: &str| Some(repeated(&given.as_ref()?.string(name)?));
         let mut known = vec!["operation"];
-        known.extend(parameters_of(Operation::Create));
+        known.extend(Property::names_of(Operation::Create));
         match ids {
             RequestIds::Accepted => known.push("requestId"),
             RequestIds::Rejected => {}
@@ -167,15 +156,15 @@ fn read_members(reader: &mut Reader, members: &Members<'_>, ids: RequestIds) -> 
 
 /// Parses the parameters of `operation`. Those of other operations are problems.
 fn read_task(operation: Operation, reader: &mut Reader, members: &Members<'_>) -> Option<Task> {
-    let accepted = parameters_of(operation);
-    for name in parameters_of(Operation::Create).iter().filter(|name| !accepted.contains(name)) {
-        let node = reader.member(members, name);
+    for property in Property::ALL.iter().filter(|property| !property.is_accepted_by(operation)) {
+        let node = reader.member(members, property.as_str());
         if node.value().is_some() {
-            let accepted = accepted.join(", ");
-            reader.invalid(&node, &format!("no {name}: {operation} takes only {accepted}"));
+            let accepted = Property::names_of(operation).join(", ");
+            reader.invalid(&node, &format!("no {property}: {operation} takes only {accepted}"));
         }
     }
-    let name: Option<ActionName> = reader.text(&reader.member(members, "actionName"));
+    let name: Option<ActionName> =
+        reader.text(&reader.member(members, Property::ActionName.as_str()));
     match operation {
         Operation::Create => reader.create(members, name, Replay::Keep).map(Task::Create),
         Operation::Update => read_update(name, reader, members),
@@ -193,8 +182,8 @@ fn read_update(
     reader: &mut Reader,
     members: &Members<'_>,
 ) -> Option<Task> {
-    let [role_arn, params, tags] =
-        ["roleArn", "actionParams", "tags"].map(|name| reader.member(members, name));
+    let [role_arn, params, tags] = [Property::RoleArn, Property::ActionParams, Property::Tags]
+        .map(|property| reader.member(members, property.as_str()));
     if [&role_arn, &params, &tags].iter().all(|node| node.value().is_none()) {
         reader.missing(&role_arn, "at least one of roleArn, actionParams and tags");
     }
@@ -204,7 +193,7 @@ fn read_update(
     let tags = reader.tags(&tags);
     if is_given {
         let kind = params.as_ref().map(Params::kind);
-        reader.check_names(&reader.member(members, "checkNames"), kind);
+        reader.check_names(&reader.member(members, Property::CheckNames.as_str()), kind);
     }
     let change = Change::Parts { role_arn, params };
     Some(Task::Update(Update { name: name?, change, tags, previous_keys: Vec::new() }))
@@ -213,15 +202,15 @@ fn read_update(
 /// Collects the problems of the given members if the operation is unknown, so that no member is
 /// required.
 fn check_members(reader: &mut Reader, members: &Members<'_>) -> Option<Task> {
-    reader.optional_text::<ActionName>(&reader.member(members, "actionName"));
-    reader.optional_text::<RoleArn>(&reader.member(members, "roleArn"));
-    let params = reader.member(members, "actionParams");
+    reader.optional_text::<ActionName>(&reader.member(members, Property::ActionName.as_str()));
+    reader.optional_text::<RoleArn>(&reader.member(members, Property::RoleArn.as_str()));
+    let params = reader.member(members, Property::ActionParams.as_str());
     if params.value().is_some() {
         let kind = reader.params(&params).as_ref().map(Params::kind);
-        reader.check_names(&reader.member(members, "checkNames"), kind);
+        reader.check_names(&reader.member(members, Property::CheckNames.as_str()), kind);
     }
-    reader.tags(&reader.member(members, "tags"));
-    reader.on_conflict(&reader.member(members, "onConflict"));
+    reader.tags(&reader.member(members, Property::Tags.as_str()));
+    reader.on_conflict(&reader.member(members, Property::OnConflict.as_str()));
     None
 }
 
