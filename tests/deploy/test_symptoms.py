@@ -2,6 +2,7 @@
 
 import json
 import re
+import time
 import unittest
 
 from emulated import Logging, answering
@@ -49,6 +50,27 @@ class Symptoms(unittest.TestCase):
             self, AWS_ENDPOINT_URL_IOT=answering(self, 500, "InternalFailureException")
         )
         function.stack("Create", "Down", "down", properties={"ServiceTimeout": "2"})
+        return function
+
+    def service_that_is_not_there(self):
+        function = Logging(self, AWS_ENDPOINT_URL_IOT="http://127.0.0.1:1")
+        function.stack("Create", "Refused", "refused", properties={"ServiceTimeout": "2"})
+        return function
+
+    def service_without_tls(self):
+        plain = answering(self, 500, "InternalFailureException")
+        function = Logging(self, AWS_ENDPOINT_URL_IOT=plain.replace("http:", "https:"))
+        function.stack("Create", "Plain", "plain", properties={"ServiceTimeout": "2"})
+        return function
+
+    def late_request(self):
+        function = Logging(self)
+        arn = function.stack("Create", "Late", "late")["Data"]["ActionArn"]
+        later = f"{int(time.time()) + 30}/0123456789ABCDEF/Update"
+        tags = [{"Key": "mitigation-action-provider:claimed", "Value": later}]
+        function.iot.tag_resource(resourceArn=arn, tags=tags)
+        properties = {"Tags": [{"Key": "team", "Value": "iot"}]}
+        function.stack("Update", "Late", "late", properties=properties, PhysicalResourceId="late")
         return function
 
     def stack_elsewhere(self):
@@ -103,6 +125,13 @@ class Symptoms(unittest.TestCase):
         function.invoke({"Records": [record]})
         return function
 
+    def stacks_request_in_a_queue(self):
+        function = Logging(self)
+        body = (ROOT / "events" / "delete.json").read_text()
+        record = {"messageId": "a-message", "body": body, "eventSource": "aws:sqs"}
+        function.invoke({"Records": [record]})
+        return function
+
     def message_behind_a_failed_one(self):
         function = Logging(self)
         body = json.dumps({"operation": "UpdateMitigationAction", "actionName": "gone"})
@@ -122,6 +151,9 @@ class Symptoms(unittest.TestCase):
         updating_anothers,
         role_that_is_not_there,
         service_that_is_down,
+        service_that_is_not_there,
+        service_without_tls,
+        late_request,
         stack_elsewhere,
         misspelt_property,
         owner_tag_taken_off,
@@ -131,6 +163,7 @@ class Symptoms(unittest.TestCase):
         response_refused,
         result_bus_gone,
         message_that_is_no_request,
+        stacks_request_in_a_queue,
         message_behind_a_failed_one,
         bad_setting,
     ]
