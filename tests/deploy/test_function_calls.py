@@ -4,9 +4,10 @@ import unittest
 
 import test_policies
 from deployment import ACCOUNT, REGION, Deployment
+from emulated import answering
 from evaluator import Call, denied
 from recording import Recorder
-from support import STORY, emulator, sample, stand_ins
+from support import STORY, emulator, outcome, sample, stand_ins
 from test_policies import FULL, role_policy
 
 
@@ -52,6 +53,14 @@ class Recorded(unittest.TestCase):
         listed = {call.action for call in test_policies.Function.calls(FULL)[0]}
         own = {action for action in listed if action.split(":")[0] in ("iot", "iam", "events")}
         self.assertEqual({call.action for call in made}, own)
+
+    def test_the_function_uses_no_proxy(self):
+        port, proxy = stand_ins(self), answering(self, 502, "ProxyWasAsked")
+        variables = {"AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}", "ROLE_PROPAGATION_SECONDS": "0"}
+        names = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
+        variables |= {spelled: proxy for name in names for spelled in (name, name.lower())}
+        invoke = emulator(self, variables)
+        self.assertEqual(outcome(invoke(sample("direct-create"))), "CREATED")
 
 
 if __name__ == "__main__":

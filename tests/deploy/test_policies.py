@@ -246,6 +246,18 @@ class Function(Evaluated):
         two = {"events:source": [own, own]}
         self.assert_allowed([Call("events:PutEvents", bus, two)], identity=[self.policy])
 
+    def test_events_are_put_on_a_bus_of_another_account_if_its_policy_agrees(self):
+        bus = f"arn:aws:events:{REGION}:210987654321:event-bus/results"
+        deployment = Deployment(ResultBus=bus)
+        principal = deployment.arn("Role")
+        source = {"events:source": ["mitigation-action-provider"]}
+        call = Call("events:PutEvents", bus, source, account="210987654321", principal=principal)
+        identity = [role_policy(deployment, "Role")]
+        agreed = everything("events:PutEvents", bus)
+        agreed["Statement"][0]["Principal"] = {"AWS": principal}
+        self.assert_allowed([call], identity=identity, resource_policy=agreed)
+        self.assert_denied([call], identity=identity)
+
     def test_only_the_given_roles_are_passed_and_only_to_iot(self):
         to_iot = {"iam:PassedToService": "iot.amazonaws.com"}
         calls = [
@@ -526,6 +538,13 @@ class Users(Evaluated):
         # or one with a similar name, is not the function's.
         similar = f"{ROLE}/mitigation-action-provider-Rolex"
         self.assert_denied(tags(similar, OWN_TAGS), EXPLICIT, **policies)
+
+    def test_senders_of_the_account_need_only_their_own_permission_for_the_queue(self):
+        document = FULL.properties("RequestQueuePolicy")["PolicyDocument"]
+        send = [Call("sqs:SendMessage", FULL.arn("RequestQueue"))]
+        own = [everything("sqs:SendMessage", FULL.arn("RequestQueue"))]
+        self.assert_allowed(send, identity=own, resource_policy=document)
+        self.assert_denied(send, resource_policy=document)
 
     def test_publishers_and_senders_need_the_key_as_well(self):
         key = POLICIES["key"]
