@@ -56,7 +56,7 @@ class Recorded(unittest.TestCase):
 
     def test_the_function_uses_no_proxy(self):
         port, proxy = stand_ins(self), answering(self, 502, "ProxyWasAsked")
-        variables = {"AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}", "ROLE_PROPAGATION_SECONDS": "0"}
+        variables = {"AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}"}
         names = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
         variables |= {spelled: proxy for name in names for spelled in (name, name.lower())}
         invoke = emulator(self, variables)
