@@ -37,6 +37,8 @@ NOT_RUN = {
     "sam deploy": "it makes the deployment that all these tests use",
     "change-set-create-complete": "it waits for changes, and MiniStack finds no drift",
     "execute-change-set": "the change set before it is empty",
+    "delete-stack --stack-name mitigation-action-provider": "test_deployment.py runs it",
+    "wait stack-delete-complete --stack-name": "test_deployment.py runs it",
     "cancel-update-stack": "MiniStack ends an update before it can be canceled",
 }
 
@@ -107,6 +109,15 @@ class Commands(unittest.TestCase):
         listed = aws().client("iot").list_mitigation_actions()["actionIdentifiers"]
         self.assertEqual(int(guide(self, "aws iot list-mitigation-actions")), len(listed))
         self.assertIn("stack/fleet-security/", guide(self, "aws iot list-tags-for-resource"))
+
+    def test_an_action_without_its_owner_tag_outlives_its_stack(self):
+        stack = Stack(self, "fleet-security")
+        stack.create(stack_of(Quarantine=action("fleet-quarantine")))
+        guide(self, "aws iot untag-resource --tag-keys mitigation-action-provider:owner")
+        self.assertNotIn(OWNER, tags("fleet-quarantine"))
+        self.assertEqual(stack.delete(), "DELETE_COMPLETE")
+        self.assertIsNotNone(described("fleet-quarantine"))
+        aws().client("iot").delete_mitigation_action(actionName="fleet-quarantine")
 
     def test_a_break_glass_principal_assumes_the_role(self):
         caller = guide(
