@@ -73,31 +73,6 @@ struct Limits {
     pacing: Pacing,
 }
 
-/// How a custom resource request was delivered, which decides how it is served.
-#[derive(Clone, Copy)]
-struct Delivery {
-    /// When its time in this invocation ends.
-    deadline: SystemTime,
-    pacing: Pacing,
-    if_not_started: IfNotStarted,
-}
-
-/// What to do about a request whose time ran out before its first call.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum IfNotStarted {
-    /// Respond, because it is not delivered again in time.
-    Respond,
-    /// Fail without a response, so that it is redelivered.
-    Fail,
-}
-
-impl Delivery {
-    /// The delivery of a request that does not share its invocation.
-    fn alone(deadline: SystemTime) -> Self {
-        Self { deadline, pacing: Pacing::None, if_not_started: IfNotStarted::Respond }
-    }
-}
-
 impl Invocation {
     /// The deadlines of a request that ends with the invocation.
     fn deadlines(&self) -> Deadlines {
@@ -186,8 +161,7 @@ impl<'s> Handler<'s> {
     ) -> Result<Box<RawValue>, FunctionError> {
         match trigger? {
             Trigger::CloudFormation(request) => {
-                let delivery = Delivery::alone(invocation.deadline);
-                self.serve_custom_resource(&request, invocation, delivery).await
+                self.serve_custom_resource(&request, invocation).await
             }
             Trigger::Sns(contents) => self.serve_notifications(contents, invocation).await,
             Trigger::EventBridge(Event::Request(request)) => {
@@ -224,6 +198,7 @@ impl<'s> Handler<'s> {
                 Step::Respond(result) => result,
             }
         });
+        let work = async { work.await.unwrap_or_else(Err) };
         let result = match timeout_at(until, work).await {
             Ok(result) => result.map_err(|failure| describe_conflict(failure, casing)),
             Err(_) => Err(session.out_of_time()),
@@ -243,13 +218,14 @@ impl<'s> Handler<'s> {
     }
 }
 
-async fn catch_panic(
-    work: impl Future<Output = Result<Success, Failure>>,
-) -> Result<Success, Failure> {
-    AssertUnwindSafe(work).catch_unwind().await.unwrap_or_else(|_| {
-        let text = "the provider panicked, which is a bug: the log shows where";
-        Err(Failure::refusal(ErrorCode::InternalFailure, text))
-    })
+/// The value of `work`, or the failure of a panic.
+async fn catch_panic<T>(work: impl Future<Output = T>) -> Result<T, Failure> {
+    AssertUnwindSafe(work).catch_unwind().await.map_err(|_| panicked())
+}
+
+fn panicked() -> Failure {
+    let text = "the provider panicked, which is a bug: the log shows where";
+    Failure::refusal(ErrorCode::InternalFailure, text)
 }
 
 /// The return value for one of the provider's own result events.

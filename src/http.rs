@@ -5,8 +5,10 @@
 //! those takes longer than the rest of the start. Redirects are not followed.
 
 use std::{
+    error::Error as _,
     fmt,
     future::poll_fn,
+    io,
     pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll},
@@ -103,27 +105,64 @@ impl Http {
         let response =
             self.client.request(request).await.map_err(|error| NoResponse::from(&error))?;
         let status = response.status();
-        // Only the body of a 400 matters, so it gets a second. Any other is read only so that the
-        // connection can be reused, so it gets 100 ms.
-        let wait =
-            Duration::from_millis(if status == StatusCode::BAD_REQUEST { 1000 } else { 100 });
+        // S3 says in the body of a 4xx what is wrong, so it gets a second. Any other body is read
+        // only so that the connection can be reused, so it gets 100 ms.
+        let wait = Duration::from_millis(if status.is_client_error() { 1000 } else { 100 });
         let body = Limited::new(response.into_body(), 64 * 1024).collect();
         let body = tokio::time::timeout(wait, body).await.ok().and_then(Result::ok);
         Ok((status, body.map(Collected::to_bytes).unwrap_or_default()))
     }
 }
 
-/// Why an HTTP request had no response.
+/// Why an HTTP request had no response: a fixed text, because the error of a library may repeat
+/// what was sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NoResponse(pub &'static str);
 
 impl From<&hyper_util::client::legacy::Error> for NoResponse {
     fn from(error: &hyper_util::client::legacy::Error) -> Self {
-        Self(if error.is_connect() {
-            "no connection could be opened"
-        } else {
-            "the connection was lost"
-        })
+        let mut cause = error.source();
+        while let Some(error) = cause {
+            if let Some(known) = Self::from_cause(error) {
+                return known;
+            }
+            cause = error.source();
+        }
+        Self(if error.is_connect() { "the connection failed" } else { "the connection was closed" })
+    }
+}
+
+impl NoResponse {
+    /// The reason that `cause`, one of a chain of errors, gives.
+    fn from_cause(cause: &(dyn std::error::Error + 'static)) -> Option<Self> {
+        if let Some(error) = cause.downcast_ref::<io::Error>() {
+            return Self::from_io(error);
+        }
+        // The type of this error is private.
+        (cause.to_string() == "dns error").then_some(Self("the host name was not found"))
+    }
+
+    fn from_io(error: &io::Error) -> Option<Self> {
+        let inner = error.get_ref();
+        if let Some(error) = inner.and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
+            return Some(Self(if matches!(error, rustls::Error::InvalidCertificate(_)) {
+                "the certificate is not trusted"
+            } else {
+                "the TLS handshake failed"
+            }));
+        }
+        if let Some(error) = inner.and_then(|inner| inner.downcast_ref::<io::Error>()) {
+            return Self::from_io(error);
+        }
+        match error.kind() {
+            io::ErrorKind::ConnectionRefused => Some(Self("the connection was refused")),
+            io::ErrorKind::TimedOut => Some(Self("the connection timed out")),
+            io::ErrorKind::ConnectionReset
+            | io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::BrokenPipe
+            | io::ErrorKind::UnexpectedEof => Some(Self("the connection was closed")),
+            _ => None,
+        }
     }
 }
 

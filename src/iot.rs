@@ -1,6 +1,6 @@
 //! AWS IoT. Only this module uses its SDK; the interface has domain types.
 //!
-//! A call is retried for as long as there is time to respond afterwards: the SDK's own retries,
+//! A call can be retried for as long as there is time to respond afterwards: the SDK's own retries,
 //! which stop after a few attempts, are off. See
 //! <https://docs.aws.amazon.com/iot/latest/apireference/API_Operations_AWS_IoT.html>.
 
@@ -20,10 +20,7 @@ use aws_sdk_iot::{
 use tokio::time::timeout;
 
 use self::{operation::IotOperation, pace::Pace};
-pub use self::{
-    pace::Urgency,
-    session::{OnTimeout, Pacing, Session},
-};
+pub use self::session::{OnTimeout, Pacing, Session};
 use crate::{http::Http, sdk, settings::Settings};
 
 /// How long init waits for the first connection: longer than one takes on a working network.

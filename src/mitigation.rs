@@ -15,8 +15,8 @@ mod kind;
 mod outcome;
 mod ownership;
 mod problem;
+mod record;
 mod request;
-mod request_tag;
 mod tags;
 mod text;
 
@@ -33,17 +33,16 @@ pub use self::{
     request::{
         Change, Create, Delete, DeleteTarget, OnConflict, Operation, Replay, Request, Task, Update,
     },
-    tags::{OWNER_TAG, REQUEST_TAG, Tags},
+    tags::{CLAIMED_TAG, CREATED_TAG, OWNER_TAG, Tags},
     text::Parse,
 };
 pub(crate) use self::{
     arn::{Arn, partition_of},
     definition::{CertificateAction, Flag, LogLevel, ThingGroupName, ThingGroupNames, TopicArn},
     failure::{Remedy, owned_by},
-    outcome::{Description, Timestamp},
-    ownership::Provenance,
+    outcome::Description,
+    record::{Record, RecordType, Records, RequestDigest},
     request::{Lookup, OnForeign, StackRequest, UnknownPhysicalId},
-    request_tag::{RequestDigest, RequestMark, RequestTag},
     tags::TagChange,
     text::{Expected, truncate},
 };

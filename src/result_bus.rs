@@ -4,28 +4,30 @@
 //! does not pay for it. See
 //! <https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutEvents.html>.
 
-use std::cell::{Cell, OnceCell};
+use std::{cell::OnceCell, pin::Pin};
 
 use aws_sdk_eventbridge::{
     Client,
     types::{PutEventsRequestEntry, PutEventsResultEntry},
 };
-use futures_util::future::LocalBoxFuture;
 use tokio::time::{Instant, timeout};
 
 use crate::{
     http::Http,
     mitigation::{ErrorCode, Failure},
-    retry::{Attempt, Retry, RetryError, no_preparation},
-    sdk::{self, CallError},
+    retry::{Retry, attempt_time, time_left},
+    sdk::{self, CallError, UnnamedConflict, call_error, no_response_in_time},
     settings::Settings,
     trigger::eventbridge::{ResultEvent, SOURCE},
 };
 
 const OPERATION: &str = "PutEvents";
 
-/// What a 409 without an error name means: `PutEvents` has no conflicts, so it is a proxy's.
-const CONFLICT: ErrorCode = ErrorCode::InternalFailure;
+/// `PutEvents` has no conflicts.
+const CONFLICT: UnnamedConflict = UnnamedConflict::Nothing;
+
+/// The most characters of an entry's `TraceHeader`; a longer one would fail the whole call.
+const MAX_TRACE_HEADER: usize = 500;
 
 /// Why a result event was not published.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -119,36 +121,28 @@ impl<'s> ResultBus<'s> {
     ) -> Vec<Result<(), Unpublished>> {
         let entries = events.iter().map(|event| entry(event, bus, trace)).collect();
         let call = self.client().put_events().set_entries(Some(entries));
-        let output = Cell::new(None);
-        let (output_of_attempt, call) = (&output, &call);
-        let attempt = move |limit| -> LocalBoxFuture<'_, Attempt<Failure>> {
-            Box::pin(async move {
-                match timeout(limit, call.clone().send()).await {
-                    Ok(Ok(output)) => {
-                        output_of_attempt.set(Some(output));
-                        Attempt::Success
-                    }
-                    Ok(Err(error)) => {
-                        CallError::new(OPERATION, CONFLICT, &error, self.settings).into_attempt()
-                    }
-                    Err(_) => CallError::no_response(OPERATION).into_attempt(),
-                }
-            })
+        let attempt = async || {
+            let limit = attempt_time(time_left(until));
+            if limit.is_zero() {
+                let text = format!("{OPERATION}: no time was left");
+                let failure = Failure::service(ErrorCode::InternalFailure, text);
+                return Err(CallError::Permanent(failure));
+            }
+            let send: Pin<Box<dyn Future<Output = _>>> = Box::pin(call.clone().send());
+            match timeout(limit, send).await {
+                Ok(Ok(output)) => Ok(output),
+                Ok(Err(error)) => Err(call_error(OPERATION, CONFLICT, &error, self.settings)),
+                Err(_) => Err(no_response_in_time(OPERATION)),
+            }
         };
         let retry = Retry { until, max_attempts: Self::MAX_ATTEMPTS };
-        let why = match retry.run(&no_preparation, &attempt).await {
-            Ok(()) => {
-                let (entries, failed) = output
-                    .take()
-                    .map_or((None, 0), |output| (output.entries, output.failed_entry_count));
-                return entry_results(&entries.unwrap_or_default(), failed, events.len());
+        match retry.run(attempt).await {
+            Ok(output) => {
+                let entries = output.entries.unwrap_or_default();
+                entry_results(&entries, output.failed_entry_count, events.len())
             }
-            Err(RetryError::Permanent(error) | RetryError::Exhausted(Some(error))) => {
-                error.to_string()
-            }
-            Err(RetryError::Exhausted(None)) => format!("{OPERATION}: no time was left"),
-        };
-        vec![Err(Unpublished(why)); events.len()]
+            Err(error) => vec![Err(Unpublished(error.to_string())); events.len()],
+        }
     }
 
     fn client(&self) -> &Client {
@@ -165,7 +159,9 @@ fn entry(event: &ResultEvent, bus: &str, trace: Option<&str>) -> PutEventsReques
         .source(SOURCE)
         .detail_type(event.detail_type)
         .set_resources(Some(event.resource.iter().cloned().collect()))
-        .set_trace_header(trace.map(str::to_owned))
+        .set_trace_header(
+            trace.filter(|header| (1..=MAX_TRACE_HEADER).contains(&header.len())).map(str::to_owned),
+        )
         .detail(event.detail.as_str())
         .build()
 }

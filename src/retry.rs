@@ -3,17 +3,37 @@
 
 use std::{fmt, time::Duration};
 
-use futures_util::future::LocalBoxFuture;
 use tokio::time::{Instant, sleep};
 
-/// How an attempt ended.
-pub enum Attempt<E> {
-    /// It succeeded.
-    Success,
-    /// It failed, and may succeed later.
+/// How an attempt failed.
+#[derive(Debug)]
+pub enum AttemptError<E> {
+    /// It may succeed later.
     Transient(E),
-    /// It failed, and would fail again.
+    /// It would fail again.
     Permanent(E),
+}
+
+impl<E> AttemptError<E> {
+    /// Whether another attempt may succeed.
+    pub fn is_transient(&self) -> bool {
+        matches!(self, Self::Transient(_))
+    }
+
+    /// The same with another error.
+    pub fn map<F>(self, to: impl FnOnce(E) -> F) -> AttemptError<F> {
+        match self {
+            Self::Transient(error) => AttemptError::Transient(to(error)),
+            Self::Permanent(error) => AttemptError::Permanent(to(error)),
+        }
+    }
+}
+
+/// What fails beside the attempt itself ends the attempts.
+impl<E> From<E> for AttemptError<E> {
+    fn from(error: E) -> Self {
+        Self::Permanent(error)
+    }
 }
 
 /// Why there are no more attempts.
@@ -21,15 +41,14 @@ pub enum Attempt<E> {
 pub enum RetryError<E> {
     /// The last attempt failed, and would fail again.
     Permanent(E),
-    /// Time or attempts are used up; how the last attempt failed, where there was one.
-    Exhausted(Option<E>),
+    /// Time or attempts are used up; how the last attempt failed.
+    Exhausted(E),
 }
 
 impl<E: fmt::Display> fmt::Display for RetryError<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Permanent(error) | Self::Exhausted(Some(error)) => error.fmt(f),
-            Self::Exhausted(None) => f.write_str("no time was left"),
+            Self::Permanent(error) | Self::Exhausted(error) => error.fmt(f),
         }
     }
 }
@@ -46,50 +65,41 @@ pub struct Retry {
 }
 
 impl Retry {
-    /// The least time that an attempt is worth.
-    const MIN_ATTEMPT: Duration = Duration::from_millis(50);
-
     /// As many attempts as fit before `until`.
     #[must_use]
     pub fn until(until: Instant) -> Self {
         Self { until, max_attempts: u32::MAX }
     }
 
-    /// Makes attempts until one succeeds or fails permanently. `before_attempt` runs before each;
-    /// if it fails, there is no further attempt. `attempt` gets the time that it may take, and
-    /// keeps its own output, so that the binary has this loop once for all calls.
+    /// Makes attempts until one succeeds or fails permanently; at least one, however little time
+    /// is left.
     ///
     /// # Errors
     /// The last failure, whether or not another attempt could succeed.
-    pub async fn run<'a, 'b, E>(
+    pub async fn run<T, E>(
         self,
-        before_attempt: &(dyn Fn() -> LocalBoxFuture<'b, Result<(), E>> + 'b),
-        attempt: &(dyn Fn(Duration) -> LocalBoxFuture<'a, Attempt<E>> + 'a),
-    ) -> Result<(), RetryError<E>> {
+        mut attempt: impl AsyncFnMut() -> Result<T, AttemptError<E>>,
+    ) -> Result<T, RetryError<E>> {
         let mut attempts = 0;
-        let mut last = None;
         loop {
-            before_attempt().await.map_err(RetryError::Permanent)?;
-            let left = self.left();
-            if left < Self::MIN_ATTEMPT {
-                return Err(RetryError::Exhausted(last));
-            }
+            let last = match attempt().await {
+                Ok(value) => return Ok(value),
+                Err(AttemptError::Permanent(error)) => return Err(RetryError::Permanent(error)),
+                Err(AttemptError::Transient(error)) => error,
+            };
             attempts += 1;
-            match attempt(attempt_time(left)).await {
-                Attempt::Success => return Ok(()),
-                Attempt::Permanent(error) => return Err(RetryError::Permanent(error)),
-                Attempt::Transient(error) => last = Some(error),
-            }
-            match backoff(attempts, self.left()) {
+            match backoff(attempts, time_left(self.until)) {
                 Some(wait) if attempts < self.max_attempts => sleep(wait).await,
                 Some(_) | None => return Err(RetryError::Exhausted(last)),
             }
         }
     }
+}
 
-    fn left(self) -> Duration {
-        self.until.saturating_duration_since(Instant::now())
-    }
+/// The time until `until`.
+#[must_use]
+pub fn time_left(until: Instant) -> Duration {
+    until.saturating_duration_since(Instant::now())
 }
 
 /// How much of the time `left` an attempt may take: a service responds within a second or two, and
@@ -109,10 +119,4 @@ pub fn backoff(attempts: u32, left: Duration) -> Option<Duration> {
     let doubled = Duration::from_millis(100 << attempts.saturating_sub(1).min(6));
     let longest = doubled.min(Duration::from_secs(5)).min(left / 2);
     (left >= MIN_LEFT).then(|| longest.mul_f64(0.5 + fastrand::f64() / 2.0))
-}
-
-/// Nothing to do before an attempt.
-#[must_use]
-pub fn no_preparation<'a, E: 'a>() -> LocalBoxFuture<'a, Result<(), E>> {
-    Box::pin(std::future::ready(Ok(())))
 }

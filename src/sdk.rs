@@ -4,8 +4,6 @@
 //! profiles, no SSO, no metadata service. The SDK's own retries and timeouts are off, because only
 //! the deadline of an invocation says when to stop.
 
-use std::fmt;
-
 use aws_config::{
     BehaviorVersion, Region, SdkConfig, environment::EnvironmentVariableCredentialsProvider,
 };
@@ -21,8 +19,8 @@ use aws_smithy_types::{
 
 use crate::{
     http::Http,
-    mitigation::{ErrorCode, Failure},
-    retry::Attempt,
+    mitigation::{Detail, ErrorCode, Failure},
+    retry::AttemptError,
     settings::Settings,
 };
 
@@ -43,97 +41,95 @@ pub fn config(settings: &Settings, http: Http, endpoint: Option<&str>) -> SdkCon
     config.build()
 }
 
-/// How a call failed.
-#[derive(Debug)]
-pub enum CallError {
-    /// The service returned an error.
-    Service(Failure),
-    /// There was no response: whether the call took effect is not known.
-    NoResponse(String),
+/// How one attempt at a call failed.
+pub type CallError = AttemptError<Failure>;
+
+/// What a 409 without an error name means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UnnamedConflict {
+    /// The name of a create may be taken.
+    NameTaken,
+    /// Nothing: it is a proxy's, not the service's.
+    Nothing,
 }
 
-impl fmt::Display for CallError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Service(failure) => failure.fmt(f),
-            Self::NoResponse(text) => f.write_str(text),
+/// Classifies `error`, with which `operation` failed.
+#[must_use]
+pub fn call_error<E: ProvideErrorMetadata>(
+    operation: &str,
+    conflict: UnnamedConflict,
+    error: &SdkError<E, HttpResponse>,
+    settings: &Settings,
+) -> CallError {
+    #[expect(clippy::wildcard_enum_match_arm, reason = "the SDK may add kinds of errors")]
+    let (code, text) = match error {
+        SdkError::ServiceError(response) => {
+            let status = response.raw().status().as_u16();
+            let text = response.err().message();
+            let code = error_code(status, response.err().code(), text, conflict);
+            match text {
+                Some(text) => (code, settings.scrub(text)),
+                None => (code, format!("status {status}")),
+            }
         }
+        SdkError::ResponseError(response) => {
+            let status = response.raw().status().as_u16();
+            let text = format!("the response with status {status} cannot be parsed");
+            (error_code(status, None, None, conflict), text)
+        }
+        SdkError::DispatchFailure(failure) => {
+            let source = failure.as_connector_error().and_then(std::error::Error::source);
+            let text = source.map_or_else(|| "the connection failed".to_owned(), ToString::to_string);
+            return no_response(operation, &text);
+        }
+        SdkError::TimeoutError(_) => return no_response_in_time(operation),
+        _ => (ErrorCode::InternalFailure, "the request could not be built".to_owned()),
+    };
+    let failure = Failure::service(code, format!("{operation}: {text}"));
+    if code.is_transient() {
+        AttemptError::Transient(failure)
+    } else {
+        AttemptError::Permanent(failure)
     }
 }
 
-impl std::error::Error for CallError {}
+/// A call that had no response in time: whether it took effect is not known.
+#[must_use]
+pub fn no_response_in_time(operation: &str) -> CallError {
+    no_response(operation, "no response in time")
+}
 
-impl CallError {
-    /// The classification of `error`, with which `operation` failed; `unnamed_conflict` is what a
-    /// 409 without an error name means.
-    #[must_use]
-    pub fn new<E: ProvideErrorMetadata>(
-        operation: &str,
-        unnamed_conflict: ErrorCode,
-        error: &SdkError<E, HttpResponse>,
-        settings: &Settings,
-    ) -> Self {
-        let service = |code, text: &str| {
-            Self::Service(Failure::service(code, format!("{operation}: {text}")))
-        };
-        #[expect(clippy::wildcard_enum_match_arm, reason = "the SDK may add kinds of errors")]
-        match error {
-            SdkError::ServiceError(response) => {
-                let status = response.raw().status().as_u16();
-                let code = error_code(status, response.err().code(), unnamed_conflict);
-                match response.err().message() {
-                    Some(text) => service(code, &settings.scrub(text)),
-                    None => service(code, &format!("status {status}")),
-                }
-            }
-            SdkError::ResponseError(response) => {
-                let status = response.raw().status().as_u16();
-                let code = error_code(status, None, unnamed_conflict);
-                service(code, &format!("the response with status {status} cannot be parsed"))
-            }
-            SdkError::DispatchFailure(_) => {
-                Self::NoResponse(format!("{operation}: the connection failed or was lost"))
-            }
-            SdkError::TimeoutError(_) => Self::no_response(operation),
-            _ => service(ErrorCode::InternalFailure, "the request could not be built"),
-        }
-    }
+fn no_response(operation: &str, text: &str) -> CallError {
+    AttemptError::Transient(Failure {
+        code: ErrorCode::InternalFailure,
+        detail: Detail::NoResponse(format!("{operation}: {text}")),
+    })
+}
 
-    /// A call that had no response in time.
-    #[must_use]
-    pub fn no_response(operation: &str) -> Self {
-        Self::NoResponse(format!("{operation}: no response in time"))
-    }
-
-    /// Classifies the attempt that failed with this as transient or permanent.
-    #[must_use]
-    pub fn into_attempt(self) -> Attempt<Failure> {
-        let is_transient = match &self {
-            Self::Service(failure) => failure.code.is_transient(),
-            Self::NoResponse(_) => true,
-        };
-        let failure = self.into_failure();
-        if is_transient { Attempt::Transient(failure) } else { Attempt::Permanent(failure) }
-    }
-
-    fn into_failure(self) -> Failure {
-        match self {
-            Self::Service(failure) => failure,
-            Self::NoResponse(text) => Failure::service(ErrorCode::InternalFailure, text),
-        }
-    }
+/// A success that lacks what it must have, which proves nothing.
+#[must_use]
+pub fn incomplete(operation: &str, what: &str) -> CallError {
+    let text = format!("{operation}: the response has no {what}");
+    AttemptError::Transient(Failure::service(ErrorCode::InternalFailure, text))
 }
 
 /// The API's name for an error, from the status and the name in the response.
 ///
-/// Any 401 or 403 is access denied. Any other 4xx without a name comes from a proxy, not from the
-/// service, and is transient, except that the operation says what a 409 means.
-fn error_code(status: u16, name: Option<&str>, unnamed_conflict: ErrorCode) -> ErrorCode {
+/// A signature that is not valid at this moment is transient. Any other 401 or 403 is access
+/// denied. Any other 4xx without a name comes from a proxy, not from the service, and is transient,
+/// except that `conflict` says what a 409 means.
+fn error_code(
+    status: u16,
+    name: Option<&str>,
+    text: Option<&str>,
+    conflict: UnnamedConflict,
+) -> ErrorCode {
     let name = name.unwrap_or_default();
     match (status, name) {
+        _ if is_expired_signature(name, text.unwrap_or_default()) => ErrorCode::InternalFailure,
         (401 | 403, _) => ErrorCode::AccessDenied,
         (429, _) => ErrorCode::Throttling,
-        (409, "") => unnamed_conflict,
+        (409, "") if conflict == UnnamedConflict::NameTaken => ErrorCode::ResourceAlreadyExists,
         // A success that cannot be read is retried.
         (500.. | ..=399 | 408, _) | (_, "") => ErrorCode::InternalFailure,
         // The API's own names come first: the SDK lists LimitExceededException, which is permanent
@@ -146,5 +142,18 @@ fn error_code(status: u16, name: Option<&str>, unnamed_conflict: ErrorCode) -> E
             None if TRANSIENT_ERRORS.contains(&name) => ErrorCode::InternalFailure,
             None => ErrorCode::InvalidRequest,
         },
+    }
+}
+
+/// Whether the service rejects the time of a signature. A function that was frozen sends its first
+/// call with one that has expired; the next attempt is signed anew.
+fn is_expired_signature(name: &str, text: &str) -> bool {
+    match name {
+        "RequestExpired" | "RequestTimeTooSkewed" => true,
+        "InvalidSignatureException" => {
+            let text = text.to_ascii_lowercase();
+            ["expired", "not yet current"].iter().any(|words| text.contains(words))
+        }
+        _ => false,
     }
 }

@@ -13,26 +13,7 @@ use rustls::{
 
 use crate::mitigation::{Arn, ErrorCode, Failure, Problem, Problems, partition_of};
 
-string_enum! {
-    /// A level of Lambda's log filter.
-    pub enum LambdaLogLevel {
-        /// Everything.
-        Trace = "TRACE",
-        /// Details for developers.
-        Debug = "DEBUG",
-        /// One line for each outcome.
-        Info = "INFO",
-        /// What was recovered from.
-        Warn = "WARN",
-        /// What a person must look at.
-        Error = "ERROR",
-        /// What ends the process.
-        Fatal = "FATAL",
-    }
-}
-
-/// The settings of the function. An invalid variable counts as unset, except that the valid hosts
-/// of a list are kept.
+/// The settings of the function. An invalid variable counts as unset.
 pub struct Settings {
     /// `AWS_REGION`: where the calls go.
     pub(crate) region: String,
@@ -44,8 +25,8 @@ pub struct Settings {
     pub(crate) is_on_demand: bool,
     /// `AWS_LAMBDA_FUNCTION_NAME`: the dimension of the metrics.
     pub(crate) function_name: String,
-    /// `AWS_LAMBDA_LOG_LEVEL`: a level that passes Lambda's filter; INFO if it is not set.
-    pub(crate) log_level: LambdaLogLevel,
+    /// `AWS_LAMBDA_LOG_LEVEL`: the level that passes Lambda's filter; INFO if it is not set.
+    pub(crate) log_level: &'static str,
     /// `RESULT_EVENT_BUS`: the name or the ARN of the bus for result events; `None` for no result
     /// events.
     pub(crate) result_event_bus: Option<String>,
@@ -94,7 +75,7 @@ impl Settings {
             ),
             role_propagation: variables
                 .optional("ROLE_PROPAGATION_SECONDS", "a whole number of seconds", seconds)
-                .unwrap_or(Duration::from_secs(20)),
+                .unwrap_or(Duration::from_secs(30)),
             response_hosts: variables.hosts(),
             roots: variables.optional(
                 "SSL_CERT_FILE",
@@ -174,42 +155,20 @@ impl<F: Fn(&str) -> Option<String>> Variables<F> {
         name.unwrap_or_else(|| env!("CARGO_PKG_NAME").to_owned())
     }
 
-    fn log_level(&self) -> LambdaLogLevel {
+    /// A level of Lambda's log filter.
+    fn log_level(&self) -> &'static str {
         let given = self.value("AWS_LAMBDA_LOG_LEVEL").unwrap_or_default();
-        let mut levels = LambdaLogLevel::ALL.iter().copied();
-        let level = levels.find(|level| given.eq_ignore_ascii_case(level.as_str()));
-        level.unwrap_or(LambdaLogLevel::Info)
+        let levels = ["TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL"];
+        levels.into_iter().find(|level| given.eq_ignore_ascii_case(level)).unwrap_or("INFO")
     }
 
-    /// The valid hosts, even if others in the list are not: as many requests as possible get a
-    /// response.
     fn hosts(&mut self) -> Vec<String> {
-        const NAME: &str = "RESPONSE_URL_ALLOWED_HOSTS";
-
-        let is_name = |host: &str| {
-            host.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_'))
-        };
-        let value = self.value(NAME).unwrap_or_default();
-        let mut hosts = Vec::new();
-        let mut is_valid = true;
-        for given in value.split(',').map(str::trim).filter(|given| !given.is_empty()) {
-            let host = given.trim_matches(['[', ']']).to_ascii_lowercase();
-            if is_name(&host) || host.parse::<std::net::Ipv6Addr>().is_ok() {
-                hosts.push(host);
-            } else {
-                is_valid = false;
-                hosts.extend(
-                    host.split_once(':')
-                        .map(|(name, _port)| name.to_owned())
-                        .filter(|name| is_name(name)),
-                );
-            }
-        }
-        if !is_valid {
-            let words = "host names without scheme, port or path, separated by commas";
-            self.problems.add(|| Problem::invalid(NAME, &format!("{value:?}"), words));
-        }
-        hosts
+        let expected = "host names without scheme, port or path, separated by commas";
+        let hosts = self.optional("RESPONSE_URL_ALLOWED_HOSTS", expected, |value| {
+            let given = value.split(',').map(str::trim).filter(|given| !given.is_empty());
+            given.map(host).collect::<Option<Vec<String>>>()
+        });
+        hosts.unwrap_or_default()
     }
 
     /// Values to remove from messages. Values under 8 characters are not real credentials, and
@@ -234,9 +193,20 @@ impl<F: Fn(&str) -> Option<String>> Variables<F> {
     }
 }
 
+/// A host name, or an IPv6 address with or without brackets; in lower case and without brackets.
+fn host(given: &str) -> Option<String> {
+    let address = given.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+    let host = address.unwrap_or(given).to_ascii_lowercase();
+    let is_in_name = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_');
+    let is_name = address.is_none() && !host.is_empty() && host.bytes().all(is_in_name);
+    (is_name || host.parse::<std::net::Ipv6Addr>().is_ok()).then_some(host)
+}
+
 fn endpoint(value: &str) -> Option<String> {
     let uri: Uri = value.parse().ok()?;
-    (matches!(uri.scheme_str(), Some("http" | "https")) && uri.host().is_some())
+    let (authority, host) = (uri.authority()?.as_str(), uri.host()?);
+    let has_valid_port = authority.ends_with(host) || uri.port_u16().is_some();
+    (matches!(uri.scheme_str(), Some("http" | "https")) && !host.is_empty() && has_valid_port)
         .then(|| value.to_owned())
 }
 

@@ -1,23 +1,22 @@
-//! A custom resource request: one response, even on timeout or panic, unless its URL is forbidden,
-//! CloudFormation no longer waits, or it is redelivered.
+//! A custom resource request: one response, even on timeout or panic, unless its URL is forbidden
+//! or CloudFormation no longer waits.
 
-use std::{fmt, time::SystemTime};
+use std::{fmt, panic::AssertUnwindSafe, time::SystemTime};
 
-use futures_util::future::LocalBoxFuture;
-use hyper::StatusCode;
+use hyper::{StatusCode, body::Bytes};
 use serde_json::value::RawValue;
 use tokio::time::{Instant, timeout};
 
 use super::{
-    Deadlines, Delivery, ErrorType, FunctionError, Handler, IfNotStarted, Invocation, Label,
-    Limits, telemetry, to_json,
+    Deadlines, ErrorType, FunctionError, Handler, Invocation, Label, Limits, panicked, telemetry,
+    to_json,
 };
 use crate::{
     http::NoResponse,
-    iot::OnTimeout,
+    iot::{OnTimeout, Pacing},
     metrics::Metric,
-    mitigation::Operation,
-    retry::{Attempt, Retry, RetryError, no_preparation},
+    mitigation::{Failure, Operation, Success},
+    retry::{AttemptError, Retry, RetryError, attempt_time, time_left},
     trigger::{
         Casing,
         cloudformation::{self, CustomResourceRequest, RequestType, ResponseUrl},
@@ -29,8 +28,8 @@ use crate::{
 enum PutError {
     /// S3 rejected the last attempt, and may accept another.
     Status(StatusCode),
-    /// S3 rejected the response permanently.
-    Rejected(StatusCode),
+    /// S3 rejected the response permanently; S3's `<Code>`, if the body has one.
+    Rejected(StatusCode, Option<String>),
     /// The last attempt got no response.
     NoResponse(NoResponse),
     /// The last attempt got no response in time.
@@ -41,7 +40,10 @@ impl fmt::Display for PutError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Status(status) => write!(f, "the last attempt got status {status}"),
-            Self::Rejected(status) => write!(f, "rejected with status {status}"),
+            Self::Rejected(status, None) => write!(f, "rejected with status {status}"),
+            Self::Rejected(status, Some(code)) => {
+                write!(f, "rejected with status {status}, {code}")
+            }
             Self::NoResponse(none) => write!(f, "the last attempt failed: {none}"),
             Self::TimedOut => f.write_str("the last attempt got no response in time"),
         }
@@ -64,12 +66,11 @@ impl Invocation {
 }
 
 impl Handler<'_> {
-    /// Serves a request, which must get its response by the deadline of its delivery.
+    /// Serves a request, which must get its response by the end of the invocation.
     pub(super) async fn serve_custom_resource(
         &self,
         request: &CustomResourceRequest,
         invocation: &Invocation,
-        delivery: Delivery,
     ) -> Result<Box<RawValue>, FunctionError> {
         let url = request
             .response_url(&self.settings.region, &self.settings.response_hosts)
@@ -77,24 +78,19 @@ impl Handler<'_> {
                 error_type: ErrorType::ForbiddenResponseUrl,
                 message: format!("invalid ResponseURL, so no work is done: {forbidden}"),
             })?;
-        let Some(deadlines) = deadlines(request, &url, delivery.deadline) else {
+        let Some(deadlines) = deadlines(request, &url, invocation.deadline) else {
             return expired(request, invocation);
         };
         let limits = Limits {
             until: deadlines.work,
             on_timeout: OnTimeout::LastError,
-            pacing: delivery.pacing,
+            pacing: Pacing::None,
         };
-        let plan = || cloudformation::plan(request, &url, &invocation.location);
-        let (label, metrics) = (invocation.resource_label(request), &invocation.metrics);
+        let Invocation { received, location, metrics, .. } = invocation;
+        let plan = || cloudformation::plan(request, &url, *received, location);
+        let label = invocation.resource_label(request);
         let result = self.execute(&plan, Casing::CloudFormation, label, limits, metrics).await;
-        if let Err(failure) = &result
-            && failure.is_not_started()
-            && delivery.if_not_started == IfNotStarted::Fail
-        {
-            return Err(failure.into());
-        }
-        let response = cloudformation::respond(request, &url, &result);
+        let response = write_response(request, &url, &result);
         if let Err(error) = self.put_response(&url, &response, deadlines.respond).await {
             metrics.add(Metric::ResponsesUndelivered, 1);
             return Err(undeliverable(&error));
@@ -102,29 +98,37 @@ impl Handler<'_> {
         RawValue::from_string(response).map_err(|error| undeliverable(&error))
     }
 
-    /// PUTs the response until it is accepted once.
+    /// PUTs the response until it is accepted once. The first attempt is made however little time
+    /// is left.
     async fn put_response(
         &self,
         url: &ResponseUrl,
         response: &str,
         until: Instant,
     ) -> Result<(), RetryError<PutError>> {
-        let attempt = move |limit| -> LocalBoxFuture<'_, Attempt<PutError>> {
-            Box::pin(async move {
-                let put = self.http.put(url.expose(), response.to_owned());
-                match timeout(limit, put).await {
-                    Ok(Ok((status, _))) if status.is_success() => Attempt::Success,
-                    Ok(Ok((status, body))) if is_transient(status, &body) => {
-                        Attempt::Transient(PutError::Status(status))
-                    }
-                    Ok(Ok((status, _))) => Attempt::Permanent(PutError::Rejected(status)),
-                    Ok(Err(none)) => Attempt::Transient(PutError::NoResponse(none)),
-                    Err(_) => Attempt::Transient(PutError::TimedOut),
-                }
-            })
+        let mut least = std::time::Duration::from_secs(1);
+        let attempt = async || {
+            let limit = attempt_time(time_left(until)).max(std::mem::take(&mut least));
+            match timeout(limit, self.http.put(url.expose(), response.to_owned())).await {
+                Ok(Ok((status, _))) if status.is_success() => Ok(()),
+                Ok(Ok((status, body))) => Err(rejection(status, &body)),
+                Ok(Err(none)) => Err(AttemptError::Transient(PutError::NoResponse(none))),
+                Err(_) => Err(AttemptError::Transient(PutError::TimedOut)),
+            }
         };
-        Retry::until(until).run(&no_preparation, &attempt).await
+        Retry::until(until).run(attempt).await
     }
+}
+
+/// The response as JSON; that of a failure if a panic prevents it.
+fn write_response(
+    request: &CustomResourceRequest,
+    url: &ResponseUrl,
+    result: &Result<Success, Failure>,
+) -> String {
+    let write = || cloudformation::respond(request, url, result);
+    std::panic::catch_unwind(AssertUnwindSafe(write))
+        .unwrap_or_else(|_| cloudformation::respond(request, url, &Err(panicked())))
 }
 
 /// The deadlines of a request: before the earliest of `deadline`, the end of the `ServiceTimeout`
@@ -141,7 +145,7 @@ fn deadlines(
 
 /// Until when CloudFormation waits for the response: the end of the `ServiceTimeout`, or the expiry
 /// of the URL if that is earlier.
-pub(super) fn waits_until(
+fn waits_until(
     request: &CustomResourceRequest,
     url: &ResponseUrl,
     now: SystemTime,
@@ -171,15 +175,28 @@ fn operation_of(request_type: RequestType) -> Operation {
 }
 
 /// Whether a response that was rejected may be accepted later. S3 rejects a body that came too
-/// slowly with 400 `RequestTimeout`.
-fn is_transient(status: StatusCode, body: &[u8]) -> bool {
-    const TIMED_OUT: &[u8] = b"<Code>RequestTimeout</Code>";
-
-    match status {
+/// slowly with 400 `RequestTimeout`, and redirects while a bucket is new or moves; the URL is signed
+/// for its host, so only the same URL can succeed.
+fn rejection(status: StatusCode, body: &Bytes) -> AttemptError<PutError> {
+    let code = error_code(body);
+    let is_transient = match status {
         StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT => true,
-        StatusCode::BAD_REQUEST => body.windows(TIMED_OUT.len()).any(|part| part == TIMED_OUT),
-        other => other.is_server_error(),
+        StatusCode::BAD_REQUEST => code.as_deref() == Some("RequestTimeout"),
+        other => other.is_server_error() || other.is_redirection(),
+    };
+    if is_transient {
+        AttemptError::Transient(PutError::Status(status))
+    } else {
+        AttemptError::Permanent(PutError::Rejected(status, code))
     }
+}
+
+/// The `<Code>` in an error of S3. The rest of the body repeats what was signed.
+fn error_code(body: &[u8]) -> Option<String> {
+    let (_, rest) = std::str::from_utf8(body).ok()?.split_once("<Code>")?;
+    let (code, _) = rest.split_once("</Code>")?;
+    let is_name = (1..=64).contains(&code.len()) && code.bytes().all(|b| b.is_ascii_alphanumeric());
+    is_name.then(|| code.to_owned())
 }
 
 fn undeliverable(why: &dyn fmt::Display) -> FunctionError {

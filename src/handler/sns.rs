@@ -1,15 +1,12 @@
 //! SNS notifications, each served in turn by the request in its message.
 
-use std::time::SystemTime;
-
 use serde_json::value::RawValue;
 
-use super::{Delivery, FunctionError, Handler, Invocation, Label, ignored, telemetry, to_json};
+use super::{FunctionError, Handler, Invocation, Label, ignored, telemetry, to_json};
 use crate::trigger::Content;
 
 impl Handler<'_> {
-    /// Serves notifications in turn; Lambda delivers one at a time. A stack's request gets an equal
-    /// share of the remaining time; an event may use all of it.
+    /// Serves notifications in turn; Lambda delivers one at a time.
     pub(super) async fn serve_notifications(
         &self,
         contents: Vec<Content>,
@@ -17,12 +14,8 @@ impl Handler<'_> {
     ) -> Result<Box<RawValue>, FunctionError> {
         let mut documents = Vec::new();
         let mut first_error = None;
-        let mut left = u32::try_from(contents.len()).unwrap_or(u32::MAX);
         for content in contents {
-            let now = SystemTime::now();
-            let share = invocation.deadline.duration_since(now).unwrap_or_default() / left.max(1);
-            left = left.saturating_sub(1);
-            match self.serve_notification(&content, invocation, now + share).await {
+            match self.serve_notification(&content, invocation).await {
                 Ok(document) => documents.push(document),
                 Err(error) if first_error.is_none() => first_error = Some(error),
                 // The invocation fails with the first one.
@@ -39,16 +32,14 @@ impl Handler<'_> {
         }
     }
 
-    /// Serves a notification; a stack must get its response by `deadline`.
     async fn serve_notification(
         &self,
         content: &Content,
         invocation: &Invocation,
-        deadline: SystemTime,
     ) -> Result<Box<RawValue>, FunctionError> {
         match content {
             Content::CustomResource(request) => {
-                self.serve_custom_resource(request, invocation, Delivery::alone(deadline)).await
+                self.serve_custom_resource(request, invocation).await
             }
             Content::Request(request) => self.serve_event(request, invocation).await,
             Content::OwnResult => ignored(),

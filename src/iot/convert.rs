@@ -6,68 +6,63 @@ use aws_sdk_iot::{
     types::{self, MitigationActionParams, Tag},
 };
 
-use crate::mitigation::{
-    Action, ActionName, CertificateAction, Description, ErrorCode, Failure, Flag, Kind, LogLevel,
-    Params, PolicyTemplate, RoleArn, Tags, ThingGroupNames, Timestamp, TopicArn,
+use crate::{
+    mitigation::{
+        Action, ActionName, CertificateAction, Description, ErrorCode, Failure, Flag, Kind,
+        LogLevel, Params, PolicyTemplate, RoleArn, Tags, ThingGroupNames, TopicArn,
+    },
+    sdk::CallError,
 };
 
-/// The action that a response names.
+/// The action that a response names; `None` if it has no ARN or no id.
 pub fn action(
     name: &ActionName,
     arn: Option<String>,
     id: Option<String>,
     action_type: Option<String>,
-) -> Result<Action, Failure> {
-    let (Some(arn), Some(id)) = (arn, id) else {
-        let text = format!("AWS IoT returned no ARN or no id for the action {name}");
-        return Err(Failure::service(ErrorCode::InternalFailure, text));
-    };
-    Ok(Action { name: name.clone(), arn, id: Some(id), action_type })
+) -> Option<Action> {
+    Some(Action { name: name.clone(), arn: arn?, id: Some(id?), action_type })
 }
 
-/// The action and its description that a response gives.
+/// The action and its description that a response gives; `None` if it has no ARN or no id.
 pub fn described(
     name: &ActionName,
     found: DescribeMitigationActionOutput,
-) -> Result<(Action, Description), Failure> {
+) -> Option<(Action, Description)> {
     let params = found.action_params.and_then(|params| from_sdk(&params));
     let action_type = match found.action_type {
         Some(action_type) => Some(action_type.as_str().to_owned()),
-        None => params.as_ref().map(|params| params.kind().as_str().to_owned()),
+        None => params.as_ref().map(|params| params.kind().to_string()),
     };
     let action = action(name, found.action_arn, found.action_id, action_type)?;
     let description = Description {
         role_arn: found.role_arn.map(RoleArn::from_service),
         params,
         tags: Tags::default(),
-        created: found.creation_date.map(timestamp),
-        modified: found.last_modified_date.map(timestamp),
+        created: found.creation_date.and_then(date),
+        modified: found.last_modified_date.and_then(date),
     };
-    Ok((action, description))
+    Some((action, description))
 }
 
 /// The service gives milliseconds, as a fraction of a second that no binary number holds exactly.
-fn timestamp(date: DateTime) -> Timestamp {
-    let milliseconds = format!("{:.0}", date.as_secs_f64() * 1000.0).parse().unwrap_or_default();
-    let date = DateTime::from_millis(milliseconds);
-    Timestamp {
-        milliseconds: u64::try_from(milliseconds).unwrap_or_default(),
-        text: date.fmt(DateTimeFormat::DateTime).unwrap_or_default(),
-    }
+fn date(date: DateTime) -> Option<String> {
+    let milliseconds = format!("{:.0}", date.as_secs_f64() * 1000.0).parse().ok()?;
+    DateTime::from_millis(milliseconds).fmt(DateTimeFormat::DateTime).ok()
 }
 
 /// A builder of the SDK's that misses a member, which none here does.
-fn incomplete(error: impl std::error::Error) -> Failure {
+fn incomplete(error: impl std::error::Error) -> CallError {
     let text = format!("the request could not be built: {error}");
-    Failure::service(ErrorCode::InternalFailure, text)
+    CallError::Permanent(Failure::service(ErrorCode::InternalFailure, text))
 }
 
-pub fn to_sdk_tags(tags: &Tags) -> Result<Vec<Tag>, Failure> {
+pub fn to_sdk_tags(tags: &Tags) -> Result<Vec<Tag>, CallError> {
     let tag = |(key, value)| Tag::builder().key(key).value(value).build().map_err(incomplete);
     tags.iter().map(tag).collect()
 }
 
-pub fn to_sdk(params: &Params) -> Result<MitigationActionParams, Failure> {
+pub fn to_sdk(params: &Params) -> Result<MitigationActionParams, CallError> {
     use types::{
         AddThingsToThingGroupParams as Things, EnableIoTLoggingParams as Logging,
         PublishFindingToSnsParams as Publish, ReplaceDefaultPolicyVersionParams as Replace,

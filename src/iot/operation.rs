@@ -1,6 +1,6 @@
 //! The operations of AWS IoT that are called.
 
-use crate::mitigation::ErrorCode;
+use crate::sdk::UnnamedConflict;
 
 string_enum! {
     /// An operation, by its name in the API.
@@ -23,16 +23,8 @@ string_enum! {
 }
 
 impl IotOperation {
-    /// What a 409 without an error name means: to a create, that the name may be taken.
-    pub fn unnamed_conflict(self) -> ErrorCode {
-        match self {
-            Self::Create => ErrorCode::ResourceAlreadyExists,
-            Self::Update
-            | Self::Delete
-            | Self::Describe
-            | Self::ListTags
-            | Self::Tag
-            | Self::Untag => ErrorCode::InternalFailure,
-        }
+    /// What a 409 without an error name means.
+    pub fn unnamed_conflict(self) -> UnnamedConflict {
+        if self == Self::Create { UnnamedConflict::NameTaken } else { UnnamedConflict::Nothing }
     }
 }

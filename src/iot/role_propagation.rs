@@ -39,7 +39,7 @@ impl RolePropagation {
         match self.waited.get().as_secs() {
             0 => failure,
             waited => failure.with_context(&format!(
-                "still failing after {waited} s of retries for the propagation of a new role"
+                "still failing after {waited} s of retries, in case the role is new"
             )),
         }
     }

@@ -3,19 +3,19 @@
 use std::{
     cell::{Cell, RefCell},
     fmt::Debug,
+    pin::Pin,
     time::Duration,
 };
 
 use aws_sdk_iot::error::{ProvideErrorMetadata, SdkError};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
-use futures_util::future::LocalBoxFuture;
 use tokio::time::{Instant, sleep, timeout};
 
-use super::{Iot, IotOperation, pace::Urgency, role_propagation::RolePropagation};
+use super::{Iot, IotOperation, role_propagation::RolePropagation};
 use crate::{
     mitigation::{Detail, ErrorCode, Failure},
-    retry::{Attempt, Retry, RetryError, backoff, no_preparation},
-    sdk::CallError,
+    retry::{AttemptError, Retry, RetryError, attempt_time, backoff, time_left},
+    sdk::{CallError, call_error, no_response_in_time},
 };
 
 /// The failure of a request whose time runs out.
@@ -32,12 +32,9 @@ pub enum OnTimeout {
 pub enum Pacing {
     /// Not at all: the request comes alone.
     None,
-    /// At the rate that all paced requests of this instance share, for batches.
-    Shared(Urgency),
+    /// With a gap that all requests of a batch share.
+    Shared,
 }
-
-/// Runs before each attempt of a call. If it fails, the call fails with it.
-pub type BeforeAttempt<'a> = &'a (dyn Fn() -> LocalBoxFuture<'a, Result<(), Failure>> + 'a);
 
 /// The calls of one request.
 pub struct Session<'s> {
@@ -76,12 +73,6 @@ impl Iot<'_> {
 }
 
 impl Session<'_> {
-    /// How the calls are spaced.
-    #[must_use]
-    pub fn pacing(&self) -> Pacing {
-        self.pacing
-    }
-
     /// Calls made, those that failed included.
     #[must_use]
     pub fn calls(&self) -> u32 {
@@ -103,7 +94,7 @@ impl Session<'_> {
     /// The time that is left for calls.
     #[must_use]
     pub fn time_left(&self) -> Duration {
-        self.until.saturating_duration_since(Instant::now())
+        time_left(self.until)
     }
 
     /// Adds a warning to the log, whatever the outcome of the request.
@@ -152,110 +143,74 @@ impl Session<'_> {
         if let Some(last) = last {
             let last = self.role.describe(last);
             let last = last.with_context(&format!("time ran out after {calls} {noun}"));
-            let detail = Detail::OutOfTime(last.message(usize::MAX));
-            return Failure { detail, ..last };
+            return Failure { detail: Detail::OutOfTime(last.message(usize::MAX)), ..last };
         }
         let mut text = format!("time ran out after {calls} {noun} to AWS IoT");
         if let Some(last) = self.last_no_response.borrow().as_deref() {
             text.push_str(": ");
             text.push_str(last);
         }
-        let detail = if calls == 0 { Detail::NotStarted(text) } else { Detail::OutOfTime(text) };
-        Failure { code: ErrorCode::InternalFailure, detail }
+        Failure { code: ErrorCode::InternalFailure, detail: Detail::OutOfTime(text) }
     }
 
-    /// Makes a call, retried until it succeeds, fails permanently or leaves no time to respond.
-    /// `before_attempt` may end it before any attempt.
-    pub(super) async fn call<'s, T, E, R>(
-        &'s self,
+    /// Makes `attempt` until it succeeds, fails permanently or leaves no time to respond.
+    ///
+    /// # Errors
+    /// The failure that is permanent, or that time ran out.
+    pub async fn retry<T, E: From<Failure>>(
+        &self,
+        attempt: impl AsyncFnMut() -> Result<T, AttemptError<E>>,
+    ) -> Result<T, E> {
+        Retry::until(self.until).run(attempt).await.map_err(|error| match error {
+            RetryError::Permanent(error) => error,
+            RetryError::Exhausted(_) => self.out_of_time().into(),
+        })
+    }
+
+    /// Makes one attempt at a call.
+    pub(super) async fn attempt<T, E>(
+        &self,
         operation: IotOperation,
-        before_attempt: Option<BeforeAttempt<'s>>,
-        send: impl Fn() -> R,
-    ) -> Result<T, Failure>
+        // Boxed, else the types of the SDK's futures overflow the compiler's queries.
+        send: Pin<Box<dyn Future<Output = Result<T, SdkError<E, HttpResponse>>> + '_>>,
+    ) -> Result<T, CallError>
     where
-        R: Future<Output = Result<T, SdkError<E, HttpResponse>>>,
         E: ProvideErrorMetadata + Debug,
     {
-        let output = Cell::new(None);
-        let (output_of_attempt, send) = (&output, &send);
-        let attempt = move |limit| -> LocalBoxFuture<'_, Attempt<Failure>> {
-            Box::pin(async move {
-                self.calls.set(self.calls.get() + 1);
-                let name = operation.as_str();
-                let error = match timeout(limit, send()).await {
-                    Ok(Ok(output)) => {
-                        self.record_success(operation);
-                        output_of_attempt.set(Some(output));
-                        return Attempt::Success;
-                    }
-                    Ok(Err(error)) => {
-                        let conflict = operation.unnamed_conflict();
-                        CallError::new(name, conflict, &error, self.iot.settings)
-                    }
-                    Err(_) => CallError::no_response(name),
-                };
-                self.record_error(operation, &error);
-                error.into_attempt()
-            })
-        };
-        self.retry(operation, before_attempt, &attempt).await?;
-        output.take().ok_or_else(|| self.out_of_time())
-    }
-
-    async fn retry<'a, 's>(
-        &'s self,
-        operation: IotOperation,
-        before_attempt: Option<BeforeAttempt<'s>>,
-        attempt: &(dyn Fn(Duration) -> LocalBoxFuture<'a, Attempt<Failure>> + 'a),
-    ) -> Result<(), Failure> {
-        let before = move || -> LocalBoxFuture<'s, Result<(), Failure>> {
-            match (self.pacing, before_attempt) {
-                (Pacing::None, None) => no_preparation(),
-                (pacing, before_attempt) => Box::pin(async move {
-                    match pacing {
-                        Pacing::None => {}
-                        Pacing::Shared(urgency) => {
-                            self.iot.pace.turn(operation, urgency, self.until).await;
-                        }
-                    }
-                    match before_attempt {
-                        Some(before_attempt) => before_attempt().await,
-                        None => Ok(()),
-                    }
-                }),
-            }
-        };
-        match Retry::until(self.until).run(&before, attempt).await {
-            Ok(()) => Ok(()),
-            Err(RetryError::Permanent(failure)) => Err(failure),
-            Err(RetryError::Exhausted(_)) => Err(self.out_of_time()),
+        if self.pacing == Pacing::Shared {
+            self.iot.pace.wait(operation, self.until).await;
         }
-    }
-
-    fn record_success(&self, operation: IotOperation) {
-        self.last_error.take();
-        self.last_no_response.take();
-        match self.pacing {
-            Pacing::None => {}
-            Pacing::Shared(_) => self.iot.pace.record_success(operation),
+        let limit = attempt_time(self.time_left());
+        if limit.is_zero() {
+            return Err(AttemptError::Permanent(self.out_of_time()));
         }
+        self.calls.set(self.calls.get() + 1);
+        let name = operation.as_str();
+        let error = match timeout(limit, send).await {
+            Ok(Ok(output)) => {
+                self.last_error.take();
+                self.last_no_response.take();
+                return Ok(output);
+            }
+            Ok(Err(error)) => {
+                call_error(name, operation.unnamed_conflict(), &error, self.iot.settings)
+            }
+            Err(_) => no_response_in_time(name),
+        };
+        let (AttemptError::Transient(failure) | AttemptError::Permanent(failure)) = &error;
+        self.record_error(failure);
+        Err(error)
     }
 
-    fn record_error(&self, operation: IotOperation, error: &CallError) {
-        match error {
-            CallError::Service(failure) => {
-                self.last_error.replace(Some(failure.clone()));
-                if failure.code == ErrorCode::Throttling {
-                    self.throttles.set(self.throttles.get() + 1);
-                    match self.pacing {
-                        Pacing::None => {}
-                        Pacing::Shared(_) => self.iot.pace.record_throttle(operation),
-                    }
-                }
-            }
-            CallError::NoResponse(text) => {
-                self.last_no_response.replace(Some(text.clone()));
-            }
+    /// Remembers the last error, for a request whose time runs out.
+    pub(super) fn record_error(&self, failure: &Failure) {
+        if let Detail::NoResponse(text) = &failure.detail {
+            self.last_no_response.replace(Some(text.clone()));
+            return;
+        }
+        self.last_error.replace(Some(failure.clone()));
+        if failure.code == ErrorCode::Throttling {
+            self.throttles.set(self.throttles.get() + 1);
         }
     }
 }

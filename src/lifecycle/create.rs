@@ -1,170 +1,207 @@
 //! Create, and what a create does if its name is taken.
 
-use super::{ExistingAction, Lifecycle, is_defined_as, now, tag_change, unless_absent};
+use super::{
+    existing::{ExistingAction, is_defined_as, unless_absent},
+    order::{Context, Stop, superseded_if_absent},
+};
 use crate::mitigation::{
-    Create, ErrorCode, Failure, NameConflict, OWNER_TAG, OnConflict, Outcome, Ownership, Remedy,
-    Replay, Success, Tags,
+    Action, CLAIMED_TAG, CREATED_TAG, Create, ErrorCode, Failure, NameConflict, OWNER_TAG,
+    OnConflict, Outcome, Ownership, Remedy, Replay, Success, Tags,
 };
 
-/// The result of one create call.
-pub(super) enum CreateAttempt {
-    /// The action was created.
-    Created(Success),
-    /// The name is taken; `None` if its action is gone again, or its tags lag behind.
-    NameTaken(Option<ExistingAction>),
+/// How a create call ended.
+enum Sent {
+    Created(Action),
+    /// An action may have the name. If none has, the failure is final.
+    MayBeTaken(Option<Failure>),
 }
 
-impl Lifecycle<'_> {
-    /// One create call; more only if the name is taken. An action that disappears meanwhile is
-    /// created again.
-    pub(super) async fn create(&self, wanted: &Create) -> Result<Success, Failure> {
-        let mut attempts = 0;
-        loop {
-            match self.try_create(wanted).await? {
-                CreateAttempt::Created(success) => return Ok(success),
-                CreateAttempt::NameTaken(None) => {}
-                CreateAttempt::NameTaken(Some(found)) => {
-                    let resolved = self.resolve_conflict(wanted, &found).await;
-                    if let Some(success) = unless_absent(resolved)? {
-                        return Ok(success);
-                    }
+/// One create call; more only if the name is taken. An action that has the name and disappears is
+/// created anew.
+pub async fn create(context: &Context<'_>, wanted: &Create) -> Result<Success, Stop> {
+    let mut attempts = 0;
+    loop {
+        let refused = match send(context, wanted).await? {
+            Sent::Created(action) => return Ok(Success::new(Outcome::Created, action)),
+            Sent::MayBeTaken(refused) => refused,
+        };
+        match (context.find(&wanted.name).await?, refused) {
+            (Some(found), _) => {
+                if let Some(success) = resolve_conflict(context, wanted, &found).await? {
+                    return Ok(success);
                 }
             }
-            attempts += 1;
-            self.wait_for_tags(&wanted.name, attempts).await?;
+            (None, Some(failure)) => return Err(failure.into()),
+            (None, None) => {}
         }
-    }
-
-    /// One create call; if the name is taken, looks up the action that has it.
-    pub(super) async fn try_create(&self, wanted: &Create) -> Result<CreateAttempt, Failure> {
-        let tags = wanted.tags.clone().with(OWNER_TAG, self.request.owner.tag());
-        let tags = self.with_request_tag(tags, self.began);
-        let before_change = || self.before_change();
-        let writes = self.iot.writes_after(&before_change);
-        match writes.create(&wanted.name, &wanted.definition, &tags).await {
-            Ok(action) => Ok(CreateAttempt::Created(Success::new(Outcome::Created, action))),
-            Err(failure) if failure.is_response(ErrorCode::ResourceAlreadyExists) => {
-                Ok(CreateAttempt::NameTaken(unless_absent(self.find(&wanted.name).await)?))
-            }
-            // The limit may be reached by the very action that has the name.
-            Err(failure) if failure.is_response(ErrorCode::LimitExceeded) => {
-                match self.find_consistently(&wanted.name).await? {
-                    None => Err(failure),
-                    found => Ok(CreateAttempt::NameTaken(found)),
-                }
-            }
-            Err(failure) => Err(failure),
-        }
-    }
-
-    /// A create whose name is taken.
-    async fn resolve_conflict(
-        &self,
-        wanted: &Create,
-        found: &ExistingAction,
-    ) -> Result<Success, Failure> {
-        let ownership = self.ownership(&found.tags);
-        match ownership {
-            Ownership::Own | Ownership::Adopted => self.converge(wanted, found).await,
-            Ownership::Foreign => Err(name_conflict(wanted, found, Remedy::DeleteThere)),
-            Ownership::Shared | Ownership::Claimable | Ownership::Unowned => {
-                match wanted.on_conflict {
-                    OnConflict::Fail => Err(name_conflict(wanted, found, Remedy::AdoptOrOverwrite)),
-                    OnConflict::Adopt => self.adopt(wanted, found, ownership).await,
-                    OnConflict::Overwrite => self.overwrite(wanted, found, ownership).await,
-                }
-            }
-        }
-    }
-
-    /// A create that finds its owner's own action: an earlier delivery created it, or a rename is
-    /// rolled back. The request tag of another request is replaced last.
-    async fn converge(&self, wanted: &Create, found: &ExistingAction) -> Result<Success, Failure> {
-        let (action, description) = self.iot.describe(&wanted.name).await?;
-        match wanted.replay {
-            Replay::Keep => return Ok(Success::new(Outcome::Created, action)),
-            Replay::Converge => {}
-        }
-        let desired = if self.renews_request_tag(found).await? {
-            self.with_request_tag(wanted.tags.clone(), now())
-        } else {
-            wanted.tags.clone()
-        };
-        let change = tag_change(found, &desired, &[])?;
-        self.clear_mark(found).await?;
-        let action = if is_defined_as(&description, &wanted.definition) {
-            action
-        } else {
-            self.update_definition(&wanted.name, &wanted.definition).await?
-        };
-        self.apply(&found.action.arn, change).await?;
-        Ok(Success::new(Outcome::Created, action))
-    }
-
-    /// Whether another request created or last took over the action; or another delivery of this
-    /// request, while a delivery waits. The new tag tells that delivery that this one succeeded.
-    async fn renews_request_tag(&self, found: &ExistingAction) -> Result<bool, Failure> {
-        if !self.is_of_this_request(&found.tags) {
-            return Ok(true);
-        }
-        let created_at = found.tags.request().map(|tag| tag.acquired_at);
-        Ok(created_at != Some(self.began) && self.find_marked().await?.is_some())
-    }
-
-    async fn adopt(
-        &self,
-        wanted: &Create,
-        found: &ExistingAction,
-        ownership: Ownership,
-    ) -> Result<Success, Failure> {
-        let (action, description) = self.iot.describe(&wanted.name).await?;
-        if !is_defined_as(&description, &wanted.definition) {
-            return Err(name_conflict(wanted, found, Remedy::MatchOrOverwrite));
-        }
-        let desired = match self.request.owner.adopted_tag() {
-            Some(tag) => self.tags_after_takeover(wanted, ownership, tag),
-            None => wanted.tags.clone(),
-        };
-        let change = tag_change(found, &desired, &[])?;
-        self.apply(&found.action.arn, change).await?;
-        Ok(Success::new(Outcome::Adopted, action))
-    }
-
-    /// Updates the definition before the owner tag, so that a failed update does not change the
-    /// owner.
-    async fn overwrite(
-        &self,
-        wanted: &Create,
-        found: &ExistingAction,
-        ownership: Ownership,
-    ) -> Result<Success, Failure> {
-        let desired = self.tags_after_takeover(wanted, ownership, self.request.owner.tag());
-        let change = tag_change(found, &desired, &[])?;
-        let action = self.update_definition(&wanted.name, &wanted.definition).await?;
-        self.apply(&found.action.arn, change).await?;
-        Ok(Success::new(Outcome::Updated, action))
-    }
-
-    /// The tags of an action that is taken over. An action that events, messages and direct
-    /// invocations share keeps its owner.
-    fn tags_after_takeover(&self, wanted: &Create, ownership: Ownership, owner_tag: &str) -> Tags {
-        match ownership {
-            Ownership::Unowned | Ownership::Claimable => {
-                let tags = wanted.tags.clone().with(OWNER_TAG, owner_tag);
-                self.with_request_tag(tags, now())
-            }
-            Ownership::Shared | Ownership::Own | Ownership::Adopted | Ownership::Foreign => {
-                wanted.tags.clone()
-            }
-        }
+        attempts += 1;
+        context.iot.back_off(attempts).await?;
     }
 }
 
-fn name_conflict(wanted: &Create, found: &ExistingAction, remedy: Remedy) -> Failure {
-    Failure::name_conflict(NameConflict {
+async fn send(context: &Context<'_>, wanted: &Create) -> Result<Sent, Stop> {
+    let mut tags = wanted.tags.clone().with(OWNER_TAG, context.request.owner.tag());
+    if let Some(record) = context.record() {
+        tags.set(CREATED_TAG, record.to_string());
+    }
+    let mut may_have_worked = false;
+    let attempt = async || {
+        let created = context.iot.create(&wanted.name, &wanted.definition, &tags).await;
+        may_have_worked |= created.as_ref().is_err_and(|error| error.is_transient());
+        created
+    };
+    match context.change(attempt).await {
+        Ok(Some(action)) => Ok(Sent::Created(action)),
+        Ok(None) => Ok(Sent::MayBeTaken(None)),
+        Err(Stop::Failed(failure)) if failure.is_response(ErrorCode::ResourceAlreadyExists) => {
+            Ok(Sent::MayBeTaken(None))
+        }
+        // The limit may be reached by the very action that has the name.
+        Err(Stop::Failed(failure))
+            if failure.is_response(ErrorCode::LimitExceeded)
+                || may_have_worked && failure.is_response(ErrorCode::AccessDenied) =>
+        {
+            Ok(Sent::MayBeTaken(Some(failure)))
+        }
+        Err(stop) => Err(stop),
+    }
+}
+
+/// A create whose name is taken; `None` if the action is gone meanwhile.
+async fn resolve_conflict(
+    context: &Context<'_>,
+    wanted: &Create,
+    found: &ExistingAction,
+) -> Result<Option<Success>, Stop> {
+    let ownership = context.ownership(found);
+    match ownership {
+        Ownership::Own | Ownership::Adopted => match wanted.replay {
+            Replay::Keep => {
+                let described = unless_absent(context.iot.describe(&wanted.name).await)?;
+                Ok(described.map(|(action, _)| Success::new(Outcome::Created, action)))
+            }
+            Replay::Converge => converge(context, wanted, found).await.map(Some),
+        },
+        Ownership::Foreign => Err(name_conflict(wanted, found, Remedy::DeleteThere)),
+        Ownership::Shared | Ownership::Claimable | Ownership::Unowned => match wanted.on_conflict {
+            OnConflict::Fail => Err(name_conflict(wanted, found, Remedy::AdoptOrOverwrite)),
+            OnConflict::Adopt => adopt(context, wanted, found, ownership).await,
+            OnConflict::Overwrite => overwrite(context, wanted, found, ownership).await,
+        },
+    }
+}
+
+/// A create that finds its resource's own action: an earlier delivery created it, a rename is
+/// rolled back, or the action was retained.
+async fn converge(
+    context: &Context<'_>,
+    wanted: &Create,
+    found: &ExistingAction,
+) -> Result<Success, Stop> {
+    if context.is_later(found) {
+        return Err(Stop::Superseded);
+    }
+    let claim = context.claim_tags(found);
+    let change = found.tag_change(&wanted.tags, &[], &claim)?;
+    context.claim(found, &claim).await?;
+    let described = unless_absent(context.iot.describe(&wanted.name).await)?;
+    let (action, description) = described.ok_or(Stop::Superseded)?;
+    let action = if is_defined_as(&description, &wanted.definition) {
+        action
+    } else {
+        superseded_if_absent(update_definition(context, wanted).await)?
+    };
+    context.apply(&found.action.arn, &change).await?;
+    Ok(Success::new(Outcome::Created, action))
+}
+
+async fn adopt(
+    context: &Context<'_>,
+    wanted: &Create,
+    found: &ExistingAction,
+    ownership: Ownership,
+) -> Result<Option<Success>, Stop> {
+    let Some((action, description)) = unless_absent(context.iot.describe(&wanted.name).await)?
+    else {
+        return Ok(None);
+    };
+    if !is_defined_as(&description, &wanted.definition) {
+        return Err(name_conflict(wanted, found, Remedy::MatchOrOverwrite));
+    }
+    let owner = context.request.owner.adopted_tag();
+    let own = owner.map(|owner| own_tags(context, ownership, owner)).unwrap_or_default();
+    let is_taken = take_over(context, wanted, found, own).await?;
+    Ok(is_taken.then(|| Success::new(Outcome::Adopted, action)))
+}
+
+/// Updates the definition before the owner tag, so that a failed update does not change the owner.
+async fn overwrite(
+    context: &Context<'_>,
+    wanted: &Create,
+    found: &ExistingAction,
+    ownership: Ownership,
+) -> Result<Option<Success>, Stop> {
+    let own = own_tags(context, ownership, context.request.owner.tag());
+    found.tag_change(&wanted.tags, &[], &own)?;
+    let action = match update_definition(context, wanted).await {
+        Err(Stop::Failed(failure)) if failure.is_response(ErrorCode::ResourceNotFound) => {
+            return Ok(None);
+        }
+        updated => updated?,
+    };
+    let is_taken = take_over(context, wanted, found, own).await?;
+    Ok(is_taken.then(|| Success::new(Outcome::Updated, action)))
+}
+
+async fn update_definition(context: &Context<'_>, wanted: &Create) -> Result<Action, Stop> {
+    let (role_arn, params) = (&wanted.definition.role_arn, &wanted.definition.params);
+    let update = async || context.iot.update(&wanted.name, Some(role_arn), Some(params)).await;
+    context.change(update).await
+}
+
+/// The provider's own tags on an action that is taken over from nobody, or by a stack from events.
+fn own_tags(context: &Context<'_>, ownership: Ownership, owner_tag: &str) -> Tags {
+    let mut tags = Tags::default();
+    if matches!(ownership, Ownership::Unowned | Ownership::Claimable) {
+        tags.set(OWNER_TAG, owner_tag);
+        if let Some(record) = context.record() {
+            tags.set(CLAIMED_TAG, record.to_string());
+        }
+    }
+    tags
+}
+
+/// Tags an action as taken over; `false` if it is gone. Whoever created it, this resource did not.
+async fn take_over(
+    context: &Context<'_>,
+    wanted: &Create,
+    found: &ExistingAction,
+    own: Tags,
+) -> Result<bool, Stop> {
+    let mut change = found.tag_change(&wanted.tags, &[], &own)?;
+    if own.contains(CLAIMED_TAG) {
+        context.watch(found);
+    }
+    change.set.extend(own);
+    match context.apply(&found.action.arn, &change).await {
+        Err(Stop::Failed(failure)) if failure.is_response(ErrorCode::ResourceNotFound) => {
+            return Ok(false);
+        }
+        applied => applied?,
+    }
+    if change.set.contains(CLAIMED_TAG) && found.tags.contains(CREATED_TAG) {
+        let keys = [CREATED_TAG.to_owned()];
+        let untag = async || context.iot.untag(&found.action.arn, &keys).await;
+        superseded_if_absent(context.change(untag).await)?;
+    }
+    Ok(true)
+}
+
+fn name_conflict(wanted: &Create, found: &ExistingAction, remedy: Remedy) -> Stop {
+    Stop::Failed(Failure::name_conflict(NameConflict {
         name: wanted.name.clone(),
         arn: found.action.arn.clone(),
         owner: found.tags.owner().map(str::to_owned),
         remedy,
-    })
+    }))
 }

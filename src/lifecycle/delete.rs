@@ -1,196 +1,201 @@
-//! Delete: of a named action, of what a failed Create may have created, and of what a canceled
+//! Delete: of a named action, of what a failed request may have created, and of what a canceled
 //! Create may still be creating.
 
-use std::time::Duration;
+use std::{cell::Cell, time::Duration};
 
 use tokio::time::sleep;
 
-use super::{ExistingAction, Lifecycle, not_owned, unless_absent};
+use super::{
+    clean_up::{self, clean_up},
+    existing::{ExistingAction, unless_absent},
+    order::{Context, Stop},
+};
 use crate::{
-    iot::Pacing,
     mitigation::{
-        Action, ActionName, Delete, DeleteTarget, Failure, Lookup, OWNER_TAG, OnConflict,
-        OnForeign, Outcome, Ownership, Provenance, REQUEST_TAG, RequestDigest, Success,
-        UnknownPhysicalId,
+        Action, ActionName, CLAIMED_TAG, CREATED_TAG, Delete, DeleteTarget, Lookup, OnConflict,
+        OnForeign, Outcome, Ownership, RecordType, RequestDigest, Success, UnknownPhysicalId,
     },
+    retry::AttemptError,
 };
 
 const NO_SUCH_ACTION: &str = "there is no such action";
+const LATER: &str = "a later request for this resource has taken over, so the action stays";
 
-/// The result of one poll for an action that may still be created.
-enum PollResult {
-    /// The Delete is done.
-    Done(Success),
-    /// The Create may still create or take over the action.
-    Pending,
+pub async fn delete(context: &Context<'_>, wanted: &Delete) -> Result<Success, Stop> {
+    match &wanted.target {
+        DeleteTarget::Named(name) => delete_named(context, name, wanted).await,
+        DeleteTarget::FailedCreate(name, request) => {
+            delete_failed_create(context, name, request).await
+        }
+        DeleteTarget::UnknownPhysicalId(unknown) => delete_unknown(context, unknown).await,
+        DeleteTarget::Nothing => Ok(Success::absent(NO_SUCH_ACTION)),
+    }
 }
 
-impl Lifecycle<'_> {
-    pub(super) async fn delete(&self, wanted: &Delete) -> Result<Success, Failure> {
-        match &wanted.target {
-            DeleteTarget::Named(name) => self.delete_named(name, wanted).await,
-            DeleteTarget::FailedCreate(name, request) => {
-                self.delete_failed_create(name, request).await
-            }
-            DeleteTarget::UnknownPhysicalId(unknown) => self.delete_unknown(unknown).await,
-            DeleteTarget::Nothing => Ok(Success::absent(NO_SUCH_ACTION)),
-        }
-    }
-
-    async fn delete_named(&self, name: &ActionName, wanted: &Delete) -> Result<Success, Failure> {
+async fn delete_named(
+    context: &Context<'_>,
+    name: &ActionName,
+    wanted: &Delete,
+) -> Result<Success, Stop> {
+    // An attempt whose response was lost may have deleted the action.
+    let sent: Cell<Option<Action>> = Cell::default();
+    let absent = || match sent.take() {
+        Some(action) => Success::new(Outcome::Deleted, action),
+        None => Success::absent(NO_SUCH_ACTION),
+    };
+    let attempt = async || {
         let described = match wanted.lookup {
             Lookup::Tags => None,
-            Lookup::Description => match unless_absent(self.iot.describe(name).await)? {
-                None => return Ok(Success::absent(NO_SUCH_ACTION)),
+            Lookup::Description => match unless_absent(context.iot.describe(name).await)
+                .map_err(Stop::Failed)?
+            {
+                None => return Ok(absent()),
                 Some((action, _)) => Some(action),
             },
         };
-        let Some(found) = self.find_consistently(name).await? else {
-            return Ok(Success::absent(NO_SUCH_ACTION));
-        };
-        let found = ExistingAction { action: described.unwrap_or(found.action), tags: found.tags };
-        if let Some(success) = self.remove(&found).await? {
+        let Some(found) = context.find(name).await? else { return Ok(absent()) };
+        if context.is_later(&found) {
+            return Ok(Success::absent(LATER));
+        }
+        let found = ExistingAction { action: described.unwrap_or(found.action.clone()), ..found };
+        if let Some(success) = remove(context, &found, &sent).await? {
             return Ok(success);
         }
-        let failure = not_owned(&found, "delete");
-        match (wanted.on_foreign, self.ownership(&found.tags)) {
-            (OnForeign::Fail, _) => Err(failure),
-            // A release removes both tags; whoever removes only the owner tag leaves the other.
-            (OnForeign::Skip(Provenance::Adopted), Ownership::Unowned)
-                if !found.tags.contains(REQUEST_TAG) =>
-            {
-                let notice = format!("the action {name} no longer has an owner tag: it stays");
-                Ok(Success::new(Outcome::Released, found.action).with_notice(notice))
-            }
-            (OnForeign::Skip(Provenance::Adopted | Provenance::Created), _) => {
-                let notice = failure.message(usize::MAX);
-                Ok(Success::new(Outcome::Skipped, found.action).with_notice(notice))
-            }
+        Ok(leave(name, &found, context.ownership(&found), wanted.on_foreign)?)
+    };
+    context.iot.retry(attempt).await
+}
+
+/// One attempt to delete an action that this owner created, or to release one that it adopted;
+/// `None` if it may do neither.
+async fn remove(
+    context: &Context<'_>,
+    found: &ExistingAction,
+    sent: &Cell<Option<Action>>,
+) -> Result<Option<Success>, AttemptError<Stop>> {
+    let removed = match context.ownership(found) {
+        Ownership::Own | Ownership::Shared => {
+            sent.set(Some(found.action.clone()));
+            clean_up::delete(context, found).await
         }
-    }
+        Ownership::Adopted => clean_up::release(context, found).await,
+        Ownership::Unowned | Ownership::Claimable | Ownership::Foreign => return Ok(None),
+    };
+    removed.map(Some).map_err(|error| error.map(Stop::Failed))
+}
 
-    /// Removes the action if the failed request created or took it over, and not another one.
-    async fn delete_failed_create(
-        &self,
-        name: &ActionName,
-        request: &RequestDigest,
-    ) -> Result<Success, Failure> {
-        let Some(found) = self.find_consistently(name).await? else {
-            return Ok(Success::absent(NO_SUCH_ACTION));
+/// A delete of an action that is not this owner's.
+fn leave(
+    name: &ActionName,
+    found: &ExistingAction,
+    ownership: Ownership,
+    on_foreign: OnForeign,
+) -> Result<Success, Stop> {
+    let failure = found.not_owned("delete");
+    let OnForeign::Skip(policy) = on_foreign else { return Err(failure.into()) };
+    // A release removes all of the provider's tags; whoever removes only the owner tag leaves the
+    // others.
+    let has_record = found.tags.contains(CREATED_TAG) || found.tags.contains(CLAIMED_TAG);
+    let (outcome, notice) =
+        if policy == OnConflict::Adopt && ownership == Ownership::Unowned && !has_record {
+            let notice = format!("the action {name} no longer has an owner tag: it stays");
+            (Outcome::Released, notice)
+        } else {
+            (Outcome::Skipped, failure.message(usize::MAX))
         };
-        let is_of_request = found.tags.request().is_some_and(|tag| tag.request == *request);
-        let removed = if is_of_request { self.remove(&found).await? } else { None };
-        let absent = || {
-            let Action { arn, .. } = &found.action;
-            Success::absent(format!(
-                "the failed request did not create or take over {arn}: it stays"
-            ))
-        };
-        Ok(removed.unwrap_or_else(absent))
-    }
+    Ok(Success::new(outcome, found.action.clone()).with_notice(notice))
+}
 
-    /// Removes what a canceled Create creates: polls until it has removed the action, the name is
-    /// another owner's, or time is up.
-    async fn delete_unknown(&self, unknown: &UnknownPhysicalId) -> Result<Success, Failure> {
-        if let Some(id) = &unknown.id
-            && let Some(found) = self.find_consistently(id).await?
-            && let Some(success) = self.remove(&found).await?
-        {
+/// Cleans up the action if its last record is the failed request's.
+async fn delete_failed_create(
+    context: &Context<'_>,
+    name: &ActionName,
+    request: &RequestDigest,
+) -> Result<Success, Stop> {
+    let is_left = |found: &ExistingAction| {
+        found.records.last().is_some_and(|last| last.request == *request)
+    };
+    let cleaned = clean_up(context, name, is_left).await?;
+    Ok(cleaned.unwrap_or_else(|| {
+        Success::absent(format!("the failed request has left nothing behind under the name {name}"))
+    }))
+}
+
+/// Cleans up what a canceled Create leaves: polls until that is there, or it is certain that
+/// nothing will be, or time is up.
+async fn delete_unknown(
+    context: &Context<'_>,
+    unknown: &UnknownPhysicalId,
+) -> Result<Success, Stop> {
+    if let Some(id) = &unknown.id
+        && let Some(found) = context.find(id).await?
+        && context.ownership(&found).is_exclusive()
+    {
+        // The id is known, as the name of an action with the resource's tag.
+        let on_foreign = OnForeign::Skip(unknown.on_conflict);
+        let target = DeleteTarget::Named(id.clone());
+        let wanted = Delete { target, on_foreign, lookup: Lookup::Tags };
+        return delete_named(context, id, &wanted).await;
+    }
+    let Some(name) = &unknown.name else {
+        return Ok(Success::absent("the canceled Create has no valid name: it created nothing"));
+    };
+    let for_last_poll = Duration::from_secs(2).min(context.iot.time_left() / 4);
+    let mut polls = 0_u32;
+    loop {
+        let found = unless_absent(context.find_tags(name).await)?;
+        if let Some(success) = poll(context, name, found, unknown.on_conflict).await? {
             return Ok(success);
         }
-        let Some(name) = &unknown.name else {
-            return Ok(Success::absent(
-                "the canceled Create has no valid name: it created nothing",
-            ));
-        };
-        let last_poll = self.time_for_last_poll();
-        let mut polls = 0_u32;
-        loop {
-            let found = unless_absent(self.find(name).await)?;
-            if let PollResult::Done(success) = self.poll(found, unknown.on_conflict).await? {
-                return Ok(success);
-            }
-            let step = Duration::from_secs((1 << polls.min(3)).min(5));
-            let wait = step.mul_f64(0.9 + fastrand::f64() / 5.0);
-            let left = self.iot.time_left().saturating_sub(last_poll);
-            sleep(wait.min(left)).await;
-            if wait >= left {
-                break;
-            }
-            polls += 1;
+        let step = Duration::from_secs((1 << polls.min(3)).min(5));
+        let wait = step.mul_f64(0.9 + fastrand::f64() / 5.0);
+        let left = context.iot.time_left().saturating_sub(for_last_poll);
+        sleep(wait.min(left)).await;
+        if wait >= left {
+            break;
         }
-        let found = self.find_consistently(name).await?;
-        match self.poll(found, unknown.on_conflict).await? {
-            PollResult::Done(success) => Ok(success),
-            PollResult::Pending => {
-                Ok(Success::absent("the canceled Create has created nothing so far"))
-            }
-        }
+        polls += 1;
     }
+    let found = context.find(name).await?;
+    let done = poll(context, name, found, unknown.on_conflict).await?;
+    Ok(done.unwrap_or_else(|| Success::absent("the canceled Create has created nothing so far")))
+}
 
-    /// The time that is kept for the last poll: more where the calls of other requests come first.
-    fn time_for_last_poll(&self) -> Duration {
-        let longest = match self.iot.pacing() {
-            Pacing::None => Duration::from_secs(2),
-            // The Deletes of a batch poll at the same moment.
-            Pacing::Shared(_) => Duration::from_secs(5),
-        };
-        longest.min(self.iot.time_left() / 4)
+/// One poll for what a canceled Create leaves; `None` if the Create may still be running.
+async fn poll(
+    context: &Context<'_>,
+    name: &ActionName,
+    found: Option<ExistingAction>,
+    on_conflict: OnConflict,
+) -> Result<Option<Success>, Stop> {
+    let Some(found) = found else { return Ok(None) };
+    let is_waiting = match context.ownership(&found) {
+        // Without a record, the Create has not yet claimed the action.
+        Ownership::Own | Ownership::Adopted => found.records.last().is_none(),
+        Ownership::Shared | Ownership::Claimable | Ownership::Unowned => {
+            on_conflict != OnConflict::Fail
+        }
+        Ownership::Foreign => false,
+    };
+    if is_waiting {
+        return Ok(None);
     }
+    let cleaned = clean_up(context, name, |found| is_of_canceled_create(context, found)).await?;
+    Ok(Some(cleaned.unwrap_or_else(|| {
+        let arn = &found.action.arn;
+        Success::absent(format!("the canceled Create did not create or take over {arn}: it stays"))
+    })))
+}
 
-    async fn poll(
-        &self,
-        found: Option<ExistingAction>,
-        on_conflict: OnConflict,
-    ) -> Result<PollResult, Failure> {
-        let Some(found) = found else { return Ok(PollResult::Pending) };
-        if let Some(success) = self.remove(&found).await? {
-            return Ok(PollResult::Done(success));
-        }
-        let may_be_taken_over = match on_conflict {
-            OnConflict::Fail => false,
-            OnConflict::Adopt | OnConflict::Overwrite => match self.ownership(&found.tags) {
-                Ownership::Foreign => false,
-                Ownership::Own
-                | Ownership::Adopted
-                | Ownership::Shared
-                | Ownership::Claimable
-                | Ownership::Unowned => true,
-            },
-        };
-        if may_be_taken_over {
-            return Ok(PollResult::Pending);
-        }
-        let why = not_owned(&found, "delete").message(usize::MAX);
-        Ok(PollResult::Done(Success::absent(why)))
-    }
+/// Whether the last record is of a Create that was sent before this Delete, and at most a day
+/// before: what is older was retained.
+fn is_of_canceled_create(context: &Context<'_>, found: &ExistingAction) -> bool {
+    const DAY: u64 = 24 * 60 * 60;
 
-    /// Deletes an action that this owner created, or releases one that it adopted; `None` if it may
-    /// do neither.
-    pub(super) async fn remove(&self, found: &ExistingAction) -> Result<Option<Success>, Failure> {
-        let action = &found.action;
-        match self.ownership(&found.tags) {
-            Ownership::Own | Ownership::Shared => {
-                // DeleteMitigationAction succeeds if there is no such action; a
-                // ResourceNotFoundException means the same.
-                unless_absent(self.iot.writes().delete(&action.name).await)?;
-                Ok(Some(Success::new(Outcome::Deleted, action.clone())))
-            }
-            Ownership::Adopted => {
-                let mut keys = vec![OWNER_TAG.to_owned()];
-                if found.tags.contains(REQUEST_TAG) {
-                    keys.push(REQUEST_TAG.to_owned());
-                }
-                if unless_absent(self.iot.writes().untag(&action.arn, keys).await)?.is_none() {
-                    return Ok(Some(Success::absent(NO_SUCH_ACTION)));
-                }
-                let notice = format!(
-                    "the action {} was adopted, not created: it loses its owner tag and stays",
-                    action.name
-                );
-                Ok(Some(Success::new(Outcome::Released, action.clone()).with_notice(notice)))
-            }
-            Ownership::Unowned | Ownership::Claimable | Ownership::Foreign => Ok(None),
-        }
-    }
+    let (Some(last), Some(stack)) = (found.records.last(), &context.request.stack) else {
+        return false;
+    };
+    last.request_type == RecordType::Create
+        && last.sent <= stack.sent
+        && stack.sent - last.sent <= DAY
 }

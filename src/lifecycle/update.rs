@@ -1,106 +1,115 @@
-//! Update in place.
+//! Update: in place, with a new name, and in parts.
 
-use super::{Lifecycle, create::CreateAttempt, not_owned, tag_change, unless_absent};
+use super::{
+    create::create,
+    order::{Context, Stop, superseded_if_absent},
+};
 use crate::mitigation::{
-    Action, Change, Create, Definition, ErrorCode, Failure, OWNER_TAG, OnConflict, Outcome,
-    Ownership, Params, Provenance, Replay, RoleArn, Success, Update,
+    Action, ActionName, Create, Definition, ErrorCode, Failure, OWNER_TAG, OnConflict, Outcome,
+    Ownership, Params, Replay, RoleArn, Success, Tags, Update,
 };
 
-impl Lifecycle<'_> {
-    pub(super) async fn update(&self, wanted: &Update) -> Result<Success, Failure> {
-        match &wanted.change {
-            Change::Whole { definition, provenance } => {
-                self.update_whole(wanted, definition, *provenance).await
-            }
-            Change::Parts { role_arn, params } => {
-                self.update_parts(wanted, role_arn.as_ref(), params.as_ref()).await
-            }
+/// Updates the action as declared, or creates it again if it is gone. Checks the owner, claims,
+/// then changes the definition, then the tags that differ.
+pub async fn update(
+    context: &Context<'_>,
+    wanted: &Update,
+    definition: &Definition,
+) -> Result<Success, Stop> {
+    let Some(found) = context.find(&wanted.name).await? else {
+        return create_again(context, wanted, definition).await;
+    };
+    let owner = &context.request.owner;
+    let owner_tag = match context.ownership(&found) {
+        Ownership::Own | Ownership::Adopted | Ownership::Shared => None,
+        // Only what the resource created may be deleted later.
+        Ownership::Unowned if found.records.created.is_some() => Some(owner.tag()),
+        Ownership::Unowned => Some(owner.adopted_tag().unwrap_or(owner.tag())),
+        Ownership::Claimable | Ownership::Foreign => return Err(found.not_owned("change").into()),
+    };
+    if context.is_later(&found) {
+        return Err(Stop::Superseded);
+    }
+    let mut claim = context.claim_tags(&found);
+    if let Some(owner_tag) = owner_tag {
+        context.iot.warn("the action had lost its owner tag and has been tagged again");
+        claim.set(OWNER_TAG, owner_tag);
+    }
+    let change = found.tag_change(&wanted.tags, &wanted.previous_keys, &claim)?;
+    context.claim(&found, &claim).await?;
+    let (role_arn, params) = (&definition.role_arn, &definition.params);
+    let update = async || context.iot.update(&wanted.name, Some(role_arn), Some(params)).await;
+    let action = superseded_if_absent(context.change(update).await)?;
+    context.apply(&found.action.arn, &change).await?;
+    Ok(Success::new(Outcome::Updated, action))
+}
+
+async fn create_again(
+    context: &Context<'_>,
+    wanted: &Update,
+    definition: &Definition,
+) -> Result<Success, Stop> {
+    context.watch_absent(&wanted.name);
+    let wanted = Create {
+        name: wanted.name.clone(),
+        definition: definition.clone(),
+        tags: wanted.tags.clone(),
+        on_conflict: OnConflict::Fail,
+        replay: Replay::Converge,
+    };
+    let success = create(context, &wanted).await?;
+    Ok(success.with_notice("the action was gone and has been recreated"))
+}
+
+/// Creates the action with the new name. The claim on the old action comes first, so that a later
+/// request, such as the rollback, stops this one.
+pub async fn rename(
+    context: &Context<'_>,
+    physical: &ActionName,
+    wanted: &Create,
+) -> Result<Success, Stop> {
+    match context.find(physical).await? {
+        None => context.watch_absent(physical),
+        Some(found) if !context.ownership(&found).is_exclusive() => context.watch(&found),
+        Some(found) if context.is_later(&found) => return Err(Stop::Superseded),
+        Some(found) => {
+            let claim = context.claim_tags(&found);
+            found.tag_change(&Tags::default(), &[], &claim)?;
+            context.claim(&found, &claim).await?;
         }
     }
+    create(context, wanted).await
+}
 
-    /// Updates the action as declared, or creates it again if it is gone. A name that turns out to
-    /// be taken is looked up again, because the tags of its action lag behind.
-    async fn update_whole(
-        &self,
-        wanted: &Update,
-        definition: &Definition,
-        provenance: Provenance,
-    ) -> Result<Success, Failure> {
-        let create = Create {
-            name: wanted.name.clone(),
-            definition: definition.clone(),
-            tags: wanted.tags.clone(),
-            on_conflict: OnConflict::Fail,
-            replay: Replay::Converge,
-        };
-        let mut attempts = 0;
-        loop {
-            let updated = self.try_update_whole(wanted, definition, provenance).await;
-            if let Some(updated) = unless_absent(updated)? {
-                return Ok(updated);
-            }
-            if let CreateAttempt::Created(success) = self.try_create(&create).await? {
-                return Ok(success.with_notice("the action was gone and has been recreated"));
-            }
-            attempts += 1;
-            self.wait_for_tags(&wanted.name, attempts).await?;
+/// Changes the parts that are given, of what an event, a message or a direct invocation made.
+pub async fn update_parts(
+    context: &Context<'_>,
+    wanted: &Update,
+    role_arn: Option<&RoleArn>,
+    params: Option<&Params>,
+) -> Result<Success, Stop> {
+    let Some(found) = context.find(&wanted.name).await? else {
+        let text = format!("there is no action {}", wanted.name);
+        return Err(Failure::refusal(ErrorCode::ResourceNotFound, text).into());
+    };
+    match context.ownership(&found) {
+        Ownership::Own | Ownership::Adopted | Ownership::Shared => {}
+        Ownership::Unowned | Ownership::Claimable | Ownership::Foreign => {
+            return Err(found.not_owned("change").into());
         }
     }
-
-    /// Checks the owner, then changes the definition, then the tags that differ.
-    async fn try_update_whole(
-        &self,
-        wanted: &Update,
-        definition: &Definition,
-        provenance: Provenance,
-    ) -> Result<Success, Failure> {
-        let found = self.find(&wanted.name).await?;
-        let (desired, notice) = match self.ownership(&found.tags) {
-            Ownership::Own | Ownership::Adopted | Ownership::Shared => (wanted.tags.clone(), None),
-            Ownership::Unowned => {
-                let notice = "the action had lost its owner tag and has been tagged again";
-                let owner_tag = self.request.owner.tag_after(provenance);
-                (wanted.tags.clone().with(OWNER_TAG, owner_tag), Some(notice))
-            }
-            Ownership::Claimable | Ownership::Foreign => {
-                return Err(not_owned(&found, "change"));
-            }
-        };
-        let change = tag_change(&found, &desired, &wanted.previous_keys)?;
-        self.clear_mark(&found).await?;
-        let action = self.update_definition(&wanted.name, definition).await?;
-        self.apply(&found.action.arn, change).await?;
-        let success = Success::new(Outcome::Updated, action);
-        Ok(Success { notice: notice.map(str::to_owned), ..success })
-    }
-
-    /// Changes the parts that are given.
-    async fn update_parts(
-        &self,
-        wanted: &Update,
-        role_arn: Option<&RoleArn>,
-        params: Option<&Params>,
-    ) -> Result<Success, Failure> {
-        let Some(found) = self.find_consistently(&wanted.name).await? else {
-            let text = format!("there is no action {}", wanted.name);
-            return Err(Failure::refusal(ErrorCode::ResourceNotFound, text));
-        };
-        match self.ownership(&found.tags) {
-            Ownership::Own | Ownership::Adopted | Ownership::Shared => {}
-            Ownership::Unowned | Ownership::Claimable | Ownership::Foreign => {
-                return Err(not_owned(&found, "change"));
-            }
+    let change = found.tag_change(&wanted.tags, &[], &Tags::default())?;
+    let updated = match (role_arn, params) {
+        (None, None) => None,
+        _ => {
+            let update = async || context.iot.update(&wanted.name, role_arn, params).await;
+            Some(context.change(update).await?)
         }
-        let change = tag_change(&found, &wanted.tags, &[])?;
-        let updated = match (role_arn, params) {
-            (None, None) => None,
-            _ => Some(self.iot.writes().update(&wanted.name, role_arn, params).await?),
-        };
-        self.apply(&found.action.arn, change).await?;
-        let action = match updated {
-            Some(action @ Action { action_type: Some(_), .. }) => action,
-            _ => self.iot.describe(&wanted.name).await?.0,
-        };
-        Ok(Success::new(Outcome::Updated, action))
-    }
+    };
+    context.apply(&found.action.arn, &change).await?;
+    let action = match updated {
+        Some(action @ Action { action_type: Some(_), .. }) => action,
+        _ => context.iot.describe(&wanted.name).await?.0,
+    };
+    Ok(Success::new(Outcome::Updated, action))
 }

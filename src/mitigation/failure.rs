@@ -31,15 +31,7 @@ impl ErrorCode {
     /// Whether the same request may succeed later without a change.
     #[must_use]
     pub fn is_transient(self) -> bool {
-        match self {
-            Self::Throttling | Self::InternalFailure => true,
-            Self::InvalidRequest
-            | Self::ResourceAlreadyExists
-            | Self::ResourceNotFound
-            | Self::LimitExceeded
-            | Self::AccessDenied
-            | Self::InvalidSetting => false,
-        }
+        matches!(self, Self::Throttling | Self::InternalFailure)
     }
 }
 
@@ -57,12 +49,12 @@ pub struct Failure {
 pub enum Detail {
     /// The request is invalid, for these reasons.
     Problems(Problems),
-    /// The message of the service, or that there was no usable response.
+    /// The message of the service, or that its response is not usable.
     Service(String),
+    /// A call had no response.
+    NoResponse(String),
     /// Time ran out: the code is that of the last error, but says nothing about the last call.
     OutOfTime(String),
-    /// Time ran out before the first call.
-    NotStarted(String),
     /// Why the provider itself refuses the request.
     Refusal(String),
     /// The name of a create is taken.
@@ -110,39 +102,13 @@ impl Failure {
     /// ran out.
     #[must_use]
     pub fn is_transient(&self) -> bool {
-        match self.detail {
-            Detail::OutOfTime(_) | Detail::NotStarted(_) => true,
-            Detail::Service(_)
-            | Detail::Problems(_)
-            | Detail::Refusal(_)
-            | Detail::NameConflict(_) => self.code.is_transient(),
-        }
-    }
-
-    /// Whether time ran out before the first call.
-    #[must_use]
-    pub(crate) fn is_not_started(&self) -> bool {
-        match self.detail {
-            Detail::NotStarted(_) => true,
-            Detail::OutOfTime(_)
-            | Detail::Service(_)
-            | Detail::Problems(_)
-            | Detail::Refusal(_)
-            | Detail::NameConflict(_) => false,
-        }
+        matches!(self.detail, Detail::OutOfTime(_)) || self.code.is_transient()
     }
 
     /// Whether AWS IoT ended the call that failed with this code.
     #[must_use]
     pub(crate) fn is_response(&self, code: ErrorCode) -> bool {
-        match self.detail {
-            Detail::Service(_) => self.code == code,
-            Detail::OutOfTime(_)
-            | Detail::NotStarted(_)
-            | Detail::Problems(_)
-            | Detail::Refusal(_)
-            | Detail::NameConflict(_) => false,
-        }
+        matches!(self.detail, Detail::Service(_)) && self.code == code
     }
 
     /// An invalid request.
@@ -162,8 +128,8 @@ impl Failure {
         let text = format!("{} ({more})", self.message(usize::MAX));
         let detail = match self.detail {
             Detail::Service(_) => Detail::Service(text),
+            Detail::NoResponse(_) => Detail::NoResponse(text),
             Detail::OutOfTime(_) => Detail::OutOfTime(text),
-            Detail::NotStarted(_) => Detail::NotStarted(text),
             Detail::Problems(_) | Detail::Refusal(_) | Detail::NameConflict(_) => {
                 Detail::Refusal(text)
             }
@@ -177,8 +143,8 @@ impl Failure {
     pub fn message(&self, budget: usize) -> String {
         match &self.detail {
             Detail::Service(text)
+            | Detail::NoResponse(text)
             | Detail::OutOfTime(text)
-            | Detail::NotStarted(text)
             | Detail::Refusal(text) => truncate(text, budget),
             Detail::Problems(problems) => problems.list(budget),
             Detail::NameConflict(conflict) => truncate(&conflict.to_string(), budget),

@@ -97,16 +97,8 @@ pub struct Description {
     pub params: Option<Params>,
     /// All tags, including the provider's own.
     pub tags: Tags,
-    pub created: Option<Timestamp>,
-    /// When the definition last changed.
-    pub modified: Option<Timestamp>,
-}
-
-/// A date that the service gives.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Timestamp {
-    /// Milliseconds since 1970.
-    pub milliseconds: u64,
-    /// RFC 3339, in UTC.
-    pub text: String,
+    /// `creationDate`: RFC 3339, in UTC.
+    pub created: Option<String>,
+    /// `lastModifiedDate`: RFC 3339, in UTC.
+    pub modified: Option<String>,
 }

@@ -29,10 +29,7 @@ impl OwnerKind {
 
     /// Whether any event, message or direct invocation may change an action of such an owner.
     fn is_shared(self) -> bool {
-        match self {
-            Self::Stack | Self::Adopted => false,
-            Self::Event | Self::Message | Self::Request => true,
-        }
+        matches!(self, Self::Event | Self::Message | Self::Request)
     }
 }
 
@@ -67,24 +64,11 @@ pub enum Ownership {
     Foreign,
 }
 
-/// How a stack's resource acquired its action, as far as its properties tell. Used if the action
-/// has lost its owner tag, which would tell for certain.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Provenance {
-    /// It created or overwrote the action.
-    Created,
-    /// It may have adopted the action, so it never deletes it.
-    Adopted,
-}
-
 impl Ownership {
     /// Whether this owner created or adopted the action, and does not share it.
     #[must_use]
     pub(crate) fn is_exclusive(self) -> bool {
-        match self {
-            Self::Own | Self::Adopted => true,
-            Self::Shared | Self::Claimable | Self::Unowned | Self::Foreign => false,
-        }
+        matches!(self, Self::Own | Self::Adopted)
     }
 }
 
@@ -134,15 +118,6 @@ impl Owner {
     #[must_use]
     pub fn adopted_tag(&self) -> Option<&str> {
         self.adopted_tag.as_deref()
-    }
-
-    /// The owner tag of an action that this owner acquired in that way.
-    #[must_use]
-    pub(crate) fn tag_after(&self, provenance: Provenance) -> &str {
-        match provenance {
-            Provenance::Created => self.tag(),
-            Provenance::Adopted => self.adopted_tag().unwrap_or(self.tag()),
-        }
     }
 
     /// What this owner may do with an action that has the owner tag `tag`.

@@ -1,7 +1,8 @@
 //! Requests to the lifecycle.
 
 use super::{
-    ActionName, Definition, Location, Owner, Params, Provenance, RequestDigest, RoleArn, Tags,
+    ActionName, Definition, Location, Owner, Params, Record, RecordType, RequestDigest, RoleArn,
+    Tags,
     digest::{digest, hex},
     text::Parse,
 };
@@ -47,35 +48,28 @@ pub struct Request {
     pub stack: Option<StackRequest>,
 }
 
-/// The request of a stack: it waits until a new role can be assumed, and CloudFormation may cancel
-/// it meanwhile.
+/// What only the request of a stack has: its place in the order of the resource's requests.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StackRequest {
-    /// Identifies all deliveries of the request; part of the request tag of what it creates.
+    /// When CloudFormation sent the request: seconds since 1970.
+    pub sent: u64,
+    /// Identifies all deliveries of the request.
     pub digest: RequestDigest,
-    /// The current action of the resource, in an Update.
-    pub current: Option<ActionName>,
-    /// A name under which a failed replacement may have left an action, which is removed first.
-    pub orphan: Option<ActionName>,
+    /// What a Create or an Update does; `None` for a Delete, which leaves no record.
+    pub record_type: Option<RecordType>,
+    /// The name in the physical id of an Update.
+    pub physical_name: Option<ActionName>,
+    /// The name in the old properties of an Update, if it is neither the physical id nor the new
+    /// name: a failed Update may have left an action there.
+    pub previous_name: Option<ActionName>,
 }
 
-impl Request {
-    /// The digest of a stack's request.
+impl StackRequest {
+    /// The record that the request leaves.
     #[must_use]
-    pub fn digest(&self) -> Option<&RequestDigest> {
-        self.stack.as_ref().map(|stack| &stack.digest)
-    }
-
-    /// The current action of a stack's resource, in an Update.
-    #[must_use]
-    pub fn current(&self) -> Option<&ActionName> {
-        self.stack.as_ref()?.current.as_ref()
-    }
-
-    /// A name under which a failed replacement may have left an action.
-    #[must_use]
-    pub fn orphan(&self) -> Option<&ActionName> {
-        self.stack.as_ref()?.orphan.as_ref()
+    pub fn record(&self) -> Option<Record> {
+        let request_type = self.record_type?;
+        Some(Record { sent: self.sent, request: self.digest.clone(), request_type })
     }
 }
 
@@ -128,7 +122,8 @@ impl Create {
     /// A digest of what the create call sends: name, role, parameters, and tags by key.
     #[must_use]
     pub fn digest(&self) -> String {
-        let Self { name, definition: Definition { role_arn, params }, tags, .. } = self;
+        let Self { name, definition, tags, on_conflict: _, replay: _ } = self;
+        let Definition { role_arn, params } = definition;
         let params = serde_json::to_string(params).unwrap_or_default();
         let mut parts = vec![name.as_str(), role_arn.as_str(), &params];
         parts.extend(tags.iter().flat_map(|(key, value)| [key, value]));
@@ -182,12 +177,7 @@ pub struct Update {
 pub enum Change {
     /// The whole definition, so that an action that is gone can be created again, and one that lost
     /// its owner tag is tagged again.
-    Whole {
-        /// Role and parameters.
-        definition: Definition,
-        /// How the action is tagged again.
-        provenance: Provenance,
-    },
+    Whole(Definition),
     /// The given parts. An action that is gone is an error.
     Parts {
         /// The role, if it changes.
@@ -213,7 +203,7 @@ pub struct Delete {
 pub enum DeleteTarget {
     /// The action of this name.
     Named(ActionName),
-    /// What a failed Create may have created: the action of this name, if its request tag has this
+    /// What a failed request may have created: the action of this name, if its last record has this
     /// digest.
     FailedCreate(ActionName, RequestDigest),
     /// The action of a canceled Create, which may still be running. CloudFormation generated the
@@ -237,8 +227,9 @@ pub struct UnknownPhysicalId {
 /// What a delete does where it finds only an action of another owner, or of none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OnForeign {
-    /// Leave it and succeed. If it has no owner, the provenance says whether it was released.
-    Skip(Provenance),
+    /// Leave it and succeed. If it has no owner, the policy of the resource says whether an earlier
+    /// delivery may have released it.
+    Skip(OnConflict),
     /// Leave it and fail.
     Fail,
 }

@@ -6,15 +6,19 @@ use serde::ser::{Serialize, SerializeSeq, Serializer};
 use unicode_general_category::{GeneralCategory, get_general_category};
 
 use super::{
-    RequestTag,
+    Record, Records,
     text::{Expected, has_length},
 };
 
 /// The key of the tag with the owner of an action.
 pub const OWNER_TAG: &str = "mitigation-action-provider:owner";
 
-/// The key of the tag with the request that created an action or last took it over.
-pub const REQUEST_TAG: &str = "mitigation-action-provider:request";
+/// The key of the tag with the record of the request that created an action.
+pub const CREATED_TAG: &str = "mitigation-action-provider:created";
+
+/// The key of the tag with the record of the last request that took an action over or set out to
+/// change it.
+pub const CLAIMED_TAG: &str = "mitigation-action-provider:claimed";
 
 /// The prefix of the keys of the provider's own tags, which no request may use.
 const RESERVED_PREFIX: &str = "mitigation-action-provider:";
@@ -29,8 +33,8 @@ impl Tags {
     /// The most tags of an action.
     pub const MAX: usize = 50;
 
-    /// The most tags in a request: two of an action's are the provider's own.
-    pub(crate) const MAX_GIVEN: usize = 48;
+    /// The most tags in a request: three of an action's are the provider's own.
+    pub(crate) const MAX_GIVEN: usize = 47;
 
     /// Checks the key of a tag: 1 to 128 characters of `[\p{L}\p{Z}\p{N}_.:/=+\-@]`, and no prefix
     /// that AWS or the provider reserves.
@@ -76,6 +80,11 @@ impl Tags {
         self
     }
 
+    /// Sets the tags of `other`, too.
+    pub fn extend(&mut self, other: Self) {
+        self.0.extend(other.0);
+    }
+
     /// Whether there is a tag with the key `key`.
     #[must_use]
     pub fn contains(&self, key: &str) -> bool {
@@ -88,10 +97,11 @@ impl Tags {
         self.0.get(OWNER_TAG).map(String::as_str)
     }
 
-    /// The request tag, if the provider wrote it.
+    /// The records that are valid at `now`, in seconds since 1970.
     #[must_use]
-    pub fn request(&self) -> Option<RequestTag> {
-        RequestTag::parse(self.0.get(REQUEST_TAG)?)
+    pub fn records(&self, now: u64) -> Records {
+        let record = |key: &str| Record::parse(self.0.get(key)?, now);
+        Records { created: record(CREATED_TAG), claimed: record(CLAIMED_TAG) }
     }
 
     /// Keys and values, by key.

@@ -20,6 +20,8 @@ pub enum Unrecognized {
     },
     /// It is a notification or a message without a request.
     NoRequestInside,
+    /// It is a stack's request in a message of a queue.
+    StackRequestInQueue,
     /// It has records of neither SQS nor SNS.
     UnknownRecords,
     /// It has more records than an event source delivers.
@@ -85,6 +87,10 @@ impl Unrecognized {
                 return Cow::Owned(format!("{words}: expected {expected:?}"));
             }
             Self::NoRequestInside => "the message holds no request",
+            Self::StackRequestInQueue => {
+                "the message holds a stack's request, which is not taken from a queue: the \
+                 ServiceToken has to be the function, or the topic to which it is subscribed"
+            }
             Self::TooManyRecords => {
                 "the event has more Records than the 10,000 of a queue or the 100 of a topic"
             }
@@ -114,7 +120,7 @@ impl fmt::Display for Unrecognized {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.words())?;
         match self {
-            Self::AnotherDetailType { .. } => Ok(()),
+            Self::AnotherDetailType { .. } | Self::StackRequestInQueue => Ok(()),
             Self::NotAnObject
             | Self::NoKnownMember
             | Self::NoRequestInside

@@ -40,8 +40,10 @@ pub const FUNCTION: &str = "mitigation-action-provider";
 /// The key of the tag that names the owner of an action.
 pub const OWNER_TAG: &str = "mitigation-action-provider:owner";
 
-/// The key of the tag that identifies the request that created an action, or last took it over.
-pub const REQUEST_TAG: &str = "mitigation-action-provider:request";
+/// The keys of the tags that record the request that created an action, and the one that last
+/// claimed it.
+pub const CREATED_TAG: &str = "mitigation-action-provider:created";
+pub const CLAIMED_TAG: &str = "mitigation-action-provider:claimed";
 
 use std::{
     net::SocketAddr,

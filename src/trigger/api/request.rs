@@ -106,12 +106,6 @@ impl ApiRequest {
         self.task.clone().map_err(Failure::invalid)
     }
 
-    /// Whether the request is valid.
-    #[must_use]
-    pub(in crate::trigger) fn is_valid(&self) -> bool {
-        self.task.is_ok()
-    }
-
     /// The owner of what this request creates if its id is `id`.
     #[must_use]
     pub fn owner(&self, id: &str) -> Owner {

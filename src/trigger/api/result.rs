@@ -135,8 +135,8 @@ impl<'a> DescriptionPart<'a> {
             role_arn: description.role_arn.as_ref().map(RoleArn::as_str),
             action_params: description.params.as_ref(),
             tags: &description.tags,
-            creation_date: description.created.as_ref().map(|date| date.text.as_str()),
-            last_modified_date: description.modified.as_ref().map(|date| date.text.as_str()),
+            creation_date: description.created.as_deref(),
+            last_modified_date: description.modified.as_deref(),
         }
     }
 }

@@ -1,5 +1,7 @@
 //! `Custom::IoTMitigationAction`: maps properties to a request, and an outcome to attributes.
 
+use std::time::SystemTime;
+
 use serde::Serialize;
 use serde_json::value::RawValue;
 
@@ -12,7 +14,8 @@ use super::{
 use crate::{
     mitigation::{
         Action, ActionName, Change, Create, Delete, DeleteTarget, Failure, Lookup, OnConflict,
-        OnForeign, Owner, Parse, Problem, Problems, Provenance, Replay, Request, StackId,
+        OnForeign, Owner, Parse, Problem, Problems, RecordType, Replay, Request,
+        RequestDigest, StackId,
         StackRequest, Success, Tags, Task, UnknownPhysicalId, Update,
     },
     trigger::{
@@ -48,15 +51,18 @@ struct Attributes<'a> {
     action_type: &'a str,
 }
 
-/// Plans a request whose response goes to `url`, for a function at `location`.
+/// Plans a request that was `received` then and whose response goes to `url`, for a function at
+/// `location`.
 #[must_use]
 pub fn plan(
     request: &CustomResourceRequest,
     url: &ResponseUrl,
+    received: SystemTime,
     location: &FunctionLocation,
 ) -> Plan {
     let mut warnings = Vec::new();
-    let step = next_step(request, url, location, &mut warnings);
+    let order = Order { sent: url.sent_at().unwrap_or(received), digest: request.digest(url) };
+    let step = next_step(request, &order, location, &mut warnings);
     let action_name = match &step {
         Step::Execute(planned) => planned.task.action_name().map(|name| name.as_str().to_owned()),
         Step::Respond(_) => name_of_create(request),
@@ -64,20 +70,26 @@ pub fn plan(
     Plan { step, action_name, warnings }
 }
 
+/// The place of a request among those of its resource.
+struct Order {
+    sent: SystemTime,
+    digest: RequestDigest,
+}
+
 fn next_step(
     request: &CustomResourceRequest,
-    url: &ResponseUrl,
+    order: &Order,
     location: &FunctionLocation,
     warnings: &mut Vec<String>,
 ) -> Step {
     let planned = match (request.request_type(), request.stack(location)) {
-        (Ok(RequestType::Delete), Ok(stack)) => Ok(plan_delete(request, url, &stack)),
+        (Ok(RequestType::Delete), Ok(stack)) => Ok(plan_delete(request, order, &stack)),
         (Ok(RequestType::Delete), Err(problems)) => {
             let notice = format!("this resource cannot own an action: {problems}");
             return Step::Respond(Ok(Success::absent(notice)));
         }
-        (Ok(RequestType::Create), Ok(stack)) => plan_create(request, url, &stack, warnings),
-        (Ok(RequestType::Update), Ok(stack)) => plan_update(request, url, &stack, warnings),
+        (Ok(RequestType::Create), Ok(stack)) => plan_create(request, order, &stack, warnings),
+        (Ok(RequestType::Update), Ok(stack)) => plan_update(request, order, &stack, warnings),
         // The properties are parsed although they are not used, to report all problems at once.
         (Ok(RequestType::Create | RequestType::Update), Err(mut problems)) => {
             let create = read_properties(request, None, warnings);
@@ -120,18 +132,19 @@ pub fn name_of_create(request: &CustomResourceRequest) -> Option<String> {
 
 fn plan_create(
     request: &CustomResourceRequest,
-    url: &ResponseUrl,
+    order: &Order,
     stack: &StackId,
     warnings: &mut Vec<String>,
 ) -> Result<Request, Problems> {
     let create = read_properties(request, Some(stack), warnings)?;
-    Ok(new_request(request, url, stack, Task::Create(create)))
+    let stack_request = order.of(Some(RecordType::Create));
+    Ok(new_request(request, stack, Task::Create(create), stack_request))
 }
 
 /// An Update in place, or a replacement if the name is new, which is planned like a Create.
 fn plan_update(
     request: &CustomResourceRequest,
-    url: &ResponseUrl,
+    order: &Order,
     stack: &StackId,
     warnings: &mut Vec<String>,
 ) -> Result<Request, Problems> {
@@ -143,28 +156,28 @@ fn plan_update(
         return Err(problems);
     }
     let create = properties?;
+    let physical_name = ActionName::parse(&request.physical_id);
     let old = request.old_properties.as_deref().filter(|old| old.get().starts_with('{'));
-    let old_name = old.and_then(|old| name_of(Some(old), stack, &request.logical_id));
-    let (task, orphan) = if create.name.as_str() == request.physical_id {
-        let Create { name, definition, tags, .. } = create;
-        let orphan = old_name.filter(|old| *old != name);
-        let provenance = provenance_of([request.properties.as_deref(), old]);
-        let change = Change::Whole { definition, provenance };
+    let previous_name = old
+        .and_then(|old| name_of(Some(old), stack, &request.logical_id))
+        .filter(|previous| *previous != create.name && Some(previous) != physical_name.as_ref());
+    let task = if physical_name.as_ref() == Some(&create.name) {
+        let Create { name, definition, tags, on_conflict: _, replay: _ } = create;
         let previous_keys = old.map(tag_keys).unwrap_or_default();
-        (Task::Update(Update { name, change, tags, previous_keys }), orphan)
+        Task::Update(Update { name, change: Change::Whole(definition), tags, previous_keys })
     } else {
-        (Task::Create(create), None)
+        Task::Create(create)
     };
-    let current = ActionName::parse(&request.physical_id);
-    let planned = new_request(request, url, stack, task);
-    let stack = planned.stack.map(|stack| StackRequest { current, orphan, ..stack });
-    Ok(Request { stack, ..planned })
+    let stack_request = order.of(Some(RecordType::Update));
+    let stack_request = StackRequest { physical_name, previous_name, ..stack_request };
+    Ok(new_request(request, stack, task, stack_request))
 }
 
 /// A Delete needs no valid properties: it deletes the action that the physical id names, or else
 /// the one with the name that a Create would use.
-fn plan_delete(request: &CustomResourceRequest, url: &ResponseUrl, stack: &StackId) -> Request {
+fn plan_delete(request: &CustomResourceRequest, order: &Order, stack: &StackId) -> Request {
     let properties = request.properties.as_deref();
+    let on_conflict = on_conflict_of(properties);
     let declared = name_of(properties, stack, &request.logical_id);
     let generated = ActionName::generated(stack, &request.logical_id);
     let target = match PhysicalId::parse(&request.physical_id) {
@@ -181,26 +194,40 @@ fn plan_delete(request: &CustomResourceRequest, url: &ResponseUrl, stack: &Stack
             id => DeleteTarget::UnknownPhysicalId(UnknownPhysicalId {
                 id,
                 name: declared,
-                on_conflict: on_conflict_of(properties),
+                on_conflict,
             }),
         },
     };
-    let on_foreign = OnForeign::Skip(provenance_of([properties]));
-    let delete = Delete { target, on_foreign, lookup: Lookup::Tags };
-    new_request(request, url, stack, Task::Delete(delete))
+    let delete =
+        Delete { target, on_foreign: OnForeign::Skip(on_conflict), lookup: Lookup::Tags };
+    new_request(request, stack, Task::Delete(delete), order.of(None))
 }
 
 fn new_request(
     request: &CustomResourceRequest,
-    url: &ResponseUrl,
     stack: &StackId,
     task: Task,
+    stack_request: StackRequest,
 ) -> Request {
     Request {
         task,
         owner: Owner::stack(stack, &request.logical_id),
         location: Some(stack.location.clone()),
-        stack: Some(StackRequest { digest: request.digest(url), current: None, orphan: None }),
+        stack: Some(stack_request),
+    }
+}
+
+impl Order {
+    /// The request at this place, which leaves records of that type.
+    fn of(&self, record_type: Option<RecordType>) -> StackRequest {
+        let since = self.sent.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        StackRequest {
+            sent: since.as_secs(),
+            digest: self.digest.clone(),
+            record_type,
+            physical_name: None,
+            previous_name: None,
+        }
     }
 }
 
@@ -246,15 +273,6 @@ fn name_of(properties: Option<&RawValue>, stack: &StackId, logical_id: &str) -> 
 fn on_conflict_of(properties: Option<&RawValue>) -> OnConflict {
     let word = property(properties, "OnConflict").and_then(json::string);
     word.and_then(|word| CASING.on_conflict(&word)).unwrap_or_default()
-}
-
-/// How a resource that has or had these properties acquired its action, as far as they tell.
-fn provenance_of<const N: usize>(properties: [Option<&RawValue>; N]) -> Provenance {
-    let may_adopt = properties.into_iter().map(on_conflict_of).any(|policy| match policy {
-        OnConflict::Adopt => true,
-        OnConflict::Fail | OnConflict::Overwrite => false,
-    });
-    if may_adopt { Provenance::Adopted } else { Provenance::Created }
 }
 
 /// The keys of the tags in old properties that the provider can have set. Other properties may be

@@ -99,8 +99,13 @@ impl ResponseUrl {
         self.uri.clone()
     }
 
-    /// When the URL was signed, which is when the request was sent; `None` if it has no valid
-    /// `X-Amz-Date`.
+    /// When the request was sent: `X-Amz-Date`, or else `Expires`; `None` if it has neither.
+    #[must_use]
+    pub fn sent_at(&self) -> Option<SystemTime> {
+        self.signed_at().or_else(|| self.expires_parameter())
+    }
+
+    /// When the URL was signed; `None` if it has no valid `X-Amz-Date`.
     #[must_use]
     pub fn signed_at(&self) -> Option<SystemTime> {
         seconds_of(self.parameter("X-Amz-Date")?).and_then(at)
@@ -114,8 +119,12 @@ impl ResponseUrl {
             (Some(signed), Some(lasts)) => {
                 signed.checked_add(Duration::from_secs(lasts.parse().ok()?))
             }
-            _ => at(self.parameter("Expires")?.parse().ok()?),
+            _ => self.expires_parameter(),
         }
+    }
+
+    fn expires_parameter(&self) -> Option<SystemTime> {
+        at(self.parameter("Expires")?.parse().ok()?)
     }
 
     /// The date in the URL, unparsed; empty if there is none. All deliveries of a request have the

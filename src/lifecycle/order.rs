@@ -1,0 +1,295 @@
+//! The order of the requests of a stack's resource: of two, the one that CloudFormation sent later
+//! decides, whatever overlaps or arrives late.
+//!
+//! - A request that finds the [record](Record) of a later one changes nothing: it is *superseded*.
+//! - Before a Create or an Update changes an action that exists, it *claims* it: it writes its own
+//!   record. So an earlier request that still runs sees it.
+//! - Before each changing call, a Create or an Update *looks* at the actions that it has claimed
+//!   and at the one with the physical id, unless it has read their records within a second.
+//!
+//! Events, messages and direct invocations have no such order: they leave no records, and none
+//! supersedes them.
+
+use std::{
+    cell::{OnceCell, RefCell},
+    time::{Duration, SystemTime},
+};
+
+use tokio::time::Instant;
+
+use super::existing::{ExistingAction, unless_absent};
+use crate::{
+    iot::Session,
+    mitigation::{
+        Action, ActionName, CLAIMED_TAG, Failure, Ownership, Record, Records, Request, TagChange,
+        Tags,
+    },
+    sdk::CallError,
+};
+
+/// For how long what was read is fresh enough for a change.
+const FRESH: Duration = Duration::from_secs(1);
+
+/// Why a request stops before it has done its work.
+#[derive(Debug)]
+pub enum Stop {
+    Failed(Failure),
+    /// A later request for the resource decides.
+    Superseded,
+}
+
+impl From<Failure> for Stop {
+    fn from(failure: Failure) -> Self {
+        Self::Failed(failure)
+    }
+}
+
+/// Only a Create or an Update of a stack is superseded, and these are handled where they end.
+impl From<Stop> for Failure {
+    fn from(stop: Stop) -> Self {
+        match stop {
+            Stop::Failed(failure) => failure,
+            Stop::Superseded => super::superseded::failure(),
+        }
+    }
+}
+
+/// A request that is being executed.
+pub struct Context<'r> {
+    pub iot: &'r Session<'r>,
+    pub request: &'r Request,
+    /// The actions at which to look before each change.
+    watched: RefCell<Vec<Watched>>,
+    /// The records of the action with the physical id, as first read.
+    physical_records: OnceCell<Records>,
+}
+
+/// An action at which to look before each change.
+struct Watched {
+    name: ActionName,
+    read_at: Instant,
+    /// What was read; `None` if there was no action.
+    seen: Option<Ownership>,
+}
+
+impl<'r> Context<'r> {
+    pub fn new(request: &'r Request, iot: &'r Session<'r>) -> Self {
+        Self { iot, request, watched: RefCell::default(), physical_records: OnceCell::new() }
+    }
+
+    /// The name in the physical id of an Update.
+    pub fn physical_name(&self) -> Option<&ActionName> {
+        self.request.stack.as_ref()?.physical_name.as_ref()
+    }
+
+    /// The records of the action with the physical id, as they were before this request.
+    pub fn physical_records(&self) -> Option<&Records> {
+        self.physical_records.get()
+    }
+
+    /// What the owner tag of an action allows the owner of this request.
+    pub fn ownership(&self, found: &ExistingAction) -> Ownership {
+        self.request.owner.ownership(found.tags.owner())
+    }
+
+    /// The record that this request leaves, if it leaves one.
+    pub fn record(&self) -> Option<Record> {
+        self.request.stack.as_ref()?.record()
+    }
+
+    /// Whether the last record of an action is of this request, in any delivery.
+    pub fn is_own_record(&self, record: &Record) -> bool {
+        self.request.stack.as_ref().is_some_and(|stack| stack.digest == record.request)
+    }
+
+    /// Whether the last record of an action is of a request that was sent later than this one.
+    pub fn is_later(&self, found: &ExistingAction) -> bool {
+        let Some(stack) = &self.request.stack else { return false };
+        found
+            .records
+            .last()
+            .is_some_and(|last| !self.is_own_record(last) && last.sent > stack.sent)
+    }
+
+    /// Looks up an action and its tags. Absence is believed only if `DescribeMitigationAction`
+    /// confirms it, because the tags of a new action lag behind.
+    ///
+    /// # Errors
+    /// That a later request supersedes this one, if the action is watched.
+    pub async fn find(&self, name: &ActionName) -> Result<Option<ExistingAction>, Stop> {
+        let mut attempts = 0;
+        loop {
+            let read_at = Instant::now();
+            let found = unless_absent(self.find_tags(name).await)?;
+            if found.is_some() || unless_absent(self.iot.describe(name).await)?.is_none() {
+                let was_there = attempts > 0 && self.record().is_some();
+                if found.is_none() && was_there {
+                    return Err(Stop::Superseded);
+                }
+                self.check(name, found.as_ref(), read_at)?;
+                return Ok(found);
+            }
+            attempts += 1;
+            self.iot.back_off(attempts).await?;
+        }
+    }
+
+    /// Looks up an action and its tags, with one call if its ARN is known beforehand.
+    ///
+    /// # Errors
+    /// `ResourceNotFoundException` if there is no such action, or if its tags lag behind.
+    pub async fn find_tags(&self, name: &ActionName) -> Result<ExistingAction, Failure> {
+        let read_at = Instant::now();
+        let action = match &self.request.location {
+            Some(location) => {
+                Action { name: name.clone(), arn: name.arn(location), id: None, action_type: None }
+            }
+            None => self.iot.describe(name).await?.0,
+        };
+        let tags = self.iot.tags(&action.arn).await?;
+        let records = tags.records(seconds_since_1970());
+        if self.physical_name() == Some(name) {
+            self.physical_records.get_or_init(|| records.clone());
+        }
+        Ok(ExistingAction { action, tags, records, read_at })
+    }
+
+    /// Checks what was read of a watched action.
+    fn check(
+        &self,
+        name: &ActionName,
+        found: Option<&ExistingAction>,
+        read_at: Instant,
+    ) -> Result<(), Stop> {
+        let mut watched = self.watched.borrow_mut();
+        let Some(watched) = watched.iter_mut().find(|watched| watched.name == *name) else {
+            return Ok(());
+        };
+        let seen = found.map(|found| self.ownership(found));
+        let is_superseded = match (watched.seen, seen) {
+            (_, None) => watched.seen.is_some(),
+            (Some(before), Some(now)) if before.is_exclusive() && !now.is_exclusive() => true,
+            (before, Some(Ownership::Foreign)) => before != Some(Ownership::Foreign),
+            (_, Some(_)) => false,
+        };
+        if is_superseded || found.is_some_and(|found| self.is_overtaken(found)) {
+            return Err(Stop::Superseded);
+        }
+        *watched = Watched { name: name.clone(), read_at, seen };
+        Ok(())
+    }
+
+    /// Whether the last record is another request's that was not sent earlier.
+    fn is_overtaken(&self, found: &ExistingAction) -> bool {
+        let Some(stack) = &self.request.stack else { return false };
+        found
+            .records
+            .last()
+            .is_some_and(|last| !self.is_own_record(last) && last.sent >= stack.sent)
+    }
+
+    /// Looks at an action before each change from now on.
+    pub fn watch(&self, found: &ExistingAction) {
+        let name = found.action.name.clone();
+        self.add(Watched { name, read_at: found.read_at, seen: Some(self.ownership(found)) });
+    }
+
+    /// Looks at the name of an action that is not there before each change from now on.
+    pub fn watch_absent(&self, name: &ActionName) {
+        self.add(Watched { name: name.clone(), read_at: Instant::now(), seen: None });
+    }
+
+    fn add(&self, new: Watched) {
+        let mut watched = self.watched.borrow_mut();
+        if self.record().is_some() && watched.iter().all(|watched| watched.name != new.name) {
+            watched.push(new);
+        }
+    }
+
+    /// Watches no action any more: the work is over.
+    pub fn end(&self) {
+        self.watched.take();
+    }
+
+    /// Reads the records of the watched actions that were read more than a second ago.
+    ///
+    /// # Errors
+    /// That a later request supersedes this one.
+    async fn look(&self) -> Result<(), Stop> {
+        let is_stale = |watched: &&Watched| watched.read_at.elapsed() > FRESH;
+        let stale: Vec<ActionName> = {
+            let watched = self.watched.borrow();
+            watched.iter().filter(is_stale).map(|watched| watched.name.clone()).collect()
+        };
+        for name in &stale {
+            self.find(name).await?;
+        }
+        Ok(())
+    }
+
+    /// Makes a changing call until it succeeds or fails permanently, and looks before each attempt.
+    ///
+    /// # Errors
+    /// The permanent failure, or that a later request supersedes this one.
+    pub async fn change<T>(
+        &self,
+        mut attempt: impl AsyncFnMut() -> Result<T, CallError>,
+    ) -> Result<T, Stop> {
+        let attempt = async || {
+            self.look().await?;
+            attempt().await.map_err(|error: CallError| error.map(Stop::Failed))
+        };
+        self.iot.retry(attempt).await
+    }
+
+    /// The tag with which this request claims an action; none if it has done so already.
+    pub fn claim_tags(&self, found: &ExistingAction) -> Tags {
+        match self.record() {
+            Some(record) if !found.records.last().is_some_and(|last| self.is_own_record(last)) => {
+                Tags::default().with(CLAIMED_TAG, record.to_string())
+            }
+            _ => Tags::default(),
+        }
+    }
+
+    /// Claims an action of the resource, and sets `tags` in the same call.
+    ///
+    /// # Errors
+    /// That a later request supersedes this one, which also an action that is gone says.
+    pub async fn claim(&self, found: &ExistingAction, tags: &Tags) -> Result<(), Stop> {
+        self.watch(found);
+        if tags.is_empty() {
+            return Ok(());
+        }
+        let arn = found.action.arn.as_str();
+        superseded_if_absent(self.change(async || self.iot.tag(arn, tags).await).await)
+    }
+
+    /// Changes tags: removes first, so that the limit on their number is kept.
+    pub async fn apply(&self, arn: &str, change: &TagChange) -> Result<(), Stop> {
+        if !change.remove.is_empty() {
+            self.change(async || self.iot.untag(arn, &change.remove).await).await?;
+        }
+        if !change.set.is_empty() {
+            self.change(async || self.iot.tag(arn, &change.set).await).await?;
+        }
+        Ok(())
+    }
+}
+
+/// An action that this request had found, and that is gone, was deleted by a later one.
+pub fn superseded_if_absent<T>(result: Result<T, Stop>) -> Result<T, Stop> {
+    use crate::mitigation::ErrorCode::ResourceNotFound;
+
+    match result {
+        Err(Stop::Failed(failure)) if failure.is_response(ResourceNotFound) => {
+            Err(Stop::Superseded)
+        }
+        other => other,
+    }
+}
+
+fn seconds_since_1970() -> u64 {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    since.unwrap_or_default().as_secs()
+}

@@ -1,0 +1,54 @@
+//! The response of a Create or an Update that a later request of the resource supersedes.
+
+use super::{
+    existing::{is_defined_as, unless_absent},
+    order::{Context, Stop},
+};
+use crate::mitigation::{
+    Change, Create, Definition, ErrorCode, Failure, Outcome, Success, Task, Update,
+};
+
+const SUPERSEDED: &str =
+    "superseded: a later request for this resource has taken over, so nothing more is changed";
+
+/// The failure of a request that is superseded.
+pub fn failure() -> Failure {
+    Failure::refusal(ErrorCode::InternalFailure, SUPERSEDED)
+}
+
+/// Succeeds only if the action is as requested, as another delivery of the request may have made
+/// it. Otherwise it fails; `last` is the last failure that its role may have caused.
+pub async fn respond(context: &Context<'_>, last: Option<Failure>) -> Result<Success, Failure> {
+    context.end();
+    let success = match find_desired(context).await {
+        Ok(success) => success,
+        Err(Stop::Superseded) => None,
+        Err(Stop::Failed(failure)) => return Err(failure),
+    };
+    success.ok_or_else(|| match last {
+        Some(last) => last.with_context(SUPERSEDED),
+        None => failure(),
+    })
+}
+
+async fn find_desired(context: &Context<'_>) -> Result<Option<Success>, Stop> {
+    let (name, definition, tags, previous_keys, outcome): (_, &Definition, _, &[String], _) =
+        match &context.request.task {
+            Task::Create(Create { name, definition, tags, .. }) => {
+                (name, definition, tags, &[], Outcome::Created)
+            }
+            Task::Update(Update { name, change: Change::Whole(definition), tags, previous_keys }) => {
+                (name, definition, tags, previous_keys, Outcome::Updated)
+            }
+            Task::Update(_) | Task::Delete(_) | Task::Describe(_) => return Ok(None),
+        };
+    let Some(found) = context.find(name).await? else { return Ok(None) };
+    let change = found.tags.change_to(tags, previous_keys);
+    if !context.ownership(&found).is_exclusive() || !change.is_empty() {
+        return Ok(None);
+    }
+    let described = unless_absent(context.iot.describe(name).await)?;
+    Ok(described
+        .filter(|(_, description)| is_defined_as(description, definition))
+        .map(|(action, _)| Success::new(outcome, action)))
+}
