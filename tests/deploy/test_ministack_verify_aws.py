@@ -91,7 +91,9 @@ def allowed():
 class CallersPolicy(unittest.TestCase):
     # What CloudFormation, a presigned URL and the responses do with the caller's permissions.
     IMPLIED = {"iam:PassRole", "lambda:InvokeFunction", "s3:PutObject", "sns:Publish"}
-    IMPLIED |= {"sns:GetTopicAttributes"}
+    # What CloudFormation needs for the topic of a stack, by the schema of its type.
+    IMPLIED |= {"sns:GetDataProtectionPolicy", "sns:GetTopicAttributes"}
+    IMPLIED |= {"sns:ListSubscriptionsByTopic", "sns:ListTagsForResource", "sns:TagResource"}
 
     def test_it_allows_what_happens_on_behalf_of_the_caller(self):
         self.assertLessEqual(self.IMPLIED, allowed())
