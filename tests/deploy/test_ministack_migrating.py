@@ -45,8 +45,19 @@ def handler(event, context):
 """
 
 
+def arn_of(function):
+    return f"arn:aws:lambda:{local_aws.REGION}:{local_aws.ACCOUNT}:function:{function}"
+
+
+def exporting(value, name, **resources):
+    """Returns a template that exports a service token."""
+    template = stack_of({"Token": value}, **resources)
+    template["Outputs"]["Token"]["Export"] = {"Name": f"{name}-token"}
+    return template
+
+
 def function(name):
-    """Returns the stack of the old function."""
+    """Returns the template of the old function, and the one that keeps only the export."""
     role = {
         "Type": "AWS::IAM::Role",
         "Properties": {
@@ -70,37 +81,47 @@ def function(name):
         "Code": {"ZipFile": CODE},
         "Environment": {"Variables": {"IOT": aws().iot_url}},
     }
-    return stack_of(Role=role, Function={"Type": "AWS::Lambda::Function", "Properties": properties})
+    function = {"Type": "AWS::Lambda::Function", "Properties": properties}
+    arn = {"Fn::GetAtt": ["Function", "Arn"]}
+    return (
+        exporting(arn, name, Role=role, Function=function),
+        exporting(arn_of(name), name, Role=role),
+    )
 
 
-def action(function, name, **properties):
-    arn = f"arn:aws:lambda:{local_aws.REGION}:{local_aws.ACCOUNT}:function:{function}"
-    declared = {"ServiceToken": arn, "ServiceTimeout": 30, "ActionName": name, "RoleArn": ROLE}
+def action(token, name, **properties):
+    declared = {"ServiceToken": token, "ServiceTimeout": 30, "ActionName": name, "RoleArn": ROLE}
     declared |= {"ActionParams": DEACTIVATE} | properties
     return {"Type": "Custom::IoTMitigationAction", "Properties": declared}
+
+
+def imported(function):
+    return {"Fn::ImportValue": f"{function}-token"}
 
 
 class AnotherCustomResource(unittest.TestCase):
     def replaced(self, name):
         """Creates a stack of the old function, then replaces the function; returns the stack."""
         old = Stack(self, f"{name}-of-somebody-else")
-        self.assertEqual(old.create(function(name)), "CREATE_COMPLETE")
+        with_function, without_function = function(name)
+        self.assertEqual(old.create(with_function), "CREATE_COMPLETE")
         stack = Stack(self, f"uses-{name}")
-        self.assertEqual(stack.create(stack_of(Made=action(name, name))), "CREATE_COMPLETE")
+        made = action(imported(name), name)
+        self.assertEqual(stack.create(stack_of(Made=made)), "CREATE_COMPLETE")
         self.assertTrue(stack.physical_id("Made").startswith("2026/11/28/[$LATEST]"))
-        self.assertEqual(old.delete(), "DELETE_COMPLETE")
+        self.assertEqual(old.update(without_function), "UPDATE_COMPLETE")
         provider_stack(self, name)
         return stack
 
     def test_an_overwritten_action_keeps_its_id_and_is_deleted_with_its_stack(self):
         stack = self.replaced("old-overwritten")
         before = described("old-overwritten")
-        taken = action("old-overwritten", "old-overwritten", OnConflict="Overwrite")
+        taken = action(imported("old-overwritten"), "old-overwritten", OnConflict="Overwrite")
         self.assertEqual(stack.update(stack_of(Made=taken)), "UPDATE_COMPLETE")
         self.assertEqual(stack.physical_id("Made"), "old-overwritten")
         self.assertEqual(described("old-overwritten")["actionId"], before["actionId"])
         self.assertTrue(tags("old-overwritten")[OWNER].startswith("stack/uses-old-overwritten/"))
-        renamed = action("old-overwritten", "old-renamed", OnConflict="Overwrite")
+        renamed = action(imported("old-overwritten"), "old-renamed", OnConflict="Overwrite")
         self.assertEqual(stack.update(stack_of(Made=renamed)), "UPDATE_COMPLETE")
         self.assertIsNone(described("old-overwritten"))
         self.assertEqual(stack.delete(), "DELETE_COMPLETE")
@@ -110,7 +131,7 @@ class AnotherCustomResource(unittest.TestCase):
         stack = self.replaced("old-adopted")
         self.addCleanup(aws().client("iot").delete_mitigation_action, actionName="old-adopted")
         before = described("old-adopted")
-        taken = action("old-adopted", "old-adopted", OnConflict="Adopt")
+        taken = action(imported("old-adopted"), "old-adopted", OnConflict="Adopt")
         self.assertEqual(stack.update(stack_of(Made=taken)), "UPDATE_COMPLETE")
         self.assertEqual(described("old-adopted"), before)
         self.assertTrue(tags("old-adopted")[OWNER].startswith("adopted/uses-old-adopted/"))
@@ -122,7 +143,8 @@ class AnotherCustomResource(unittest.TestCase):
         stack = self.replaced("old-undecided")
         self.addCleanup(aws().client("iot").delete_mitigation_action, actionName="old-undecided")
         before = described("old-undecided")
-        tagged = action("old-undecided", "old-undecided", Tags=[{"Key": "team", "Value": "iot"}])
+        team = [{"Key": "team", "Value": "iot"}]
+        tagged = action(imported("old-undecided"), "old-undecided", Tags=team)
         self.assertIn("ROLLBACK", stack.update(stack_of(Made=tagged)))
         self.assertIn("ResourceAlreadyExistsException", " ".join(stack.reasons("Made")))
         self.assertEqual(described("old-undecided"), before)
@@ -137,13 +159,13 @@ class NativeResource(unittest.TestCase):
         params = {"updateDeviceCertificateParams": {"action": "DEACTIVATE"}}
         plant(self, "stripped", params)
         stack = Stack(self, "strips")
-        adopted = action(local_aws.STACK, "stripped", OnConflict="Adopt")
+        adopted = action(arn_of(local_aws.STACK), "stripped", OnConflict="Adopt")
         self.assertEqual(stack.create(stack_of(Made=adopted)), "CREATE_COMPLETE")
         arn = described("stripped")["actionArn"]
         iot = aws().client("iot")
         iot.untag_resource(resourceArn=arn, tagKeys=list(tags("stripped")))
         tagged = [{"Key": "team", "Value": "iot"}]
-        changed = action(local_aws.STACK, "stripped", OnConflict="Adopt", Tags=tagged)
+        changed = action(arn_of(local_aws.STACK), "stripped", OnConflict="Adopt", Tags=tagged)
         self.assertEqual(stack.update(stack_of(Made=changed)), "UPDATE_COMPLETE")
         self.assertTrue(tags("stripped")[OWNER].startswith("adopted/strips/"))
         self.assertEqual(stack.delete(), "DELETE_COMPLETE")
