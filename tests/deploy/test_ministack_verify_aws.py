@@ -14,6 +14,7 @@ from verify_aws.checks import FALSE, HOLDS, MEASURED, NOT_CHECKED, ONLY_AWS
 from verify_aws.cloudformation_checks import CloudFormationChecks
 from verify_aws.deployment_checks import AUDITED, DeploymentChecks
 from verify_aws.provider import Provider
+from verify_aws.report import SECTIONS
 
 LOCATION = {"partition": "aws", "region": local_aws.REGION, "account": local_aws.ACCOUNT}
 
@@ -156,11 +157,23 @@ class Metrics(unittest.TestCase):
         self.assertIn("lines of the level INFO", row.found)
 
 
-class Role(unittest.TestCase):
-    def test_the_command_that_the_program_shows_creates_the_role(self):
+class Guide(unittest.TestCase):
+    """docs/verifying.md."""
+
+    TEXT = (ROOT / "docs" / "verifying.md").read_text()
+
+    def test_it_lists_what_only_aws_can_tell(self):
+        listed = re.findall(r"^- (.*)$", self.TEXT.split("## What only AWS can tell")[1], re.M)
+        questions = {what for what, _ in CloudFormationChecks.CHECKS}
+        self.assertEqual(set(listed), questions | Deployed.ONLY_AWS)
+
+    def test_it_explains_every_verdict(self):
+        explained = re.findall(r"^\| ([^|]+) \| [^|]+ \|$", self.TEXT, re.M)
+        self.assertEqual(set(explained) - {"Verdict"}, {verdict for verdict, _ in SECTIONS})
+
+    def test_its_command_creates_the_role(self):
         run(["cfn-lint", "tools/verify_aws/role.yaml"])
-        shown = (ROOT / "tools" / "verify_aws" / "__main__.py").read_text().replace("\\\\", "\\")
-        [command] = re.findall(r"aws cloudformation deploy .*\\\n.*", shown)
+        [command] = re.findall(r"aws cloudformation deploy .*\\\n.*", self.TEXT)
         run(["bash", "-euc", command], environment=aws().environment())
         stack = {"StackName": "verify-role"}
         self.addCleanup(aws().client("cloudformation").delete_stack, **stack)

@@ -11,16 +11,9 @@ with verify-. It takes about half an hour; an audit of a large account takes lon
 It prints a report in Markdown, without account numbers, and writes it to target/verify-aws.md. You
 can paste it into an issue. A check that the caller may not make is "not allowed", not false.
 
-What it needs:
-
-- the permissions of a deployer (examples/policies/deployer.json, with verify-mitigation-* in place
-  of mitigation-action-provider) and those of tools/verify_aws/caller.json, in place of whose
-  account, region and role are yours;
-- a role for the actions, which tools/verify_aws/role.yaml creates:
-      aws cloudformation deploy --template-file tools/verify_aws/role.yaml \\
-        --stack-name verify-role --capabilities CAPABILITY_IAM
-- to apply an action, the audit check IOT_POLICY_OVERLY_PERMISSIVE_CHECK, enabled in the account:
-  examples/apply-to-findings/README.md says how. Otherwise that check is left out.
+docs/verifying.md says what it needs: the permissions of a deployer and those of
+tools/verify_aws/caller.json; a role for the actions, which tools/verify_aws/role.yaml creates; and,
+to apply an action, the audit check IOT_POLICY_OVERLY_PERMISSIVE_CHECK.
 
 With --fill-quota it also creates actions until AWS IoT rejects more. For some seconds, nobody else
 can create an action.
