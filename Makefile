@@ -162,7 +162,7 @@ release: package-x86_64 package-arm64 cdk/node_modules/.installed ## write the f
 		x86_64=target/lambda-x86_64/bootstrap/bootstrap \
 		arm64=target/lambda-arm64/bootstrap/bootstrap
 
-arm-test: package-arm64 tools ### run the arm64 package with every sample event (qemu-user)
+arm-test: package-arm64 .tools/aws/.installed cdk/node_modules/.installed ### run the arm64 package with every sample event (qemu-user)
 	@$(CARGO) build --quiet --package stand-ins
 	@.tools/aws/bin/python tests/deploy arm64
 

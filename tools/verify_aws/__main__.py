@@ -88,6 +88,10 @@ def publish(rows, location, options):
     print(f"The report is in {path}", file=sys.stderr)
 
 
+def exit_code(rows):
+    return 1 if any(row.verdict in (DENIED, FALSE) for row in rows) else 0
+
+
 def main():
     options = parse_arguments()
     session = boto3.session.Session(region_name=options.region)
@@ -112,7 +116,7 @@ def main():
             provider.remove()
         finally:
             publish(rows, location, options)
-    return 1 if any(row.verdict in (DENIED, FALSE) for row in rows) else 0
+    return exit_code(rows)
 
 
 if __name__ == "__main__":
