@@ -194,7 +194,7 @@ impl<'s> Handler<'s> {
             }
             self.settings.check()?;
             match step {
-                Step::Execute(request) => lifecycle::execute(&request, &session).await,
+                Step::Execute(request) => Box::pin(lifecycle::execute(&request, &session)).await,
                 Step::Respond(result) => result,
             }
         });

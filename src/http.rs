@@ -154,6 +154,7 @@ impl NoResponse {
         if let Some(error) = inner.and_then(|inner| inner.downcast_ref::<io::Error>()) {
             return Self::from_io(error);
         }
+        #[expect(clippy::wildcard_enum_match_arm, reason = "the others do not occur here")]
         match error.kind() {
             io::ErrorKind::ConnectionRefused => Some(Self("the connection was refused")),
             io::ErrorKind::TimedOut => Some(Self("the connection timed out")),

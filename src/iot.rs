@@ -19,8 +19,8 @@ use aws_sdk_iot::{
 };
 use tokio::time::timeout;
 
-use self::{operation::IotOperation, pace::Pace};
 pub use self::session::{OnTimeout, Pacing, Session};
+use self::{operation::IotOperation, pace::Pace};
 use crate::{http::Http, sdk, settings::Settings};
 
 /// How long init waits for the first connection: longer than one takes on a working network.

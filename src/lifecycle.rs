@@ -70,7 +70,7 @@ async fn describe(name: &ActionName, iot: &Session<'_>) -> Result<Success, Failu
         }
         // The action is there, so its tags lag behind; or it has been deleted since.
         attempts += 1;
-        iot.back_off(attempts).await?;
+        iot.wait_for_tags(name, attempts).await?;
     }
 }
 

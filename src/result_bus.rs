@@ -16,7 +16,7 @@ use crate::{
     http::Http,
     mitigation::{ErrorCode, Failure},
     retry::{Retry, attempt_time, time_left},
-    sdk::{self, CallError, UnnamedConflict, call_error, no_response_in_time},
+    sdk::{self, CallError, UnnamedConflict, call_error, incomplete, no_response_in_time},
     settings::Settings,
     trigger::eventbridge::{ResultEvent, SOURCE},
 };
@@ -130,6 +130,9 @@ impl<'s> ResultBus<'s> {
             }
             let send: Pin<Box<dyn Future<Output = _>>> = Box::pin(call.clone().send());
             match timeout(limit, send).await {
+                Ok(Ok(output)) if output.entries().len() < events.len() => {
+                    Err(incomplete(OPERATION, "entry for each event"))
+                }
                 Ok(Ok(output)) => Ok(output),
                 Ok(Err(error)) => Err(call_error(OPERATION, CONFLICT, &error, self.settings)),
                 Err(_) => Err(no_response_in_time(OPERATION)),
@@ -137,10 +140,7 @@ impl<'s> ResultBus<'s> {
         };
         let retry = Retry { until, max_attempts: Self::MAX_ATTEMPTS };
         match retry.run(attempt).await {
-            Ok(output) => {
-                let entries = output.entries.unwrap_or_default();
-                entry_results(&entries, output.failed_entry_count, events.len())
-            }
+            Ok(output) => entry_results(output.entries(), output.failed_entry_count),
             Err(error) => vec![Err(Unpublished(error.to_string())); events.len()],
         }
     }
@@ -160,29 +160,26 @@ fn entry(event: &ResultEvent, bus: &str, trace: Option<&str>) -> PutEventsReques
         .detail_type(event.detail_type)
         .set_resources(Some(event.resource.iter().cloned().collect()))
         .set_trace_header(
-            trace.filter(|header| (1..=MAX_TRACE_HEADER).contains(&header.len())).map(str::to_owned),
+            trace
+                .filter(|header| (1..=MAX_TRACE_HEADER).contains(&header.len()))
+                .map(str::to_owned),
         )
         .detail(event.detail.as_str())
         .build()
 }
 
-/// Whether each of `sent` entries was accepted. If some failed and the response does not say which,
+/// Whether each of the entries was accepted. If some failed and the response does not say which,
 /// all count as failed: a result may be published twice, but must be published.
-fn entry_results(
-    entries: &[PutEventsResultEntry],
-    failed: i32,
-    sent: usize,
-) -> Vec<Result<(), Unpublished>> {
+fn entry_results(entries: &[PutEventsResultEntry], failed: i32) -> Vec<Result<(), Unpublished>> {
     let refused = |why: &str| Err(Unpublished(format!("PutEvents: {why}")));
-    let result = |index: usize| match entries.get(index) {
-        Some(PutEventsResultEntry { error_code: Some(code), .. }) => refused(code),
-        Some(entry) if failed > 0 && entry.event_id.is_none() => refused("the entry has no id"),
-        None if failed > 0 => refused("the response lacks the entry"),
-        Some(_) | None => Ok(()),
+    let result = |entry: &PutEventsResultEntry| match (&entry.error_code, &entry.event_id) {
+        (Some(code), _) => refused(code),
+        (None, None) => refused("the entry has no id"),
+        (None, Some(_)) => Ok(()),
     };
-    let results: Vec<_> = (0..sent).map(result).collect();
+    let results: Vec<_> = entries.iter().map(result).collect();
     if failed > 0 && results.iter().all(Result::is_ok) {
-        return vec![refused("an entry failed"); sent];
+        return vec![refused("an entry failed"); entries.len()];
     }
     results
 }
@@ -191,7 +188,7 @@ fn entry_results(
 mod tests {
     use super::{PutEventsResultEntry, entry_results};
 
-    /// How many of two entries count as failed, by what the response says of each.
+    /// How many of the entries count as failed, by what the response says of each.
     #[track_caller]
     fn check(failed: i32, entries: &[(Option<&str>, Option<&str>)], expected: usize) {
         let entry = |(id, code): &(Option<&str>, Option<&str>)| {
@@ -199,7 +196,7 @@ mod tests {
             entry.set_error_code(code.map(str::to_owned)).build()
         };
         let entries: Vec<_> = entries.iter().map(entry).collect();
-        let results = entry_results(&entries, failed, 2);
+        let results = entry_results(&entries, failed);
         assert_eq!(results.iter().filter(|result| result.is_err()).count(), expected);
     }
 
@@ -207,13 +204,11 @@ mod tests {
     fn an_entry_is_published_only_where_the_response_leaves_no_doubt() {
         let taken = (Some("id"), None);
         check(0, &[taken, taken], 0);
-        check(0, &[], 0);
-        check(0, &[(None, None), taken], 0);
+        check(0, &[(None, None), taken], 1);
         check(1, &[taken, (None, Some("InternalFailure"))], 1);
         check(1, &[(Some("id"), Some("InternalFailure")), taken], 1);
         check(1, &[taken, taken], 2);
         check(1, &[taken], 1);
-        check(2, &[], 2);
         check(0, &[(None, Some("InternalFailure")), taken], 1);
     }
 }

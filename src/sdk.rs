@@ -79,7 +79,8 @@ pub fn call_error<E: ProvideErrorMetadata>(
         }
         SdkError::DispatchFailure(failure) => {
             let source = failure.as_connector_error().and_then(std::error::Error::source);
-            let text = source.map_or_else(|| "the connection failed".to_owned(), ToString::to_string);
+            let text =
+                source.map_or_else(|| "the connection failed".to_owned(), ToString::to_string);
             return no_response(operation, &text);
         }
         SdkError::TimeoutError(_) => return no_response_in_time(operation),

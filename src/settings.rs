@@ -13,7 +13,8 @@ use rustls::{
 
 use crate::mitigation::{Arn, ErrorCode, Failure, Problem, Problems, partition_of};
 
-/// The settings of the function. An invalid variable counts as unset.
+/// The settings of the function. An invalid variable counts as unset, but for the valid hosts of a
+/// list.
 pub struct Settings {
     /// `AWS_REGION`: where the calls go.
     pub(crate) region: String,
@@ -162,13 +163,19 @@ impl<F: Fn(&str) -> Option<String>> Variables<F> {
         levels.into_iter().find(|level| given.eq_ignore_ascii_case(level)).unwrap_or("INFO")
     }
 
+    /// The valid hosts, so that a request whose response goes to one of them is answered although
+    /// others are invalid.
     fn hosts(&mut self) -> Vec<String> {
-        let expected = "host names without scheme, port or path, separated by commas";
-        let hosts = self.optional("RESPONSE_URL_ALLOWED_HOSTS", expected, |value| {
-            let given = value.split(',').map(str::trim).filter(|given| !given.is_empty());
-            given.map(host).collect::<Option<Vec<String>>>()
-        });
-        hosts.unwrap_or_default()
+        const NAME: &str = "RESPONSE_URL_ALLOWED_HOSTS";
+
+        let value = self.value(NAME).unwrap_or_default();
+        let given = value.split(',').map(str::trim).filter(|given| !given.is_empty());
+        let hosts: Vec<Option<String>> = given.map(host).collect();
+        if hosts.contains(&None) {
+            let expected = "host names without scheme, port or path, separated by commas";
+            self.problems.add(|| Problem::invalid(NAME, &format!("{value:?}"), expected));
+        }
+        hosts.into_iter().flatten().collect()
     }
 
     /// Values to remove from messages. Values under 8 characters are not real credentials, and

@@ -19,7 +19,7 @@ use crate::{
     retry::{AttemptError, Retry, RetryError, attempt_time, time_left},
     trigger::{
         Casing,
-        cloudformation::{self, CustomResourceRequest, RequestType, ResponseUrl},
+        cloudformation::{self, CustomResourceRequest, ForbiddenUrl, RequestType, ResponseUrl},
     },
 };
 
@@ -74,10 +74,7 @@ impl Handler<'_> {
     ) -> Result<Box<RawValue>, FunctionError> {
         let url = request
             .response_url(&self.settings.region, &self.settings.response_hosts)
-            .map_err(|forbidden| FunctionError {
-                error_type: ErrorType::ForbiddenResponseUrl,
-                message: format!("invalid ResponseURL, so no work is done: {forbidden}"),
-            })?;
+            .map_err(|forbidden| self.forbidden(forbidden))?;
         let Some(deadlines) = deadlines(request, &url, invocation.deadline) else {
             return expired(request, invocation);
         };
@@ -96,6 +93,17 @@ impl Handler<'_> {
             return Err(undeliverable(&error));
         }
         RawValue::from_string(response).map_err(|error| undeliverable(&error))
+    }
+
+    /// The error for a `ResponseURL` that may be forbidden only because a setting is invalid.
+    fn forbidden(&self, forbidden: ForbiddenUrl) -> FunctionError {
+        match self.settings.check() {
+            Err(failure) => (&failure).into(),
+            Ok(()) => FunctionError {
+                error_type: ErrorType::ForbiddenResponseUrl,
+                message: format!("invalid ResponseURL, so no work is done: {forbidden}"),
+            },
+        }
     }
 
     /// PUTs the response until it is accepted once. The first attempt is made however little time
@@ -145,11 +153,7 @@ fn deadlines(
 
 /// Until when CloudFormation waits for the response: the end of the `ServiceTimeout`, or the expiry
 /// of the URL if that is earlier.
-fn waits_until(
-    request: &CustomResourceRequest,
-    url: &ResponseUrl,
-    now: SystemTime,
-) -> SystemTime {
+fn waits_until(request: &CustomResourceRequest, url: &ResponseUrl, now: SystemTime) -> SystemTime {
     let began = url.signed_at().unwrap_or(now);
     let service_end = began.checked_add(request.service_timeout()).unwrap_or(now);
     url.expires_at().map_or(service_end, |expires| expires.min(service_end))
@@ -175,8 +179,8 @@ fn operation_of(request_type: RequestType) -> Operation {
 }
 
 /// Whether a response that was rejected may be accepted later. S3 rejects a body that came too
-/// slowly with 400 `RequestTimeout`, and redirects while a bucket is new or moves; the URL is signed
-/// for its host, so only the same URL can succeed.
+/// slowly with 400 `RequestTimeout`, and redirects while a bucket is new or moves; the URL is
+/// signed for its host, so only the same URL can succeed.
 fn rejection(status: StatusCode, body: &Bytes) -> AttemptError<PutError> {
     let code = error_code(body);
     let is_transient = match status {

@@ -10,9 +10,7 @@ use futures_util::stream::{self, StreamExt as _};
 use serde_json::value::RawValue;
 use tokio::time::Instant;
 
-use super::{
-    Deadlines, FunctionError, Handler, Invocation, Label, Limits, catch_panic, telemetry,
-};
+use super::{Deadlines, FunctionError, Handler, Invocation, Label, Limits, catch_panic, telemetry};
 use crate::{
     iot::{OnTimeout, Pacing},
     metrics::Metric,

@@ -13,10 +13,13 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::{Iot, IotOperation, role_propagation::RolePropagation};
 use crate::{
-    mitigation::{Detail, ErrorCode, Failure},
+    mitigation::{ActionName, Detail, ErrorCode, Failure},
     retry::{AttemptError, Retry, RetryError, attempt_time, backoff, time_left},
     sdk::{CallError, call_error, no_response_in_time},
 };
+
+/// A call of the SDK. Boxed, else the types of its futures overflow the compiler's queries.
+type BoxedCall<'a, T, E> = Pin<Box<dyn Future<Output = Result<T, SdkError<E, HttpResponse>>> + 'a>>;
 
 /// The failure of a request whose time runs out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -118,6 +121,16 @@ impl Session<'_> {
         Ok(())
     }
 
+    /// Waits for the tags of an action that is there, which lag behind.
+    ///
+    /// # Errors
+    /// If no time is left.
+    pub async fn wait_for_tags(&self, name: &ActionName, attempts: u32) -> Result<(), Failure> {
+        let text = format!("the tags of the action {name} are not visible yet");
+        self.last_no_response.replace(Some(text));
+        self.back_off(attempts).await
+    }
+
     /// The next wait for a role that may be new; `None` after long enough.
     #[must_use]
     pub fn next_role_wait(&self) -> Option<Duration> {
@@ -171,8 +184,7 @@ impl Session<'_> {
     pub(super) async fn attempt<T, E>(
         &self,
         operation: IotOperation,
-        // Boxed, else the types of the SDK's futures overflow the compiler's queries.
-        send: Pin<Box<dyn Future<Output = Result<T, SdkError<E, HttpResponse>>> + '_>>,
+        send: BoxedCall<'_, T, E>,
     ) -> Result<T, CallError>
     where
         E: ProvideErrorMetadata + Debug,

@@ -11,10 +11,14 @@ use super::{
 };
 use crate::{
     mitigation::{
-        ActionName, CLAIMED_TAG, CREATED_TAG, OWNER_TAG, Outcome, Ownership, RecordType, Success,
+        ActionName, CLAIMED_TAG, CREATED_TAG, OWNER_TAG, Outcome, Ownership, RecordType, Records,
+        Success,
     },
     sdk::CallError,
 };
+
+/// Seconds. What is older than that was retained.
+pub const DAY: u64 = 24 * 60 * 60;
 
 /// Cleans up the action of that name, if it is the resource's own and `is_left` by the request that
 /// failed; `None` if there is nothing to do. Reads the action again before it repeats its call.
@@ -92,9 +96,8 @@ pub async fn after_update(context: &Context<'_>) {
     let time = context.iot.time_left().saturating_sub(RESERVE);
     let cleaned = timeout(time, clean_up(context, previous, |found| is_left(context, found)));
     let why = match cleaned.await {
-        Ok(Ok(_)) => return,
+        Ok(Ok(_) | Err(Stop::Superseded)) => return,
         Ok(Err(Stop::Failed(failure))) => failure.to_string(),
-        Ok(Err(Stop::Superseded)) => return,
         Err(_) => "no time was left".to_owned(),
     };
     context.iot.warn(format!(
@@ -103,17 +106,19 @@ pub async fn after_update(context: &Context<'_>) {
 }
 
 /// Whether an Update that failed left the action: one that was sent after the resource's action was
-/// created; or, if the action was taken over, the one that claimed it last.
+/// created; or, if that was taken over, the one that claimed it last. If no action has the physical
+/// id, no Update has succeeded since CloudFormation got that id: then it is one of the last day.
 fn is_left(context: &Context<'_>, found: &ExistingAction) -> bool {
-    let (Some(last), Some(physical)) = (found.records.last(), context.physical_records()) else {
+    let (Some(last), Some(stack)) = (found.records.last(), &context.request.stack) else {
         return false;
     };
-    let is_after = match (&physical.created, &physical.claimed) {
-        (Some(created), _) => last.sent > created.sent,
-        (None, Some(claimed)) => claimed.request == last.request,
-        (None, None) => false,
+    let is_failed = match context.physical_records() {
+        None => stack.sent.saturating_sub(last.sent) <= DAY,
+        Some(Records { created: Some(created), .. }) => last.sent > created.sent,
+        Some(Records { created: None, claimed: Some(claimed) }) => claimed.request == last.request,
+        Some(Records { created: None, claimed: None }) => false,
     };
-    is_after
+    is_failed
         && last.request_type == RecordType::Update
         && !context.is_own_record(last)
         && !context.is_later(found)

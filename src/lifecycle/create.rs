@@ -4,9 +4,12 @@ use super::{
     existing::{ExistingAction, is_defined_as, unless_absent},
     order::{Context, Stop, superseded_if_absent},
 };
-use crate::mitigation::{
-    Action, CLAIMED_TAG, CREATED_TAG, Create, ErrorCode, Failure, NameConflict, OWNER_TAG,
-    OnConflict, Outcome, Ownership, Remedy, Replay, Success, Tags,
+use crate::{
+    mitigation::{
+        Action, CLAIMED_TAG, CREATED_TAG, Create, ErrorCode, Failure, NameConflict, OWNER_TAG,
+        OnConflict, Outcome, Ownership, Remedy, Replay, Success, Tags,
+    },
+    retry::AttemptError,
 };
 
 /// How a create call ended.
@@ -47,7 +50,7 @@ async fn send(context: &Context<'_>, wanted: &Create) -> Result<Sent, Stop> {
     let mut may_have_worked = false;
     let attempt = async || {
         let created = context.iot.create(&wanted.name, &wanted.definition, &tags).await;
-        may_have_worked |= created.as_ref().is_err_and(|error| error.is_transient());
+        may_have_worked |= created.as_ref().is_err_and(AttemptError::is_transient);
         created
     };
     match context.change(attempt).await {

@@ -6,7 +6,7 @@ use std::{cell::Cell, time::Duration};
 use tokio::time::sleep;
 
 use super::{
-    clean_up::{self, clean_up},
+    clean_up::{self, DAY, clean_up},
     existing::{ExistingAction, unless_absent},
     order::{Context, Stop},
 };
@@ -46,12 +46,12 @@ async fn delete_named(
     let attempt = async || {
         let described = match wanted.lookup {
             Lookup::Tags => None,
-            Lookup::Description => match unless_absent(context.iot.describe(name).await)
-                .map_err(Stop::Failed)?
-            {
-                None => return Ok(absent()),
-                Some((action, _)) => Some(action),
-            },
+            Lookup::Description => {
+                match unless_absent(context.iot.describe(name).await).map_err(Stop::Failed)? {
+                    None => return Ok(absent()),
+                    Some((action, _)) => Some(action),
+                }
+            }
         };
         let Some(found) = context.find(name).await? else { return Ok(absent()) };
         if context.is_later(&found) {
@@ -112,9 +112,8 @@ async fn delete_failed_create(
     name: &ActionName,
     request: &RequestDigest,
 ) -> Result<Success, Stop> {
-    let is_left = |found: &ExistingAction| {
-        found.records.last().is_some_and(|last| last.request == *request)
-    };
+    let is_left =
+        |found: &ExistingAction| found.records.last().is_some_and(|last| last.request == *request);
     let cleaned = clean_up(context, name, is_left).await?;
     Ok(cleaned.unwrap_or_else(|| {
         Success::absent(format!("the failed request has left nothing behind under the name {name}"))
@@ -190,8 +189,6 @@ async fn poll(
 /// Whether the last record is of a Create that was sent before this Delete, and at most a day
 /// before: what is older was retained.
 fn is_of_canceled_create(context: &Context<'_>, found: &ExistingAction) -> bool {
-    const DAY: u64 = 24 * 60 * 60;
-
     let (Some(last), Some(stack)) = (found.records.last(), &context.request.stack) else {
         return false;
     };

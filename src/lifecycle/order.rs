@@ -21,8 +21,8 @@ use super::existing::{ExistingAction, unless_absent};
 use crate::{
     iot::Session,
     mitigation::{
-        Action, ActionName, CLAIMED_TAG, Failure, Ownership, Record, Records, Request, TagChange,
-        Tags,
+        Action, ActionName, CLAIMED_TAG, ErrorCode, Failure, Ownership, Record, Records, Request,
+        TagChange, Tags,
     },
     sdk::CallError,
 };
@@ -44,12 +44,15 @@ impl From<Failure> for Stop {
     }
 }
 
-/// Only a Create or an Update of a stack is superseded, and these are handled where they end.
+/// The message of a request that is superseded.
+pub const SUPERSEDED: &str =
+    "superseded: a later request for this resource has taken over, so nothing more is changed";
+
 impl From<Stop> for Failure {
     fn from(stop: Stop) -> Self {
         match stop {
             Stop::Failed(failure) => failure,
-            Stop::Superseded => super::superseded::failure(),
+            Stop::Superseded => Self::refusal(ErrorCode::InternalFailure, SUPERSEDED),
         }
     }
 }
@@ -105,10 +108,7 @@ impl<'r> Context<'r> {
     /// Whether the last record of an action is of a request that was sent later than this one.
     pub fn is_later(&self, found: &ExistingAction) -> bool {
         let Some(stack) = &self.request.stack else { return false };
-        found
-            .records
-            .last()
-            .is_some_and(|last| !self.is_own_record(last) && last.sent > stack.sent)
+        found.records.last().is_some_and(|last| !self.is_own_record(last) && last.sent > stack.sent)
     }
 
     /// Looks up an action and its tags. Absence is believed only if `DescribeMitigationAction`
@@ -130,7 +130,7 @@ impl<'r> Context<'r> {
                 return Ok(found);
             }
             attempts += 1;
-            self.iot.back_off(attempts).await?;
+            self.iot.wait_for_tags(name, attempts).await?;
         }
     }
 
@@ -279,10 +279,8 @@ impl<'r> Context<'r> {
 
 /// An action that this request had found, and that is gone, was deleted by a later one.
 pub fn superseded_if_absent<T>(result: Result<T, Stop>) -> Result<T, Stop> {
-    use crate::mitigation::ErrorCode::ResourceNotFound;
-
     match result {
-        Err(Stop::Failed(failure)) if failure.is_response(ResourceNotFound) => {
+        Err(Stop::Failed(failure)) if failure.is_response(ErrorCode::ResourceNotFound) => {
             Err(Stop::Superseded)
         }
         other => other,

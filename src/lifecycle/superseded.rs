@@ -2,19 +2,9 @@
 
 use super::{
     existing::{is_defined_as, unless_absent},
-    order::{Context, Stop},
+    order::{Context, SUPERSEDED, Stop},
 };
-use crate::mitigation::{
-    Change, Create, Definition, ErrorCode, Failure, Outcome, Success, Task, Update,
-};
-
-const SUPERSEDED: &str =
-    "superseded: a later request for this resource has taken over, so nothing more is changed";
-
-/// The failure of a request that is superseded.
-pub fn failure() -> Failure {
-    Failure::refusal(ErrorCode::InternalFailure, SUPERSEDED)
-}
+use crate::mitigation::{Change, Create, Definition, Failure, Outcome, Success, Task, Update};
 
 /// Succeeds only if the action is as requested, as another delivery of the request may have made
 /// it. Otherwise it fails; `last` is the last failure that its role may have caused.
@@ -27,7 +17,7 @@ pub async fn respond(context: &Context<'_>, last: Option<Failure>) -> Result<Suc
     };
     success.ok_or_else(|| match last {
         Some(last) => last.with_context(SUPERSEDED),
-        None => failure(),
+        None => Stop::Superseded.into(),
     })
 }
 
@@ -37,10 +27,13 @@ async fn find_desired(context: &Context<'_>) -> Result<Option<Success>, Stop> {
             Task::Create(Create { name, definition, tags, .. }) => {
                 (name, definition, tags, &[], Outcome::Created)
             }
-            Task::Update(Update { name, change: Change::Whole(definition), tags, previous_keys }) => {
-                (name, definition, tags, previous_keys, Outcome::Updated)
-            }
-            Task::Update(_) | Task::Delete(_) | Task::Describe(_) => return Ok(None),
+            Task::Update(Update { name, change, tags, previous_keys }) => match change {
+                Change::Whole(definition) => {
+                    (name, definition, tags, previous_keys, Outcome::Updated)
+                }
+                Change::Parts { .. } => return Ok(None),
+            },
+            Task::Delete(_) | Task::Describe(_) => return Ok(None),
         };
     let Some(found) = context.find(name).await? else { return Ok(None) };
     let change = found.tags.change_to(tags, previous_keys);

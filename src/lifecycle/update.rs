@@ -99,12 +99,11 @@ pub async fn update_parts(
         }
     }
     let change = found.tag_change(&wanted.tags, &[], &Tags::default())?;
-    let updated = match (role_arn, params) {
-        (None, None) => None,
-        _ => {
-            let update = async || context.iot.update(&wanted.name, role_arn, params).await;
-            Some(context.change(update).await?)
-        }
+    let updated = if role_arn.is_some() || params.is_some() {
+        let update = async || context.iot.update(&wanted.name, role_arn, params).await;
+        Some(context.change(update).await?)
+    } else {
+        None
     };
     context.apply(&found.action.arn, &change).await?;
     let action = match updated {

@@ -167,7 +167,7 @@ impl Reader {
             }
         });
         if let Some(count) = count.filter(|count| *count > Tags::MAX_GIVEN) {
-            let expected = "at most 48 tags: two of the 50 of an action are the provider's";
+            let expected = "at most 47 tags: three of the 50 of an action are the provider's";
             self.wrong_length(node, count, expected);
         }
         tags

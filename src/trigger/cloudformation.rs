@@ -13,4 +13,4 @@ mod response_url;
 
 pub use request::{CustomResourceRequest, RequestType};
 pub use resource::{name_of_create, plan, respond};
-pub use response_url::ResponseUrl;
+pub use response_url::{ForbiddenUrl, ResponseUrl};

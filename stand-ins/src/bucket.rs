@@ -42,7 +42,9 @@ pub struct Bucket {
 impl Default for Bucket {
     fn default() -> Self {
         Self {
-            faults: Faults::new(|call, _| call == "PUT"),
+            faults: Faults::new(|call, fault| {
+                call == "PUT" && !matches!(fault, Fault::RefuseWith(..) | Fault::Empty)
+            }),
             puts: Mutex::default(),
             checked: AtomicUsize::default(),
         }
@@ -143,9 +145,9 @@ fn response_to(fault: &Fault) -> Option<HttpResponse> {
         // Accepted, with a body that is announced and never sent.
         Fault::Garbage => HttpResponse::stalled(200),
         Fault::Throttle => error(503, "SlowDown"),
-        Fault::Refuse(status, code) => error(status, code),
+        Fault::Refuse(status, code) | Fault::RefuseWith(status, code, _) => error(status, code),
         Fault::Proxy(status) => HttpResponse::proxy(status),
-        Fault::Slow(_) => return None,
+        Fault::Slow(_) | Fault::Empty => return None,
     })
 }
 

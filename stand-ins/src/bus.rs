@@ -48,7 +48,7 @@ pub struct Bus {
 impl Default for Bus {
     fn default() -> Self {
         let is_supported = |call: &str, fault: &Fault| match call {
-            "PutEvents" => true,
+            "PutEvents" => !matches!(fault, Fault::RefuseWith(..)),
             "entry" => matches!(fault, Fault::Refuse(..)),
             _ => false,
         };
@@ -83,7 +83,10 @@ impl Bus {
         let Some(fault) = fault else { return self.put_events(&request) };
         match fault {
             Fault::Throttle => return error_response(400, "ThrottlingException"),
-            Fault::Refuse(status, code) => return error_response(status, code),
+            Fault::Refuse(status, code) | Fault::RefuseWith(status, code, _) => {
+                return error_response(status, code);
+            }
+            Fault::Empty => return HttpResponse::json(200, &json!({})),
             Fault::Proxy(status) => return HttpResponse::proxy(status),
             Fault::LoseBefore => return HttpResponse::Disconnect,
             Fault::Hang => return HttpResponse::Hang,
@@ -98,6 +101,8 @@ impl Bus {
             Fault::Garbage => HttpResponse::garbage(200),
             Fault::Throttle
             | Fault::Refuse(..)
+            | Fault::RefuseWith(..)
+            | Fault::Empty
             | Fault::Proxy(_)
             | Fault::LoseBefore
             | Fault::Hang

@@ -15,6 +15,10 @@ pub enum Fault {
     Throttle,
     /// A status and an error name.
     Refuse(u16, &'static str),
+    /// A status, an error name and a message.
+    RefuseWith(u16, &'static str, &'static str),
+    /// 200 with an empty object; the call is not executed.
+    Empty,
     /// A status and a page without an error name, as a proxy responds.
     Proxy(u16),
     /// The connection closes before the call is executed.

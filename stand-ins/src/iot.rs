@@ -23,7 +23,7 @@ use crate::{
     fault::{Fault, Faults},
     server::{HttpRequest, HttpResponse},
 };
-use state::{Signatures, State, Tagged};
+use state::{Signatures, State};
 
 /// A mitigation action as the service stores it.
 #[derive(Clone, Debug, PartialEq)]
@@ -146,7 +146,6 @@ impl Iot {
         state.calls.clear();
         state.new_roles.clear();
         state.tag_lag = (Duration::ZERO, 0.0);
-        state.tagged = Tagged::Unchanged;
     }
 
     /// The number of mutating calls so far.
@@ -176,11 +175,6 @@ impl Iot {
     /// The tags of a new action become visible only after `time`.
     pub fn set_tag_lag(&self, time: Duration) {
         self.state.lock().unwrap().tag_lag = (time, state::now());
-    }
-
-    /// From now on `TagResource` moves the `lastModifiedDate` of the action.
-    pub fn let_tags_move_dates(&self) {
-        self.state.lock().unwrap().tagged = Tagged::Changed;
     }
 
     /// Every list of tags repeats its token.
@@ -243,6 +237,8 @@ fn response_without_execution(fault: &Fault) -> Option<(u16, HttpResponse)> {
     let error = match fault {
         Fault::Throttle => (400, "ThrottlingException", "Rate exceeded".to_owned()),
         Fault::Refuse(status, code) => (*status, *code, format!("rejected with {code}")),
+        Fault::RefuseWith(status, code, message) => (*status, *code, (*message).to_owned()),
+        Fault::Empty => return Some((200, HttpResponse::json(200, &json!({})))),
         Fault::Proxy(status) => return Some((*status, HttpResponse::proxy(*status))),
         Fault::LoseBefore => return Some((0, HttpResponse::Disconnect)),
         Fault::Hang => return Some((0, HttpResponse::Hang)),
@@ -266,6 +262,8 @@ fn response_after_execution(fault: &Fault) -> Option<HttpResponse> {
         Fault::Garbage => Some(HttpResponse::garbage(200)),
         Fault::Throttle
         | Fault::Refuse(..)
+        | Fault::RefuseWith(..)
+        | Fault::Empty
         | Fault::Proxy(_)
         | Fault::LoseBefore
         | Fault::Hang

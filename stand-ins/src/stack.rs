@@ -2,8 +2,11 @@
 
 use std::{
     path::Path,
-    sync::atomic::{AtomicU64, Ordering},
-    time::{Duration, Instant},
+    sync::{
+        Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant, SystemTime},
 };
 
 use serde_json::{Value, json};
@@ -44,6 +47,43 @@ pub fn merged(mut value: Value, patch: &Value) -> Value {
         (_, Value::Object(_)) => merged(json!({}), patch),
         _ => patch.clone(),
     }
+}
+
+/// The `X-Amz-Date` that is `seconds` from now.
+pub fn amz_date(seconds: i64) -> String {
+    Dates::start().of(seconds)
+}
+
+fn amz_date_of(then: u64) -> String {
+    let (days, second) = (then / 86_400, then % 86_400);
+    let mut year = 1970;
+    let mut day = days;
+    let length = |year: u64| {
+        if year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400)) {
+            366
+        } else {
+            365
+        }
+    };
+    while day >= length(year) {
+        day -= length(year);
+        year += 1;
+    }
+    let february = if length(year) == 366 { 29 } else { 28 };
+    let mut month = 0;
+    let months = [31, february, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
+    while day >= months[month] {
+        day -= months[month];
+        month += 1;
+    }
+    format!(
+        "{year:04}{:02}{:02}T{:02}{:02}{:02}Z",
+        month + 1,
+        day + 1,
+        second / 3600,
+        second / 60 % 60,
+        second % 60
+    )
 }
 
 /// The results of one custom resource request.
@@ -134,6 +174,27 @@ pub struct World {
     pub timeout: Duration,
     pub arn: String,
     requests: AtomicU64,
+    /// The requests sent, in order.
+    sent: Mutex<Vec<String>>,
+    dates: Dates,
+}
+
+/// When the first request of a world is sent, in seconds from its start: there is room for many
+/// before any is sent in the future.
+const FIRST_SENT: i64 = -15;
+
+/// Dates relative to a fixed one.
+#[derive(Clone, Copy)]
+struct Dates(u64);
+
+impl Dates {
+    fn start() -> Self {
+        Self(SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs())
+    }
+
+    fn of(self, seconds: i64) -> String {
+        amz_date_of(self.0.checked_add_signed(seconds).unwrap())
+    }
 }
 
 impl World {
@@ -151,6 +212,8 @@ impl World {
             timeout: Duration::from_secs(20),
             arn: Lambda::arn(),
             requests: AtomicU64::default(),
+            sent: Mutex::default(),
+            dates: Dates::start(),
         }
     }
 
@@ -190,10 +253,28 @@ impl World {
     }
 
     /// Sends a request with a `ResponseURL` of the stand-ins' bucket, and waits for the function to
-    /// return.
+    /// return. As with CloudFormation, each request is sent a second after the one before, and all
+    /// deliveries of a request have the same `X-Amz-Date`.
     pub async fn send(&self, event: &Value) -> Exchange {
-        let (key, url) = self.response_url("");
+        let sent = self.sent(event);
+        self.send_at(sent, event).await
+    }
+
+    /// As [`World::send`], for a request that was sent so many seconds from now.
+    pub async fn send_at(&self, sent: i64, event: &Value) -> Exchange {
+        let (key, url) = self.response_url(&format!("X-Amz-Date={}", self.dates.of(sent)));
         self.send_to(&key, merged(event.clone(), &json!({ "ResponseURL": url }))).await
+    }
+
+    /// When the request was sent, in seconds from now.
+    fn sent(&self, event: &Value) -> i64 {
+        let mut sent = self.sent.lock().unwrap();
+        let text = event.to_string();
+        let number = sent.iter().position(|other| *other == text).unwrap_or_else(|| {
+            sent.push(text);
+            sent.len() - 1
+        });
+        FIRST_SENT + i64::try_from(number).unwrap()
     }
 
     /// As [`World::send`], with the event's own `ResponseURL`.

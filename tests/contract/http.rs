@@ -33,11 +33,49 @@ async fn ssl_cert_file_replaces_the_built_in_root_certificates() {
     let tls = Tls::serve(&aws).await;
     let world =
         World::new(aws.clone(), crate::function(&aws, &[("AWS_ENDPOINT_URL", &tls.services.url)]));
-    world
-        .with_timeout(Duration::from_secs(2))
-        .send(&create_request())
-        .await
-        .failed("InternalFailureException");
+    let played = world.with_timeout(Duration::from_secs(2)).send(&create_request()).await;
+    let reason = played.failed("InternalFailureException").reason();
+    assert!(reason.contains("the certificate is not trusted"), "{reason}");
+}
+
+/// A port that accepts connections, and does with them what `serve` says.
+async fn peer(serve: fn(tokio::net::TcpStream)) -> String {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            serve(stream);
+        }
+    });
+    format!("http://{address}")
+}
+
+#[tokio::test]
+async fn a_failed_connection_is_named_in_the_reason_and_in_the_log() {
+    let closing = peer(drop).await;
+    for (endpoint, word) in [
+        ("http://no-such-host.invalid".to_owned(), "the host name was not found"),
+        ("http://127.0.0.1:1".to_owned(), "the connection was refused"),
+        (closing, "the connection was closed"),
+    ] {
+        let world = crate::world_with(&[("AWS_ENDPOINT_URL_IOT", &endpoint)]).await;
+        let world = world.with_timeout(Duration::from_secs(2));
+        let played = world.send(&create_request()).await;
+        let reason = played.failed("InternalFailureException").reason().to_owned();
+        assert!(reason.contains(word), "{endpoint}: {reason}");
+        let output = world.function.stop().await;
+        assert!(output.contains(word), "{output}");
+    }
+}
+
+#[tokio::test]
+async fn a_response_that_cannot_be_delivered_names_the_failed_connection() {
+    let world: World = world().await.with_timeout(Duration::from_secs(2));
+    let request = json!({ "ResponseURL": "http://127.0.0.1:1/response" });
+    let exchange = world.send_to("", merged(create_request(), &request)).await;
+    let error = exchange.returned.unwrap_err();
+    let message = error["errorMessage"].as_str().unwrap();
+    assert!(message.contains("the connection was refused"), "{message}");
 }
 
 #[tokio::test]

@@ -5,8 +5,7 @@ mod clean_up;
 mod conflict;
 mod create;
 mod delete;
-mod mark;
-mod mark_races;
+mod order;
 mod tag_lag;
 mod update;
 
@@ -15,7 +14,7 @@ use std::time::Duration;
 use mitigation_action_provider::mitigation::Kind;
 use serde_json::{Value, json};
 use stand_ins::{
-    REQUEST_TAG,
+    CLAIMED_TAG,
     fault::Fault,
     iot::Action,
     stack::{Exchange, World, merged},
@@ -121,14 +120,20 @@ async fn waiting_world() -> (World, Action) {
     (world, before)
 }
 
-/// Asserts that the definition and the tags of the action are as they were.
+/// Asserts that the definition and the tags of the action are as they were, but for the claim.
 fn assert_restored(world: &World, before: &Action) {
-    let after = world.aws.iot.action(NAME).unwrap();
+    let mut after = world.aws.iot.action(NAME).unwrap();
+    after.tags.remove(CLAIMED_TAG);
     assert_eq!((&after.params, &after.tags), (&before.params, &before.tags));
 }
 
-fn request_tag(world: &World, name: &str) -> String {
-    world.aws.iot.action(name).unwrap().tags[REQUEST_TAG].clone()
+/// The digest and the type of a record of an action.
+fn record_of(world: &World, name: &str, key: &str) -> (String, String) {
+    let record = world.aws.iot.action(name).unwrap().tags[key].clone();
+    let [_, digest, request_type] = record.split('/').collect::<Vec<_>>()[..] else {
+        panic!("{record}")
+    };
+    (digest.to_owned(), request_type.to_owned())
 }
 
 /// Sends `first`, which waits for its role, and half a second later `second`, to another instance.

@@ -260,7 +260,7 @@ async fn every_message_of_a_batch_of_10_000_is_reported_or_redelivered() {
     let redelivered = failures(&limited.invoke("a batch of 10,000", payload).await);
     let results = limited.world.aws.bus.take().len();
     assert_eq!(redelivered + results, 10_000, "{results} results");
-    assert!(results > 3_333, "{results} results");
+    assert!(results > 500, "{results} results");
     limited.end().await;
 }
 

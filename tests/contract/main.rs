@@ -10,7 +10,6 @@
 )]
 
 mod action_properties;
-mod architecture;
 mod cloudformation;
 mod completeness;
 mod deadlines;
@@ -27,7 +26,7 @@ mod location;
 mod logs;
 mod message;
 mod metrics;
-mod model;
+// mod model;
 mod ownership;
 mod properties;
 mod result_bus;

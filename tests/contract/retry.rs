@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
-use stand_ins::{fault::Fault, iot::IdenticalCreate};
+use serde_json::json;
+use stand_ins::{OWNER_TAG, fault::Fault, iot::IdenticalCreate, stack::merged};
 
 use crate::{
+    invocation::{create_event, invoke, world_with_bus},
     lifecycle::{NAME, create},
     sample, world,
 };
@@ -84,4 +86,87 @@ async fn permanent_errors_are_not_retried_without_a_wait_for_role_propagation() 
             .count();
         assert_eq!(creates, 1, "{code}");
     }
+}
+
+#[tokio::test]
+async fn a_signature_that_is_not_valid_at_this_moment_is_transient() {
+    for (status, code, message) in [
+        (403, "InvalidSignatureException", "Signature expired: 20261128T000000Z is now earlier"),
+        (403, "InvalidSignatureException", "Signature not yet current: 20261128T000000Z"),
+        (400, "RequestExpired", "Request has expired."),
+        (403, "RequestTimeTooSkewed", "The difference is too large."),
+    ] {
+        let world = world_with_bus().await;
+        let fault = Fault::RefuseWith(status, code, message);
+        world.aws.iot.faults.set("*", fault.clone(), 2);
+        invoke(&world, &create_event()).await.succeeded("CREATED");
+        world.send(&create()).await.succeeded();
+        world.aws.iot.faults.set("*", fault, 2);
+        world.send(&sample("delete.json")).await.succeeded();
+        assert!(world.aws.iot.action(NAME).is_none(), "{code}");
+    }
+    let world = world().await;
+    let wrong = "The request signature we calculated does not match the signature you provided.";
+    let fault = Fault::RefuseWith(403, "InvalidSignatureException", wrong);
+    world.aws.iot.faults.set("*", fault, 1);
+    world.send(&create()).await.failed("AccessDeniedException");
+}
+
+#[tokio::test]
+async fn a_success_that_lacks_what_it_must_have_is_transient() {
+    for operation in ["ListTagsForResource", "UpdateMitigationAction", "DescribeMitigationAction"] {
+        let world = world().await;
+        world.send(&create()).await.succeeded();
+        world.aws.iot.faults.set(operation, Fault::Empty, 1);
+        world.send(&sample("update.json")).await.succeeded();
+        let params = world.aws.iot.action(NAME).unwrap().params;
+        let group = &params["addThingsToThingGroupParams"];
+        assert_eq!(group["overrideDynamicGroups"], false, "{operation}");
+        let describe = json!({ "operation": "DescribeMitigationAction", "actionName": NAME });
+        invoke(&world, &describe).await.succeeded("DESCRIBED");
+    }
+}
+
+#[tokio::test]
+async fn a_list_without_tags_says_nothing_about_the_owner() {
+    // Nobody's action would be taken, and the resource's own would be left.
+    let world = world().await.with_timeout(Duration::from_secs(3));
+    world.plant_different(NAME, &[(OWNER_TAG, "stack/another/0/Other")]);
+    let before = world.aws.iot.actions();
+    let overwrite = json!({ "ResourceProperties": { "OnConflict": "Overwrite" } });
+    world.aws.iot.faults.set("ListTagsForResource", Fault::Empty, 1);
+    let played = world.send(&merged(create(), &overwrite)).await;
+    played.failed("ResourceAlreadyExistsException");
+    assert_eq!(world.aws.iot.actions(), before);
+    world.aws.iot.reset();
+    world.send(&create()).await.succeeded();
+    world.aws.iot.faults.set("ListTagsForResource", Fault::Empty, 1);
+    world.send(&sample("delete.json")).await.succeeded();
+    assert!(world.aws.iot.actions().is_empty());
+}
+
+#[tokio::test]
+async fn an_events_create_that_is_denied_after_a_lost_response_is_looked_up() {
+    let world = world_with_bus().await;
+    let denied = Fault::Refuse(403, "AccessDeniedException");
+    world.aws.iot.faults.set("CreateMitigationAction", Fault::LoseAfter, 1);
+    world.aws.iot.faults.set("CreateMitigationAction", denied.clone(), 1);
+    invoke(&world, &create_event()).await.succeeded("CREATED");
+    // Nothing was created: the denial is reported.
+    let world = crate::invocation::world_with_bus().await;
+    world.aws.iot.faults.set("CreateMitigationAction", Fault::LoseBefore, 1);
+    world.aws.iot.faults.set("CreateMitigationAction", denied, 1);
+    let invocation = invoke(&world, &create_event()).await;
+    assert_eq!(invocation.only_event().detail["error"]["code"], "AccessDeniedException");
+}
+
+#[tokio::test]
+async fn an_event_whose_create_proves_nothing_reports_no_other_action_as_its_own() {
+    let world = world_with_bus().await;
+    let name = create_event()["detail"]["actionName"].as_str().unwrap().to_owned();
+    world.plant_different(&name, &[]);
+    world.aws.iot.faults.set("CreateMitigationAction", Fault::Empty, 1);
+    let invocation = invoke(&world, &create_event()).await;
+    let error = &invocation.only_event().detail["error"];
+    assert_eq!(error["code"], "ResourceAlreadyExistsException");
 }

@@ -1,5 +1,7 @@
 //! The environment variables that configure the function.
 
+use serde_json::json;
+
 use crate::{
     create_request,
     invocation::{create_event, invoke},
@@ -11,8 +13,10 @@ async fn an_invalid_setting_fails_a_request_by_its_name_and_no_call_is_made() {
     for (name, value) in [
         ("ROLE_PROPAGATION_SECONDS", "soon"),
         ("ROLE_PROPAGATION_SECONDS", "-1"),
-        ("RESPONSE_URL_ALLOWED_HOSTS", "127.0.0.1:80"),
         ("AWS_ENDPOINT_URL_IOT", "iot.local"),
+        ("AWS_ENDPOINT_URL_IOT", "https://iot.local:99999"),
+        ("AWS_ENDPOINT_URL_IOT", "https://[::1]:x"),
+        ("RESPONSE_URL_ALLOWED_HOSTS", "127.0.0.1,[]"),
         ("SSL_CERT_FILE", "/nowhere/roots.pem"),
         ("SSL_CERT_FILE", "/dev/null"),
         ("RESPONSE_URL_ALLOWED_HOSTS", "127.0.0.1,https://example.com/"),
@@ -29,6 +33,13 @@ async fn an_invalid_setting_fails_a_request_by_its_name_and_no_call_is_made() {
         let output = world.function.stop().await;
         assert!(output.contains("ERROR") && output.contains(name), "{output}");
     }
+    // The stand-ins' bucket is not allowed, so that no response can be sent.
+    let world = world_with(&[("RESPONSE_URL_ALLOWED_HOSTS", "127.0.0.1:80")]).await;
+    let exchange = world.send(&create_request()).await;
+    let error = exchange.returned.as_ref().unwrap_err();
+    assert_eq!((&error["errorType"], exchange.puts), (&json!("InvalidSetting"), 0));
+    let message = error["errorMessage"].as_str().unwrap();
+    assert!(message.contains("RESPONSE_URL_ALLOWED_HOSTS"), "{message}");
     let world =
         world_with(&[("AWS_ACCESS_KEY_ID", "no key"), ("AWS_SESSION_TOKEN", "a\nsecret")]).await;
     let exchange = world.send(&create_request()).await;

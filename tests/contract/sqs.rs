@@ -2,7 +2,6 @@
 
 mod fifo;
 mod order;
-mod stack_requests;
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -15,8 +14,9 @@ use stand_ins::{
 };
 
 use crate::{
+    create_request,
     invocation::{BUS, Invocation, create_event, event_with, invoke, with_id, world_with_bus},
-    sample, world,
+    names, sample, world, world_with,
 };
 
 const ROLE: &str = "arn:aws:iam::123456789012:role/mitigation-actions/quarantine-things";
@@ -250,26 +250,68 @@ async fn a_burst_with_redeliveries_creates_every_action_once_at_the_services_rat
 }
 
 #[tokio::test]
-async fn throttling_also_slows_down_messages_that_already_wait() {
-    let world = world_with_bus().await.with_timeout(Duration::from_mins(1));
-    world.aws.iot.set_rate(2.0);
-    let message = |n: u32| Message {
-        id: format!("m{n}"),
-        body: with_id(
-            &format!("id-{n}"),
-            event_with(&json!({ "actionName": format!("action-{n}") })),
-        )
-        .to_string(),
-        sent: n.into(),
-        receive_count: 1,
-    };
-    let messages: Vec<Message> = (0..30).map(message).collect();
-    let began = std::time::Instant::now();
-    let invocation = invoke(&world, &Queue::event(&messages)).await;
-    assert_eq!(invocation.returned, Ok(json!({ "batchItemFailures": [] })));
-    let throttled = invocation.calls.iter().filter(|call| call.status == 400).count();
-    assert!(throttled <= 15, "{throttled} of {} calls were throttled", invocation.calls.len());
-    assert!(began.elapsed() < Duration::from_secs(30), "{:?}", began.elapsed());
+async fn a_batch_makes_at_most_five_calls_a_second_of_an_operation() {
+    let world = world_with_bus().await;
+    let records: Vec<Value> =
+        (0..8).map(|n| record(&format!("m{n}"), n, &create(&format!("a{n}")))).collect();
+    let invocation = batch(&world, &records).await;
+    assert_eq!(redelivered(&invocation), ids(&[]));
+    let [first, .., last] = &invocation.calls[..] else { panic!("{:?}", invocation.calls) };
+    let took = last.at.duration_since(first.at);
+    assert!(took > Duration::from_millis(1300), "eight calls in {took:?}");
+}
+
+#[tokio::test]
+async fn a_stacks_request_in_a_message_is_redelivered_unworked_and_the_log_says_why() {
+    let world = world_with(&[("AWS_LAMBDA_LOG_FORMAT", "JSON"), ("RESULT_EVENT_BUS", BUS)]).await;
+    let (key, url) = world.response_url("");
+    let request = merged(create_request(), &json!({ "ResponseURL": url }));
+    let notification = json!({ "Type": "Notification", "Message": request.to_string() });
+    let records = [
+        record("stack", 1, &request),
+        record("wrapped", 2, &notification),
+        record("plain", 3, &create("a")),
+    ];
+    let invocation = batch(&world, &records).await;
+    assert_eq!(redelivered(&invocation), ids(&["stack", "wrapped"]));
+    assert_eq!(names(&world), ["a"]);
+    assert!(world.aws.bucket.puts(&key).is_empty());
+    let output = world.function.stop().await;
+    let lines: Vec<&str> =
+        output.lines().filter(|line| line.contains("not taken from a queue")).collect();
+    assert_eq!(lines.len(), 2, "{output}");
+    for (line, id) in lines.iter().zip(["stack", "wrapped"]) {
+        let line: Value = serde_json::from_str(line).unwrap();
+        assert_eq!(line["id"], id, "{line}");
+        assert!(line["error_message"].as_str().unwrap().contains("the function, or the topic"));
+    }
+}
+
+#[tokio::test]
+async fn messages_that_are_redelivered_without_an_error_are_logged() {
+    let world = world_with(&[("AWS_LAMBDA_LOG_FORMAT", "JSON")]).await;
+    let world = world.with_timeout(Duration::from_secs(4));
+    world.aws.iot.faults.set("CreateMitigationAction", Fault::Hang, 100);
+    let records = [record("c", 1, &create("a")), record("d", 2, &delete("a"))];
+    assert_eq!(redelivered(&batch(&world, &records).await), ids(&["c", "d"]));
+    let output = world.function.stop().await;
+    let why = "an earlier message is redelivered";
+    let line = output.lines().find(|line| line.contains(why)).unwrap();
+    let line: Value = serde_json::from_str(line).unwrap();
+    assert_eq!(
+        (&line["message"], &line["id"]),
+        (&json!("the message is redelivered"), &json!("d"))
+    );
+    assert!(line["request_id"].is_string(), "{line}");
+}
+
+#[tokio::test]
+async fn what_is_not_begun_when_the_time_for_work_ends_is_redelivered() {
+    let world = world_with_bus().await.with_timeout(Duration::from_secs(4));
+    world.aws.iot.faults.set("DescribeMitigationAction", Fault::Hang, 1000);
+    let records: Vec<Value> =
+        (0..200).map(|n| record(&format!("m{n}"), n, &describe(&format!("a{n}")))).collect();
+    assert_eq!(redelivered(&batch(&world, &records).await).len(), 200);
 }
 
 #[tokio::test]

@@ -76,7 +76,7 @@ fn more_records_than_an_event_source_delivers_are_unrecognized() {
             let event = json!({ "Records": vec![record.clone(); count] });
             let payload: Payload = serde_json::from_str(&event.to_string()).unwrap();
             Trigger::recognize(&payload).map(|trigger| match trigger {
-                Trigger::Sqs(batch) => batch.chains().iter().map(Vec::len).sum(),
+                Trigger::Sqs(batch) => batch.groups().iter().map(Vec::len).sum(),
                 Trigger::Sns(contents) => contents.len(),
                 Trigger::CloudFormation(_) | Trigger::EventBridge(_) | Trigger::Direct(_) => {
                     panic!("{record} is neither a message nor a notification")

@@ -14,9 +14,8 @@ use super::{
 use crate::{
     mitigation::{
         Action, ActionName, Change, Create, Delete, DeleteTarget, Failure, Lookup, OnConflict,
-        OnForeign, Owner, Parse, Problem, Problems, RecordType, Replay, Request,
-        RequestDigest, StackId,
-        StackRequest, Success, Tags, Task, UnknownPhysicalId, Update,
+        OnForeign, Owner, Parse, Problem, Problems, RecordType, Replay, Request, RequestDigest,
+        StackId, StackRequest, Success, Tags, Task, UnknownPhysicalId, Update,
     },
     trigger::{
         FunctionLocation, Plan, Step,
@@ -198,8 +197,7 @@ fn plan_delete(request: &CustomResourceRequest, order: &Order, stack: &StackId) 
             }),
         },
     };
-    let delete =
-        Delete { target, on_foreign: OnForeign::Skip(on_conflict), lookup: Lookup::Tags };
+    let delete = Delete { target, on_foreign: OnForeign::Skip(on_conflict), lookup: Lookup::Tags };
     new_request(request, stack, Task::Delete(delete), order.of(None))
 }
 

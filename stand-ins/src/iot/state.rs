@@ -17,13 +17,6 @@ use super::{
 /// Tags per page: few, so that most lists have a second page.
 const PAGE: usize = 2;
 
-/// Whether `TagResource` changes `lastModifiedDate`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Tagged {
-    Changed,
-    Unchanged,
-}
-
 /// Whether correctly signed calls are accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Signatures {
@@ -47,7 +40,6 @@ pub struct State {
     pub identical_create: IdenticalCreate,
     /// Whether a list of tags never ends.
     pub has_endless_tags: bool,
-    pub tagged: Tagged,
     pub signatures: Signatures,
     created: u64,
 }
@@ -64,7 +56,6 @@ impl Default for State {
             tag_lag: (Duration::ZERO, 0.0),
             identical_create: IdenticalCreate::Success,
             has_endless_tags: false,
-            tagged: Tagged::Unchanged,
             signatures: Signatures::Accepted,
             created: 0,
         }
@@ -271,7 +262,6 @@ impl State {
         if !body["tags"].is_array() {
             return Err(invalid("tags is required"));
         }
-        let tagged = self.tagged;
         let action = self.action_of(arn)?;
         let mut tags = action.tags.clone();
         tags.extend(new);
@@ -280,9 +270,6 @@ impl State {
             return Err((410, "LimitExceededException", message));
         }
         action.tags = tags;
-        if tagged == Tagged::Changed {
-            action.modified = now();
-        }
         Ok(json!({}))
     }
 

@@ -40,7 +40,7 @@ fn tag_keys_and_values_follow_the_rules_of_the_service() {
 }
 
 #[test]
-fn tags_are_a_list_of_at_most_48_with_different_keys() {
+fn tags_are_a_list_of_at_most_47_with_different_keys() {
     valid(&tags(&json!([])));
     invalid(&tags(&json!([{ "Value": "v" }])), "Tags[0].Key");
     invalid(&tags(&json!([{ "Key": "k" }])), "Tags[0].Value");
@@ -56,6 +56,6 @@ fn tags_are_a_list_of_at_most_48_with_different_keys() {
     let many = |count: usize| {
         tags(&(0..count).map(|n| json!({ "Key": format!("k{n}"), "Value": "v" })).collect())
     };
-    valid(&many(48));
-    invalid(&many(49), "Tags");
+    valid(&many(47));
+    invalid(&many(48), "Tags");
 }

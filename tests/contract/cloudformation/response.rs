@@ -29,8 +29,43 @@ async fn a_response_is_retried_after_transient_errors_until_it_is_accepted() {
 }
 
 #[tokio::test]
-async fn a_response_that_is_rejected_or_redirected_is_a_function_error() {
-    for status in [400, 403, 404, 411, 307, 301] {
+async fn a_response_that_is_redirected_is_sent_again_to_the_same_url() {
+    for status in [307, 301] {
+        let world = world().await;
+        world.aws.bucket.faults.set("PUT", Fault::Refuse(status, "TemporaryRedirect"), 2);
+        assert_eq!(world.send(&create_request()).await.succeeded().puts, 3, "{status}");
+    }
+}
+
+#[tokio::test]
+async fn a_response_is_tried_once_however_little_time_is_left() {
+    for milliseconds in [1, 20] {
+        let world = world().await.with_timeout(Duration::from_millis(milliseconds));
+        let (key, url) = world.response_url("");
+        world.send_to(&key, merged(create_request(), &json!({ "ResponseURL": url }))).await;
+        // The stand-in no longer waits; the function does not end there.
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        assert_eq!(world.aws.bucket.puts(&key).len(), 1, "{milliseconds} ms");
+    }
+}
+
+#[tokio::test]
+async fn a_response_that_is_rejected_is_a_function_error_that_names_s3s_code() {
+    for code in ["AccessDenied", "SignatureDoesNotMatch"] {
+        let world = world().await;
+        world.aws.bucket.faults.set("PUT", Fault::Refuse(403, code), 100);
+        let exchange = world.send(&create_request()).await;
+        let error = exchange.returned.as_ref().unwrap_err();
+        let message = error["errorMessage"].as_str().unwrap();
+        assert!(message.contains("403") && message.contains(code), "{message}");
+        let output = world.function.stop().await;
+        assert!(output.contains(code), "{output}");
+    }
+}
+
+#[tokio::test]
+async fn a_response_that_is_rejected_is_a_function_error() {
+    for status in [400, 403, 404, 411] {
         let world = world().await;
         world.aws.bucket.faults.set("PUT", Fault::Refuse(status, "Refused"), 100);
         let exchange = world.send(&create_request()).await;

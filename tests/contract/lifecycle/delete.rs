@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use stand_ins::{OWNER_TAG, REQUEST_TAG, fault::Fault, stack::merged};
+use stand_ins::{CLAIMED_TAG, CREATED_TAG, OWNER_TAG, fault::Fault, stack::merged};
 
 use super::{ADOPTED, NAME, OTHERS, OURS, create, delete_of, follow_up};
 use crate::{sample, world, world_with};
@@ -38,7 +38,7 @@ async fn a_delete_of_an_action_of_another_owner_succeeds_and_changes_nothing() {
 #[tokio::test]
 async fn a_delete_of_an_adopted_or_absent_action_logs_why_it_deletes_nothing() {
     for (is_adopted, reason) in
-        [(true, "was adopted, not created"), (false, "there is no such action")]
+        [(true, "was taken over, not created"), (false, "there is no such action")]
     {
         let world = world().await;
         if is_adopted {
@@ -68,8 +68,8 @@ async fn a_redelivered_delete_of_an_adopted_action_is_no_skipped_one() {
 #[tokio::test]
 async fn a_delete_of_an_adopted_action_that_lost_only_its_owner_tag_is_skipped() {
     let world = world().await;
-    let tag = format!("1/{}", "A".repeat(16));
-    world.plant_identical(NAME, &[(REQUEST_TAG, &tag)]);
+    let record = format!("1/{}/Create", "A".repeat(16));
+    world.plant_identical(NAME, &[(CLAIMED_TAG, &record)]);
     let adopted = json!({ "ResourceProperties": { "OnConflict": "Adopt" } });
     world.send(&merged(sample("delete.json"), &adopted)).await.succeeded().changed_nothing();
     let output = world.function.stop().await;
@@ -81,7 +81,7 @@ async fn a_delete_whose_time_runs_out_does_not_take_the_action_for_absent() {
     for is_placeholder in [false, true] {
         let world = world().await.with_timeout(Duration::from_secs(4));
         world.send(&create()).await.succeeded();
-        let tag = world.aws.iot.action(NAME).unwrap().tags[REQUEST_TAG].clone();
+        let tag = world.aws.iot.action(NAME).unwrap().tags[CREATED_TAG].clone();
         let placeholder = format!("not-created:{NAME}:{}", tag.split('/').nth(1).unwrap());
         let id = if is_placeholder { &placeholder } else { NAME };
         let lag = Fault::Refuse(404, "ResourceNotFoundException");

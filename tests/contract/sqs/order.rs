@@ -9,10 +9,10 @@ use stand_ins::{
     stack::merged,
 };
 
-use super::{batch, create, delete, describe, ids, record, redelivered};
+use super::{batch, create, delete, ids, record, redelivered};
 use crate::{
-    invocation::{BUS, NAME, create_event, event_with, invoke, with_id, world_with_bus},
-    names, world, world_with,
+    invocation::{NAME, create_event, event_with, invoke, with_id, world_with_bus},
+    names, world,
 };
 
 #[tokio::test]
@@ -107,19 +107,4 @@ async fn the_groups_of_a_standard_queue_imply_no_order() {
     ];
     assert_eq!(redelivered(&batch(&world, &records).await), ids(&["noise"]));
     assert!(world.aws.iot.action("a").is_some());
-}
-
-#[tokio::test]
-async fn an_invalid_message_does_not_wait_for_those_that_need_calls() {
-    let world = world_with(&[("AWS_LAMBDA_LOG_FORMAT", "JSON"), ("RESULT_EVENT_BUS", BUS)]).await;
-    let world = world.with_timeout(Duration::from_secs(4));
-    world.aws.iot.faults.set("DescribeMitigationAction", Fault::Hang, 1000);
-    let describe = |n: u64| record(&format!("m{n}"), n, &describe(&format!("a{n}")));
-    let mut records: Vec<Value> = (0..70).map(describe).collect();
-    records.push(record("invalid", 100, &json!({ "actionName": "no name" })));
-    assert_eq!(redelivered(&batch(&world, &records).await).len(), 70);
-    let output = world.function.stop().await;
-    let first = output.lines().find(|line| line.contains("\"outcome\"")).unwrap();
-    let first: Value = serde_json::from_str(first).unwrap();
-    assert_eq!(first["id"], "invalid", "{first}");
 }
