@@ -145,16 +145,26 @@ deploy-tests: package tools
 	@$(CARGO) build --quiet --package stand-ins
 	@.tools/aws/bin/python tests/deploy $(TESTS)
 
-# For arm64, too, where Rust's target is installed.
-ARM64 = aarch64-unknown-linux-gnu
-release: package cdk/node_modules/.installed ## write dist/, from the package to the checksums
-	@set -- x86_64=$(PACKAGE) && \
-	if [ -d "$$(rustc --print sysroot)/lib/rustlib/$(ARM64)" ]; then \
-		PATH="$$PWD/.tools/sam/bin:$$PATH" cargo-lambda lambda build --release \
-			--target $(ARM64) --lambda-dir target/lambda-arm64 && \
-		set -- "$$@" arm64=target/lambda-arm64/bootstrap/bootstrap; \
-	fi && \
-	rm -rf dist && $(PYTHON) tools/release.py --out dist "$$@"
+.PHONY: package-x86_64 package-arm64 arm-test
+package-x86_64: TARGET = x86_64-unknown-linux-gnu
+package-arm64: TARGET = aarch64-unknown-linux-gnu
+package-x86_64 package-arm64: export CARGO_BUILD_RUSTFLAGS = \
+	--remap-path-prefix=$(or $(CARGO_HOME),$(HOME)/.cargo)=/cargo
+package-x86_64 package-arm64: check-build .tools/sam/.installed
+	@[ -d "$$(rustc --print sysroot)/lib/rustlib/$(TARGET)" ] || rustup target add $(TARGET)
+	@PATH="$$PWD/.tools/sam/bin:$$PATH" CARGO_TARGET_DIR="$$PWD/target" \
+		cargo-lambda lambda build --release --target $(TARGET) \
+		--lambda-dir target/lambda-$(@:package-%=%)
+
+# The first build for arm64 takes as long as that of the package.
+release: package-x86_64 package-arm64 cdk/node_modules/.installed ## write the files of a release to dist/
+	@rm -rf dist && $(PYTHON) tools/release.py --out dist \
+		x86_64=target/lambda-x86_64/bootstrap/bootstrap \
+		arm64=target/lambda-arm64/bootstrap/bootstrap
+
+arm-test: package-arm64 .tools/aws/.installed cdk/node_modules/.installed ### run the arm64 package with every sample event (qemu-user)
+	@$(CARGO) build --quiet --package stand-ins
+	@.tools/aws/bin/python tests/deploy arm64
 
 # The first time it builds for ten minutes; it runs for six.
 bench: package hello bench-tools ## compare the package with others of its kind (needs valgrind)
@@ -195,7 +205,8 @@ bench/node/node_modules/.installed: bench/node/package-lock.json
 
 verify-aws: package .tools/aws/.installed ## verify the assumptions in an account (REGION, ROLE)
 	@test -n "$(REGION)" && test -n "$(ROLE)" || \
-		{ echo 'usage: make verify-aws REGION=eu-west-1 ROLE=arn:aws:iam::...'; exit 1; }
+		{ echo 'usage: make verify-aws REGION=eu-west-1 ROLE=arn:aws:iam::...'; \
+		.tools/aws/bin/python tools/verify_aws --help; exit 1; }
 	@PATH="$$PWD/.tools/sam/bin:$$PATH" .tools/aws/bin/python tools/verify_aws \
 		--region $(REGION) --role $(ROLE) \
 		$(if $(FILL_QUOTA),--fill-quota)

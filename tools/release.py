@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
-"""Writes the files of a release: the packages, a template that deploys them, the CDK construct, an
-SBOM (CycloneDX), the changes and the checksums. The binary in each package lists its dependencies
-for vulnerability scanners.
+"""Writes the files of a release: the packages; a plain CloudFormation template that deploys them,
+and one of SAM for the Serverless Application Repository; the CDK construct; an SBOM (CycloneDX);
+the license, the readme, the changes and the checksums. The binary in each package lists its
+dependencies for vulnerability scanners.
 
     tools/release.py --out dist x86_64=.aws-sam/build/Function/bootstrap
 
@@ -26,6 +27,22 @@ TARGETS = {"x86_64": "x86_64-unknown-linux-gnu", "arm64": "aarch64-unknown-linux
 PREFERRED = ["Apache-2.0", "MIT"]
 # Packages without the text of their license, and a package of the same author that has it.
 SAME_TEXT = {"base64-simd": "outref", "vsimd": "outref"}
+# Translates the SAM template on stdin, without the comments. No output depends on the region.
+TRANSLATE = """
+import sys
+import yaml
+from samtranslator.translator.transform import transform
+from samtranslator.yaml_helper import yaml_parse
+class Policies:
+    def load(self): return {}
+template = transform(yaml_parse(sys.stdin.read()), {}, Policies())
+yaml.safe_dump(template, sys.stdout, sort_keys=False, default_flow_style=None, width=100)
+"""
+SAVED_QUERY = re.compile(
+    r"^(?:  #.*\n)*  \w+:.*\n    Type: AWS::Logs::QueryDefinition\n(?:    .*\n|\n)*", re.MULTILINE
+)
+# StackSets and `aws cloudformation deploy` without a bucket take no larger template.
+LARGEST_TEMPLATE = 51_200
 LICENSE_FILE = re.compile(r"(licen[cs]e|copying|notice)([-._].*)?", re.IGNORECASE)
 
 
@@ -189,18 +206,13 @@ def replace_once(text, old, new):
     return text.replace(old, new)
 
 
-def template(name, version, description):
-    """Returns the project's template, changed to take its code from a bucket."""
-    metadata = f"""Metadata:
-  AWS::ServerlessRepo::Application: # it has not been published there
-    Name: {name}
-    Description: {description}
-    Author: {name}
-    SpdxLicenseId: Apache-2.0
-    Labels: [iot, device-defender, cloudformation]
-    SemanticVersion: {version}
+def without_build(text):
+    """Returns the project's template without the way that `sam build` builds the function."""
+    return replace_once(text, "    Metadata:\n      BuildMethod: rust-cargolambda\n", "")
 
-"""
+
+def plain_template(name, version):
+    """Returns the project's template without a transform. It takes its code from a bucket."""
     parameters = """Parameters:
   PackageBucket:
     Type: String
@@ -214,10 +226,39 @@ def template(name, version, description):
         Bucket: !Ref PackageBucket
         Key: !Sub ${{PackagePrefix}}{name}-{version}-${{Architecture}}.zip
 """
-    text = text_of(ROOT / "template.yaml")
-    text = replace_once(text, "\nParameters:\n", "\n" + metadata + parameters)
-    text = replace_once(text, "    Metadata:\n      BuildMethod: rust-cargolambda\n", "")
-    return replace_once(text, "      CodeUri: .\n", code)
+    text = without_build(text_of(ROOT / "template.yaml"))
+    text = replace_once(text, "\nParameters:\n", "\n" + parameters)
+    text = replace_once(text, "      CodeUri: .\n", code)
+    command = [ROOT / ".tools" / "sam" / "bin" / "python", "-c", TRANSLATE]
+    plain = run(*command, input=text, env=os.environ | {"AWS_DEFAULT_REGION": "us-east-1"})
+    if len(plain) > LARGEST_TEMPLATE:
+        raise SystemExit(f"template.yaml: {len(plain)} bytes without the transform: too large")
+    return f"# {name} {version}, from its template.yaml, which has comments.\n{plain}"
+
+
+def repository_template(name, version, description):
+    """Returns the project's template for `sam package` and `sam publish`. An application of the
+    repository has one package. Saved queries are not among the resources that the repository is
+    known to support."""
+    metadata = f"""Metadata:
+  AWS::ServerlessRepo::Application: # it has not been published there
+    Name: {name}
+    Description: {description}
+    Author: {name}
+    SpdxLicenseId: Apache-2.0
+    LicenseUrl: LICENSE-APACHE
+    ReadmeUrl: README.md
+    Labels: [iot, device-defender, cloudformation]
+    SemanticVersion: {version}
+
+Parameters:
+"""
+    architectures = "    AllowedValues: [x86_64, arm64]\n"
+    text = without_build(text_of(ROOT / "template.yaml"))
+    text = replace_once(text, "\nParameters:\n", "\n" + metadata)
+    text = replace_once(text, architectures, "    AllowedValues: [x86_64]\n")
+    text = SAVED_QUERY.sub("", text)
+    return replace_once(text, "      CodeUri: .\n", f"      CodeUri: {name}-{version}-x86_64.zip\n")
 
 
 def changes(version):
@@ -292,7 +333,12 @@ def main():
 
     bill = json.dumps(sbom(packages, edges, root, rust), indent=2) + "\n"
     (out / "sbom.cdx.json").write_text(bill)
-    (out / "template.yaml").write_text(template(name, version, manifest["description"]))
+    (out / "template.yaml").write_text(plain_template(name, version))
+    if "x86_64" in binaries:
+        application = repository_template(name, version, manifest["description"])
+        (out / "serverless-repo.yaml").write_text(application)
+    for file in ["LICENSE-APACHE", "README.md"]:
+        (out / file).write_text(text_of(ROOT / file))
     (out / "CHANGELOG.md").write_text(changes(version))
     run("npm", "pack", "--silent", "--pack-destination", str(out), cwd=ROOT / "cdk")
     write_checksums(out)

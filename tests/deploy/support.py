@@ -149,9 +149,9 @@ def run(arguments, environment=None, **options):
     return done.stdout
 
 
-def emulator(test, variables, stdout=subprocess.DEVNULL):
-    """Starts the package under the Lambda runtime interface emulator; returns a function that
-    invokes it."""
+def emulator(test, variables, stdout=subprocess.DEVNULL, bootstrap=PACKAGE / "bootstrap"):
+    """Starts the package, or another program, under the Lambda runtime interface emulator; returns
+    a function that invokes it."""
     port, runtime = free_port(), free_port()
     rapid = next(
         (TOOLS / "sam").glob("lib/python3*/site-packages/samcli/local/rapid/aws-lambda-rie-x86_64")
@@ -163,7 +163,7 @@ def emulator(test, variables, stdout=subprocess.DEVNULL):
     rapid.chmod(0o755)
     running = Running(
         test,
-        [rapid, *addresses, PACKAGE / "bootstrap"],
+        [rapid, *addresses, bootstrap],
         stdout=stdout,
         env={**ENVIRONMENT, **variables},
     )
@@ -171,3 +171,29 @@ def emulator(test, variables, stdout=subprocess.DEVNULL):
     return lambda body: post(
         f"http://127.0.0.1:{port}/2015-03-31/functions/function/invocations", body
     )
+
+
+def check_samples(test, bootstrap):
+    """Checks the result, the response and the result events of every example event with a program
+    under the emulator."""
+    port = stand_ins(test)
+    variables = {
+        "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
+        "RESPONSE_URL_ALLOWED_HOSTS": "127.0.0.1",
+        "RESULT_EVENT_BUS": "results",
+        "ROLE_PROPAGATION_SECONDS": "0",
+    }
+    invoke = emulator(test, variables, bootstrap=bootstrap)
+
+    def play(name):
+        get(f"http://127.0.0.1:{port}/local/events")
+        result = invoke(sample(name, f"127.0.0.1:{port}"))
+        if "Status" in result:
+            response = get(f"http://127.0.0.1:{port}/response/{name}")
+            test.assertEqual(response, result, "the response to CloudFormation")
+        events = get(f"http://127.0.0.1:{port}/local/events")
+        single = int(name.startswith("event-") and "result" not in name)
+        test.assertEqual(len(events), 3 if name == "batch" else single, "result events")
+        return result
+
+    check_story(test, play)

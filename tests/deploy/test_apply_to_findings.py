@@ -11,7 +11,7 @@ import unittest
 from botocore.validate import ParamValidator
 
 from ministack import wait_until
-from support import ROOT, free_port, local_aws, run
+from support import ENVIRONMENT, ROOT, TOOLS, free_port, local_aws, run
 
 FOLDER = ROOT / "examples" / "apply-to-findings"
 AUDIT = json.loads((FOLDER / "audit-notification.json").read_text())
@@ -61,10 +61,19 @@ def aws():
     local = MockedAws(free_port(), free_port())
     atexit.register(local.stop)
     local.deploy_provider()
-    deploy = ["sam", "deploy", "--template-file", FOLDER / "template.yaml", "--stack-name", STACK]
-    deploy += ["--resolve-s3", "--capabilities", "CAPABILITY_IAM", "--no-confirm-changeset"]
-    run(deploy, environment=local.environment())
+    shell(command("sam deploy"), environment=local.environment())
     return local
+
+
+def command(beginning):
+    """Returns the command of the README that begins so."""
+    text = (FOLDER / "README.md").read_text()
+    [found] = re.findall(rf"^ {{7}}({beginning} .*(?:\n {{9,}}.*)*)", text, re.MULTILINE)
+    return found
+
+
+def shell(script, **options):
+    return run(["bash", "-euc", script], cwd=FOLDER, **options)
 
 
 @functools.cache
@@ -136,15 +145,50 @@ class Files(unittest.TestCase):
         for name in applied:
             self.assertEqual(substituted[name], {"Ref": name})
 
+    # Device Defender skips the actions after one that failed.
+    def test_a_finding_is_published_before_anything_else_is_done_about_it(self):
+        machine = json.loads((FOLDER / "state-machine.asl.json").read_text())
+        published = 0
+        for names in machine["States"]["ReadNotification"]["Assign"]["actions"].values():
+            if "${PublishFinding}" in names:
+                self.assertEqual(names[0], "${PublishFinding}")
+                published += 1
+        self.assertEqual(published, 2)
+
     # MiniStack cannot mock a call that fails and succeeds on retry.
     def test_transient_errors_of_each_call_to_aws_iot_are_retried(self):
         states = json.loads((FOLDER / "state-machine.asl.json").read_text())["States"]
         calls = [state for state in states.values() if ":iot:" in state.get("Resource", "")]
         self.assertEqual(len(calls), 2)
         for call in calls:
-            [retry] = call["Retry"]
             expected = ["Iot.ThrottlingException", "Iot.InternalFailureException"]
-            self.assertEqual(retry["ErrorEquals"], expected)
+            self.assertEqual(call["Retry"][0]["ErrorEquals"], expected)
+
+    def test_a_task_beyond_the_ten_that_run_at_once_is_started_minutes_later(self):
+        states = json.loads((FOLDER / "state-machine.asl.json").read_text())["States"]
+        _, retry = states["StartTask"]["Retry"]
+        self.assertEqual(retry["ErrorEquals"], ["Iot.LimitExceededException"])
+        self.assertEqual((retry["IntervalSeconds"], retry["BackoffRate"]), (300, 1))
+
+    def test_the_cli_accepts_the_commands_that_configure_audits(self):
+        machine = json.loads((FOLDER / "state-machine.asl.json").read_text())
+        checks = set(machine["States"]["ReadNotification"]["Assign"]["actions"])
+        for beginning in ["aws iot update-account-audit-config", "aws iot create-scheduled-audit"]:
+            text = command(rf"{beginning}\w*")
+            self.assertEqual(set(re.findall(r"\w+_CHECK", text)), checks)
+            path = {"PATH": f"{TOOLS}/aws/bin:{ENVIRONMENT['PATH']}"}
+            shell(f"{text} --generate-cli-skeleton output", environment=path)
+            with self.assertRaisesRegex(AssertionError, "Unknown parameter|required: --frequency"):
+                wrong = text.replace("enabled", "enable").replace("frequency", "often")
+                shell(f"{wrong} --generate-cli-skeleton output", environment=path)
+
+    def test_the_first_audit_configuration_has_a_role_and_a_check(self):
+        text = command("aws iot update-account-audit-configuration")
+        outputs = local_aws.load("examples/apply-to-findings/template.yaml")["Outputs"]
+        roles = re.findall(r"role/(\w+)", text)
+        self.assertEqual(roles, ["AuditRoleArn", "AuditNotificationRoleArn"])
+        self.assertLessEqual({*roles, "AuditNotificationTopicArn"}, set(outputs))
+        self.assertIn('{"enabled": true}', text)
 
     def test_the_role_allows_exactly_the_calls_of_the_state_machine(self):
         text = (FOLDER / "state-machine.asl.json").read_text()

@@ -17,6 +17,16 @@ RESOLVED = {
     "Provider": "mitigation-action-provider",
 }
 
+# An attempt of a minute, a retry one minute after it and another two minutes after that.
+LAST_RETRY_ENDS = 60 + 60 + 60 + 120 + 60
+
+
+def templates():
+    """Returns the path and the resources of each example's template."""
+    folder = ROOT / "examples"
+    paths = sorted([*folder.glob("*.yaml"), *folder.glob("*/template.yaml")])
+    return [(path, local_aws.load(path)["Resources"]) for path in paths]
+
 
 def resolved(value, resources):
     """Resolves intrinsic functions and turns scalars into strings, as CloudFormation does."""
@@ -56,9 +66,9 @@ class Examples(unittest.TestCase):
     }
 
     def test_every_template_passes_cfn_lint(self):
-        templates = sorted(str(path) for path in (ROOT / "examples").glob("*.yaml"))
-        self.assertGreaterEqual(len(templates), 3)
-        run(["cfn-lint", "--regions", "eu-west-1", "--", *templates])
+        paths = [str(path) for path, _ in templates()]
+        self.assertGreaterEqual(len(paths), 6)
+        run(["cfn-lint", "--regions", "eu-west-1", "--", *paths])
 
     def test_all_kinds_are_created_and_their_arns_are_found(self):
         template, stack = local_aws.load("examples/all-kinds.yaml"), Stack(self)
@@ -93,13 +103,28 @@ class Examples(unittest.TestCase):
                         else statement["Action"]
                     )
             self.assertEqual(granted, self.LEAST[kind])
-            [trust] = role["AssumeRolePolicyDocument"]["Statement"]
-            self.assertEqual(trust["Principal"], {"Service": "iot.amazonaws.com"})
-            self.assertIn("aws:SourceAccount", trust["Condition"]["StringEquals"])
-            self.assertIn(
-                resource["Properties"]["ActionName"],
-                json.dumps(trust["Condition"]["ArnLike"]["aws:SourceArn"]),
-            )
+
+    # AWS's pages give two forms of aws:SourceArn for mitigation actions, and a third for audits.
+    def test_aws_iot_may_assume_each_role_whatever_source_arn_it_states(self):
+        for path, resources in templates():
+            for name, resource in resources.items():
+                if resource["Type"] != "AWS::IAM::Role":
+                    continue
+                [trust] = resource["Properties"]["AssumeRolePolicyDocument"]["Statement"]
+                if trust["Principal"] == {"Service": "iot.amazonaws.com"}:
+                    account = {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}
+                    expected = {"StringEquals": account}
+                    self.assertEqual(trust["Condition"], expected, f"{path}: {name}")
+
+    def test_each_action_leaves_time_for_both_retries_of_lambda(self):
+        found = 0
+        for path, resources in templates():
+            for name, resource in resources.items():
+                if resource["Type"] == "Custom::IoTMitigationAction":
+                    timeout = resource["Properties"]["ServiceTimeout"]
+                    self.assertEqual(timeout, LAST_RETRY_ENDS, f"{path}: {name}")
+                    found += 1
+        self.assertGreaterEqual(found, 10)
 
     def test_an_action_is_moved_over_from_the_native_resource(self):
         first = local_aws.load("examples/move-over-1.yaml")["Resources"]

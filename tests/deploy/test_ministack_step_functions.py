@@ -1,25 +1,24 @@
 """The example of Step Functions on MiniStack."""
 
 import json
-import subprocess
+import re
 import unittest
 
 from ministack import ROLE, aws, described, wait_until
-from support import ROOT, local_aws
+from support import local_aws, run
 
 
 class StateMachine(unittest.TestCase):
-    """examples/step-functions.yaml, deployed by SAM and run."""
+    """examples/step-functions.yaml, deployed by the command in its description, and run."""
 
     @classmethod
     def setUpClass(cls):
-        deploy = ["sam", "deploy", "--template-file", "examples/step-functions.yaml"]
-        deploy += ["--stack-name", "state-machine", "--resolve-s3", "--no-confirm-changeset"]
-        deploy += ["--capabilities", "CAPABILITY_IAM"]
-        subprocess.run(deploy, env=aws().environment(), cwd=ROOT, check=True, capture_output=True)
+        description = local_aws.load("examples/step-functions.yaml")["Description"]
+        [command] = re.findall(r"sam deploy .*", description)
+        run(["bash", "-c", command], environment=aws().environment())
         cloudformation = aws().client("cloudformation")
-        cls.addClassCleanup(cloudformation.delete_stack, StackName="state-machine")
-        [stack] = cloudformation.describe_stacks(StackName="state-machine")["Stacks"]
+        cls.addClassCleanup(cloudformation.delete_stack, StackName="create-action")
+        [stack] = cloudformation.describe_stacks(StackName="create-action")["Stacks"]
         [cls.arn] = [output["OutputValue"] for output in stack["Outputs"]]
 
     def execute(self, execution, **members):

@@ -7,7 +7,6 @@ import re
 import subprocess
 import tempfile
 import unittest
-from types import SimpleNamespace
 
 from ministack import (
     DEACTIVATE,
@@ -23,11 +22,7 @@ from ministack import (
     tags,
     wait_until,
 )
-from support import ROOT, TOOLS, local_aws  # tools/ is on the path by it
-
-from verify_aws import checks
-from verify_aws.deployment_checks import DeploymentChecks
-from verify_aws.provider import Provider
+from support import ROOT, TOOLS, local_aws
 
 GUIDE = (ROOT / "docs" / "operating.md").read_text()
 # Commands that are not run, and why.
@@ -278,46 +273,6 @@ class FailedResults(unittest.TestCase):
         queue = Queue(f"::::{url.rsplit('/', 1)[1]}")
         result = json.loads(queue.receive(lambda body: sent["EventId"] in body))
         self.assertEqual(result["detail"]["error"]["code"], "InvalidRequestException")
-
-
-class VerifyAws(unittest.TestCase):
-    """The checks of `make verify-aws` that need a deployment."""
-
-    LOCATION = {"partition": "aws", "region": local_aws.REGION, "account": local_aws.ACCOUNT}
-
-    def setUp(self):
-        checks.PAUSE = 0.05
-
-    def test_each_assumption_holds_here_and_nothing_is_left(self):
-        verification = DeploymentChecks(aws().client, local_aws.STACK, ROLE)
-        rows = verification.all()
-        self.assertEqual([row for row in rows if row[1].startswith("does not hold")], [])
-        self.assertEqual(len(rows), len(verification.CHECKS))
-        self.assertEqual(verification.own_actions(), set())
-        queues = aws().client("sqs").list_queues().get("QueueUrls", [])
-        self.assertEqual([url for url in queues if "verify-" in url], [])
-
-    def test_what_the_template_retains_is_removed_too(self):
-        session = SimpleNamespace(client=lambda service, config=None: aws().client(service))
-        provider = Provider(session, self.LOCATION, ROLE)
-        provider.s3.create_bucket(
-            Bucket=provider.bucket,
-            CreateBucketConfiguration={"LocationConstraint": local_aws.REGION},
-        )
-        provider_stack(self, provider.stack)
-        sqs, logs = aws().client("sqs"), aws().client("logs")
-
-        def everything():
-            return json.dumps([sqs.list_queues(), logs.describe_log_groups()])
-
-        self.assertIn(provider.stack, everything())
-        provider.remove()
-        self.assertNotIn(provider.stack, everything())
-        provider.s3.create_bucket(
-            Bucket=provider.bucket,
-            CreateBucketConfiguration={"LocationConstraint": local_aws.REGION},
-        )
-        provider.remove()  # as after a deployment that failed before it created a stack
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from support import (
     ROOT,
     TOOLS,
     Running,
+    check_samples,
     check_story,
     emulator,
     free_port,
@@ -42,34 +43,7 @@ class Package(unittest.TestCase):
 
 class Emulator(unittest.TestCase):
     def test_it_handles_every_sample_in_the_runtime_interface_emulator(self):
-        port = stand_ins(self)
-        invoke = emulator(
-            self,
-            {
-                "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
-                "RESPONSE_URL_ALLOWED_HOSTS": "127.0.0.1",
-                "RESULT_EVENT_BUS": "results",
-                "ROLE_PROPAGATION_SECONDS": "0",
-            },
-        )
-
-        def play(name):
-            get(f"http://127.0.0.1:{port}/local/events")
-            result = invoke(sample(name, f"127.0.0.1:{port}"))
-            if "Status" in result:
-                self.assertEqual(
-                    get(f"http://127.0.0.1:{port}/response/{name}"),
-                    result,
-                    "the response to CloudFormation",
-                )
-            events = get(f"http://127.0.0.1:{port}/local/events")
-            expected = (
-                3 if name == "batch" else int(name.startswith("event-") and "result" not in name)
-            )
-            self.assertEqual(len(events), expected, "result events")
-            return result
-
-        check_story(self, play)
+        check_samples(self, PACKAGE / "bootstrap")
 
 
 class Presigned(unittest.TestCase):

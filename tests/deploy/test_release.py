@@ -1,5 +1,6 @@
 """The files of tools/release.py: reproducible, complete, and sufficient for a deployment."""
 
+import copy
 import functools
 import io
 import json
@@ -11,13 +12,17 @@ import struct
 import subprocess
 import sys
 import tempfile
+import threading
 import tomllib
 import unittest
+import uuid
 import zipfile
 import zlib
+from http.server import BaseHTTPRequestHandler, HTTPServer
 
 from ministack import ROLE, Stack, action, aws, described, stack_of, tags
-from support import PACKAGE, ROOT, TOOLS, local_aws, run
+from sam_template import transformed
+from support import ENVIRONMENT, PACKAGE, ROOT, TOOLS, local_aws, moto, run
 
 VERSION = tomllib.loads((ROOT / "Cargo.toml").read_text())["package"]["version"]
 ZIP = f"mitigation-action-provider-{VERSION}-x86_64.zip"
@@ -59,7 +64,8 @@ class Files(unittest.TestCase):
     def test_every_file_exists_and_has_a_checksum(self):
         names = {path.name for path in dist().iterdir()}
         construct = f"mitigation-action-provider-cdk-{VERSION}.tgz"
-        summed = {ZIP, construct, "CHANGELOG.md", "sbom.cdx.json", "template.yaml"}
+        summed = {ZIP, construct, "CHANGELOG.md", "LICENSE-APACHE", "README.md"}
+        summed |= {"sbom.cdx.json", "serverless-repo.yaml", "template.yaml"}
         self.assertEqual(names, {*summed, "SHA256SUMS"})
         output = run(["sha256sum", "--check", "--strict", "SHA256SUMS"], cwd=dist())
         self.assertEqual(output.count(": OK\n"), len(summed))
@@ -202,36 +208,220 @@ sys.exit(str(error)[:2000] if error else 0)
         self.assertEqual(reached, refs)
 
 
-class Template(unittest.TestCase):
-    def test_it_is_valid(self):
+def resource_types(template):
+    return {resource["Type"] for resource in template["Resources"].values()}
+
+
+class PlainTemplate(unittest.TestCase):
+    def test_it_is_valid_and_has_no_transform(self):
         run(["cfn-lint", dist() / "template.yaml"])
-        template = dist() / "template.yaml"
+        template = local_aws.load(dist() / "template.yaml")
+        self.assertNotIn("Transform", template)
+        types = {kind for kind in resource_types(template) if "Serverless" in kind}
+        self.assertEqual(types, set())
+
+    def test_stack_sets_accept_its_size(self):
+        self.assertLessEqual((dist() / "template.yaml").stat().st_size, 51_200)
+
+    def test_it_is_the_projects_except_the_location_of_the_code(self):
+        expected = copy.deepcopy(transformed())
+        released = local_aws.load(dist() / "template.yaml")
+        key = {"Fn::Sub": "${PackagePrefix}" + ZIP.replace("x86_64", "${Architecture}")}
+        code = released["Resources"]["Function"]["Properties"].pop("Code")
+        self.assertEqual(code, {"S3Bucket": {"Ref": "PackageBucket"}, "S3Key": key})
+        del expected["Resources"]["Function"]["Properties"]["Code"]
+        for resource in expected["Resources"].values():
+            resource.pop("Metadata", None)
+        del released["Parameters"]["PackageBucket"], released["Parameters"]["PackagePrefix"]
+        self.assertEqual(released, expected)
+
+    def test_it_names_no_region_and_no_account(self):
+        text = (dist() / "template.yaml").read_text()
+        self.assertEqual(re.findall(r"us-east-1|eu-west-1|[^0-9][0-9]{12}[^0-9]", text), [])
+
+
+# Of the types in this project, those that AWS's "List of Supported AWS Resources" of the
+# Serverless Application Repository names.
+SUPPORTED = {
+    "AWS::CloudWatch::Alarm",
+    "AWS::CloudWatch::Dashboard",
+    "AWS::Events::EventBus",
+    "AWS::Events::Rule",
+    "AWS::IAM::Role",
+    "AWS::Lambda::Permission",
+    "AWS::Logs::LogGroup",
+    "AWS::SNS::Subscription",
+    "AWS::SNS::Topic",
+    "AWS::SNS::TopicPolicy",
+    "AWS::SQS::Queue",
+    "AWS::SQS::QueuePolicy",
+    "AWS::Serverless::Function",
+}
+
+
+class Repository(BaseHTTPRequestHandler):
+    """Accepts an application, as the Serverless Application Repository does."""
+
+    def do_POST(self):
+        request = self.rfile.read(int(self.headers["content-length"]))
+        self.server.requests.append((self.path, json.loads(request)))
+        arn = "arn:aws:serverlessrepo:eu-west-1:123456789012:applications/published"
+        body = json.dumps({"applicationId": arn}).encode()
+        self.send_response(201)
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_):
+        pass
+
+
+class RepositoryTemplate(unittest.TestCase):
+    """`serverless-repo.yaml`, by the rules that the API of the repository documents."""
+
+    def test_it_is_valid(self):
+        template = dist() / "serverless-repo.yaml"
         output = run(["sam", "validate", "--lint", "--template-file", template])
         self.assertIn("is a valid SAM Template", output)
 
-    def test_it_is_the_projects_except_the_location_of_the_code(self):
-        original = local_aws.load("template.yaml")
-        released = local_aws.load(dist() / "template.yaml")
-        function, packaged = (t["Resources"]["Function"] for t in (original, released))
-        key = {"Fn::Sub": "${PackagePrefix}" + ZIP.replace("x86_64", "${Architecture}")}
-        code = packaged["Properties"].pop("CodeUri")
-        self.assertEqual(code, {"Bucket": {"Ref": "PackageBucket"}, "Key": key})
-        del function["Properties"]["CodeUri"], function["Metadata"]
-        del released["Parameters"]["PackageBucket"], released["Parameters"]["PackagePrefix"]
-        del released["Metadata"]
-        self.assertEqual(released, original)
+    def test_it_has_only_resources_that_the_repository_supports(self):
+        released = resource_types(local_aws.load(dist() / "serverless-repo.yaml"))
+        self.assertEqual(released - SUPPORTED, set())
+        original = resource_types(local_aws.load("template.yaml"))
+        self.assertEqual(original - released, {"AWS::Logs::QueryDefinition"})
 
-    def test_the_application_repository_would_accept_its_metadata(self):
-        metadata = local_aws.load(dist() / "template.yaml")["Metadata"]
-        [(name, metadata)] = metadata.items()
-        self.assertEqual(name, "AWS::ServerlessRepo::Application")
-        self.assertRegex(metadata["Name"], r"^[a-zA-Z0-9-]{1,140}$")
-        self.assertRegex(metadata["Author"], r"^[a-zA-Z0-9]+(-[a-zA-Z0-9]+)*$")
-        self.assertLessEqual(len(metadata["Author"]), 127)
-        self.assertLessEqual(len(metadata["Description"]), 256)
-        self.assertEqual(metadata["SemanticVersion"], VERSION)
-        for label in metadata["Labels"]:
+    def test_it_is_published_by_the_commands_of_the_guide(self):
+        folder = pathlib.Path(tempfile.mkdtemp())
+        self.addCleanup(shutil.rmtree, folder)
+        shutil.copytree(dist(), folder, dirs_exist_ok=True)
+        server = HTTPServer(("127.0.0.1", 0), Repository)
+        server.requests = []
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        self.addCleanup(server.server_close)
+        self.addCleanup(server.shutdown)
+        address = f"http://127.0.0.1:{server.server_port}"
+        environment = aws().environment()
+        environment["AWS_ENDPOINT_URL_SERVERLESSAPPLICATIONREPOSITORY"] = address
+        package, publish = guide("sam package"), guide("sam publish")
+        bucket = re.search(r"--s3-bucket (\S+)", package)[1]
+        s3 = aws().client("s3")
+        location = {"LocationConstraint": local_aws.REGION}
+        s3.create_bucket(Bucket=bucket, CreateBucketConfiguration=location)
+        shell = ["bash", "-euc", f"{package}\n{publish}"]
+        self.assertIn("Publish Succeeded", run(shell, environment=environment, cwd=folder))
+        [(path, request)] = server.requests
+        self.assertEqual(path, "/applications")
+        self.check(request)
+        for member, file in [("licenseUrl", "LICENSE-APACHE"), ("readmeUrl", "README.md")]:
+            self.assertEqual(stored(s3, request[member]), (dist() / file).read_bytes())
+        template = yaml_of(request["templateBody"])
+        code = template["Resources"]["Function"]["Properties"]["CodeUri"]
+        self.assertEqual(stored(s3, code), (dist() / ZIP).read_bytes())
+        self.assertEqual(template["Parameters"]["Architecture"]["AllowedValues"], ["x86_64"])
+
+    def check(self, request):
+        """Checks what the API documents about each member."""
+        self.assertRegex(request["name"], r"^[a-zA-Z0-9-]{1,140}$")
+        self.assertRegex(request["author"], r"^[a-z0-9](([a-z0-9]|-(?!-))*[a-z0-9])?$")
+        self.assertLessEqual(len(request["author"]), 127)
+        self.assertLessEqual(len(request["description"]), 256)
+        self.assertEqual(request["semanticVersion"], VERSION)
+        self.assertRegex(request["semanticVersion"], r"^\d+\.\d+\.\d+$")
+        self.assertEqual(request["spdxLicenseId"], "Apache-2.0")
+        self.assertLessEqual(len(request["labels"]), 10)
+        for label in request["labels"]:
             self.assertRegex(label, r"^[a-zA-Z0-9+\-_:/@]{1,127}$")
+
+
+def stored(s3, url):
+    """Returns an object, given by an `s3:` or an `https:` URL."""
+    address = r"(?:s3|https?)://(?:[^/]*amazonaws\.com/)?([^/]+)/(.+)"
+    bucket, key = re.fullmatch(address, url).groups()
+    return s3.get_object(Bucket=bucket, Key=key)["Body"].read()
+
+
+def yaml_of(text):
+    with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
+        file.write(text)
+        file.flush()
+        return local_aws.load(file.name)
+
+
+class StackSets(unittest.TestCase):
+    """docs/rollout.md. MiniStack has no stack sets; moto has, but creates no stacks for units."""
+
+    def test_a_stack_set_takes_the_template_and_the_parameters(self):
+        address, client = moto(self)
+        environment = ENVIRONMENT | {"AWS_ENDPOINT_URL": address}
+        environment["PATH"] = f"{TOOLS}/aws/bin:{environment['PATH']}"
+        script = "\n".join([guide("aws cloudformation create-stack-set"), guide("for account in")])
+        update = guide("aws cloudformation update-stack-set")
+        run(["bash", "-euc", f"{script}\n{update}"], environment, cwd=dist())
+        [name] = re.findall(r"create-stack-set --stack-set-name (\S+)", script)
+        created = client("cloudformation").describe_stack_set(StackSetName=name)["StackSet"]
+        self.assertEqual(created["TemplateBody"], (dist() / "template.yaml").read_text())
+        operations = client("cloudformation").list_stack_set_operations(StackSetName=name)
+        self.assertEqual(len(operations["Summaries"]), 5, "four instances and an update")
+        given = {parameter["ParameterKey"] for parameter in created["Parameters"]}
+        parameters = local_aws.load(dist() / "template.yaml")["Parameters"]
+        required = {key for key, value in parameters.items() if "Default" not in value}
+        self.assertEqual(given, required | {"FunctionName"})
+
+    def test_the_policy_of_a_bucket_lets_the_organization_read_its_package(self):
+        [policy] = re.findall(r"```json\n(.*?)```", GUIDE, re.DOTALL)
+        [statement] = json.loads(policy)["Statement"]
+        bucket = re.search(r"s3://([a-z0-9-]+)", GUIDE)[1]
+        self.assertTrue(statement["Resource"].startswith(f"arn:aws:s3:::{bucket}"))
+        self.assertEqual(list(statement["Condition"]["StringEquals"]), ["aws:PrincipalOrgID"])
+
+    def test_the_remaining_commands_are_valid(self):
+        environment = {"PATH": f"{TOOLS}/aws/bin:{ENVIRONMENT['PATH']}"}
+        for beginning in ["delete-stack-instances", "delete-stack-set"]:
+            command = guide(f"aws cloudformation {beginning}")
+            run(["bash", "-euc", f"{command} --generate-cli-skeleton output"], environment)
+
+    def test_the_service_token_of_the_guide_is_the_function_of_an_instance(self):
+        released = Stack(self, "StackSet-mitigation-action-provider-" + str(uuid.uuid4()))
+        bucket = "packages-of-stack-sets"
+        s3 = aws().client("s3")
+        location = {"LocationConstraint": local_aws.REGION}
+        s3.create_bucket(Bucket=bucket, CreateBucketConfiguration=location)
+        s3.upload_file(str(dist() / ZIP), bucket, ZIP)
+        name = re.search(r"ParameterKey=FunctionName,ParameterValue=(\S+)", GUIDE)[1]
+        self.assertGreater(len(released.name), 64, "too long for the name of a function")
+        # The tests' own provider has this name.
+        parameters = {"FunctionName": f"{name}-2", "PackageBucket": bucket}
+        parameters |= {"ActionRoleArns": ROLE, "ResponseUrlAllowedHosts": "127.0.0.1"}
+        parameters["RolePropagationSeconds"] = "0"
+        template = for_ministack(dist() / "template.yaml")
+        self.assertEqual(released.create(template, **parameters), "CREATE_COMPLETE")
+        [sample] = re.findall(r"```yaml\n(.*?)```", GUIDE, re.DOTALL)
+        user = Stack(self, "uses-a-stack-set")
+        user_template = yaml_of(sample.replace(f"function:{name}", f"function:{name}-2"))
+        self.assertEqual(user.create(user_template), "CREATE_COMPLETE")
+        self.assertIsNotNone(described(user.physical_id("Quarantine")))
+        self.assertEqual(user.delete(), "DELETE_COMPLETE")
+
+
+GUIDE = (ROOT / "docs" / "rollout.md").read_text()
+
+
+def guide(beginning):
+    """Returns the block of the guide that begins so, without other commands of its block."""
+    found = re.search(rf"^    {beginning} .*(?:\n     .*|\n    done)*", GUIDE, re.MULTILINE)
+    return re.sub(r"^    ", "", found[0], flags=re.MULTILINE)
+
+
+def for_ministack(path):
+    """Returns a plain template, changed as MiniStack needs it."""
+    template = local_aws.load(path)
+    variables = template["Resources"]["Function"]["Properties"]["Environment"]["Variables"]
+    variables["AWS_ENDPOINT_URL_IOT"] = aws().iot_url
+    variables["AWS_ENDPOINT_URL_EVENTBRIDGE"] = aws().url
+    for name, resource in list(template["Resources"].items()):
+        if local_aws.is_refused(resource):
+            del template["Resources"][name]
+    return template
 
 
 class Deployment(unittest.TestCase):
@@ -253,18 +443,11 @@ class Deployment(unittest.TestCase):
 
     def deploy(self, prefix):
         """Deploys the package at a prefix; changes the template as MiniStack needs it."""
-        template = local_aws.load(self.folder / "template.yaml")
-        function = template["Resources"]["Function"]["Properties"]
-        variables = function["Environment"]["Variables"]
-        variables["AWS_ENDPOINT_URL_IOT"] = aws().iot_url
-        variables["AWS_ENDPOINT_URL_EVENTBRIDGE"] = aws().url
-        for name, resource in list(template["Resources"].items()):
-            if local_aws.is_refused(resource):
-                del template["Resources"][name]
+        template = for_ministack(self.folder / "template.yaml")
         (self.folder / "ministack.json").write_text(json.dumps(template))
         command = ["cloudformation", "deploy", "--template-file", "ministack.json"]
         command += ["--stack-name", RELEASED, "--s3-bucket", BUCKET]
-        command += ["--capabilities", "CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"]
+        command += ["--capabilities", "CAPABILITY_IAM"]
         command += ["--parameter-overrides", f"PackageBucket={BUCKET}", f"PackagePrefix={prefix}"]
         command += [f"ActionRoleArns={ROLE}", "ResponseUrlAllowedHosts=127.0.0.1"]
         self.aws(*command, "RolePropagationSeconds=0")

@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+import sys
 import uuid
 
 from botocore.config import Config
@@ -34,7 +35,7 @@ class Provider:
             f"ActionRoleArns={self.role}",
             f"ResponseUrlAllowedHosts={host}",
         ]
-        subprocess.run(deploy, check=True)
+        subprocess.run(deploy, check=True, stdout=sys.stderr)  # stdout is the report's
 
     def response_url(self):
         """Returns a URL for a response, and a function that reads the response."""
@@ -58,7 +59,11 @@ class Provider:
                 sqs.delete_queue(QueueUrl=name)
             if kind == "AWS::Logs::LogGroup":
                 logs.delete_log_group(logGroupName=name)
-        for item in self.s3.list_objects_v2(Bucket=self.bucket).get("Contents", []):
+        try:
+            items = self.s3.list_objects_v2(Bucket=self.bucket).get("Contents", [])
+        except self.s3.exceptions.NoSuchBucket:
+            return
+        for item in items:
             self.s3.delete_object(Bucket=self.bucket, Key=item["Key"])
         self.s3.delete_bucket(Bucket=self.bucket)
 
