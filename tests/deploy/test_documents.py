@@ -23,7 +23,7 @@ class Documents(unittest.TestCase):
         self.assertEqual(run.returncode, 0, run.stdout)
         self.assertIn(shown[0], run.stdout)
         self.assertRegex(run.stdout, r"All \d+ responses are the expected ones")
-        self.assertLessEqual(max(map(len, run.stdout.splitlines()[4:])), 100)
+        self.assertLessEqual(max(map(len, run.stdout.splitlines()[2:])), 80)
 
     def test_every_link_has_an_existing_target(self):
         for document in DOCUMENTS:
