@@ -41,7 +41,8 @@ class Registry(unittest.TestCase):
         self.assertEqual(written, registry_schema.registry_schema())
         properties = json.loads((ROOT / "schemas" / "properties.json").read_text())["properties"]
         added = written["properties"].keys() - properties.keys()
-        self.assertEqual({f"/properties/{name}" for name in added}, {*written["readOnlyProperties"]})
+        pointers = {f"/properties/{name}" for name in added}
+        self.assertEqual(pointers, {*written["readOnlyProperties"]})
 
     def test_its_attributes_are_those_of_the_reference(self):
         reference = (ROOT / "docs" / "reference.md").read_text()
