@@ -8,9 +8,9 @@ queue=${1:?usage: receive-result.sh QUEUE_URL REQUEST_ID}
 id=${2:?usage: receive-result.sh QUEUE_URL REQUEST_ID}
 end=$(($(date +%s) + 60))
 while [ "$(date +%s)" -lt "$end" ]; do
-    # What is received is hidden for a minute, so each message is looked at once.
+    # What is received is hidden for ten seconds, so that other messages are looked at, too.
     received=$(aws sqs receive-message --queue-url "$queue" --output json --wait-time-seconds 10 \
-        --max-number-of-messages 10 --visibility-timeout 60)
+        --max-number-of-messages 10 --visibility-timeout 10)
     handle=$(RECEIVED="$received" ID="$id" python3 -c 'import json, os, sys
 received = json.loads(os.environ["RECEIVED"] or "{}")
 for message in received.get("Messages", []):

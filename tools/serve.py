@@ -25,7 +25,7 @@ export AWS_ACCESS_KEY_ID=local AWS_SECRET_ACCESS_KEY=local AWS_DEFAULT_REGION={r
 
 # Deploy a template: this one, or your own
 sam deploy --template-file examples/minimal.yaml --stack-name fleet --region {region} \\
-  --no-confirm-changeset --capabilities CAPABILITY_IAM
+  --no-confirm-changeset --capabilities CAPABILITY_NAMED_IAM
 
 # Show the values of !GetAtt, and the action that was created
 aws cloudformation describe-stacks --stack-name fleet --query 'Stacks[0].Outputs'
