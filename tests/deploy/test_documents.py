@@ -38,7 +38,7 @@ class Documents(unittest.TestCase):
         self.assertRegex("\n".join(lines[:15]), state)
 
     def test_no_deploy_command_grants_a_wildcard_of_roles(self):
-        for document in [*DOCUMENTS, *ROOT.glob("examples/*.yaml")]:
+        for document in [*DOCUMENTS, ROOT / "examples" / "minimal.yaml"]:
             for roles in re.findall(r"ActionRoleArns=(\S+)", document.read_text()):
                 self.assertNotIn("*", roles, document.name)
 

@@ -1,6 +1,7 @@
 """The README and the pages of docs on MiniStack: the tests run their commands as they are written.
 test_operations_ministack.py does so for the operating guide."""
 
+import ast
 import json
 import os
 import pathlib
@@ -70,8 +71,9 @@ def play(test, page, *fragments, **replaced):
 
 class Commands(unittest.TestCase):
     def test_every_command_is_run_here_or_listed_as_not_run(self):
-        source = pathlib.Path(__file__).read_text()
-        named = re.findall(r'"([^"\n]{6,})"', source) + re.findall(r"'([^'\n]{6,})'", source)
+        tree = ast.walk(ast.parse(pathlib.Path(__file__).read_text()))
+        texts = [node.value for node in tree if isinstance(node, ast.Constant)]
+        named = [text for text in texts if isinstance(text, str) and len(text) >= 6]
         every = [command for page in PAGES for command in commands(page)]
         self.assertGreaterEqual(len(every), 25)
         for command in every:
