@@ -247,8 +247,8 @@ impl Demo<'_> {
             return ExitCode::FAILURE;
         }
         print(&format!(
-            "\n{}\n\nNext: `make serve` runs an emulated AWS with the function deployed to it.\nThe \
-             README says how to deploy and use it.",
+            "\n{}\n\nNext: `make serve` runs an emulated AWS with the function deployed to it.\n\
+             The README says how to deploy and use it.",
             self.painted(
                 "32",
                 &format!("All {} responses are the expected ones.", self.rows.len())
