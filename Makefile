@@ -1,5 +1,5 @@
-# Start here. Needs Rust (rustup), a C compiler, Python 3 and, for the tests, Node; the targets
-# install the rest, pinned. `make doctor` reports what is missing.
+# Start here. `make doctor` says what each target needs, and what this machine lacks. The targets
+# install the rest, pinned, in this folder.
 .POSIX:
 .PHONY: help doctor run serve test lint deny advisories tools deploy-tools serve-tools test-tools \
 	package local cdk-test deploy-tests release verify-aws bench bench-tools soak measure guard \
@@ -12,28 +12,39 @@ CARGO_MUTANTS = 27.1.0
 FUZZ_SECONDS = 60
 PYTHON = python3
 PACKAGE = .aws-sam/build/Function/bootstrap
+# The ports of `make serve`.
+PORT = 4566
+STAND_INS_PORT = 9010
 LOCAL_CREDENTIALS = AWS_ACCESS_KEY_ID=local AWS_SECRET_ACCESS_KEY=local \
 	AWS_EC2_METADATA_DISABLED=true SAM_CLI_TELEMETRY=0
 
+# A target's help is after `##`, and after `###` where only contributors need it.
 help: ## show this list
-	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile
+	@echo 'To try, build and deploy it:'
+	@sed -n 's/^\([a-z-]*\):.*[^#]## /\1 /p' Makefile | \
+		while read -r target text; do printf '  make %-13s %s\n' "$$target" "$$text"; done
+	@echo 'To work on it:'
+	@sed -n 's/^\([a-z-]*\):.*### /\1 /p' Makefile | \
+		while read -r target text; do printf '  make %-13s %s\n' "$$target" "$$text"; done
 
-doctor: ## check that this machine has what the targets need
+doctor: ## say what each target needs, and what this machine lacks
 	@$(PYTHON) tools/doctor.py
 
-run: check-build ## run the function against stand-ins for AWS, and print what happens
-	@$(CARGO) build
-	@$(CARGO) build --package stand-ins
+# Both at once, with the features that the tests use: else their dependencies are built twice.
+BUILD = $(CARGO) build --package mitigation-action-provider --package stand-ins
+
+run: check-build ## run the function on stand-ins for AWS, print what happens
+	@$(BUILD)
 	@target/debug/stand-ins run target/debug/bootstrap
 
-serve: check-serve package serve-tools ## run an emulated AWS with the provider on this machine
-	@$(CARGO) build --package stand-ins
-	@.tools/aws/bin/python tools/serve.py
+serve: check-serve package serve-tools ## run an emulated AWS with the provider (PORT=4566)
+	@$(BUILD)
+	@.tools/aws/bin/python tools/serve.py --port $(PORT) --stand-ins-port $(STAND_INS_PORT)
 
-test: ## run all tests
+test: ### run all tests
 	@$(PYTHON) tools/test.py
 
-lint: ## check format, lints and documentation
+lint: ### check format, lints and documentation
 	$(CARGO) fmt --all --check
 	@for crate in fuzz bench/hello bench/straightforward; do \
 		$(CARGO) fmt --check --manifest-path $$crate/Cargo.toml || exit 1; \
@@ -44,7 +55,7 @@ lint: ## check format, lints and documentation
 # No sanitizer: what is fuzzed is safe Rust, whose overflows and assertions are checked, and a
 # sanitizer would double the time. One thread and one core each. An input that takes more than five
 # seconds or a gigabyte is a failure, as a panic is.
-fuzz: ## fuzz the parsers, FUZZ_SECONDS per target (needs Rust nightly and a C++ compiler)
+fuzz: ### fuzz the parsers, FUZZ_SECONDS each (Rust nightly, C++)
 	@$(CARGO) +nightly --version >/dev/null || \
 		{ echo 'no nightly: rustup toolchain install nightly --profile minimal'; exit 1; }
 	@command -v cargo-fuzz >/dev/null || $(CARGO) install --quiet --locked cargo-fuzz@$(CARGO_FUZZ)
@@ -59,21 +70,21 @@ fuzz: ## fuzz the parsers, FUZZ_SECONDS per target (needs Rust nightly and a C++
 			-dict=fuzz/dict/$$target.dict -verbosity=0 -print_funcs=0 -print_final_stats=1 || exit 1; \
 	done
 
-mutants: ## run mutation tests: each small change must fail a test (ONLY=a file; hours)
+mutants: ### check that tests catch small changes (ONLY=a file; hours)
 	@command -v cargo-mutants >/dev/null || \
 		$(CARGO) install --quiet --locked cargo-mutants@$(CARGO_MUTANTS)
 	CARGO_TARGET_DIR="$$PWD/target" $(CARGO) mutants $(if $(ONLY),--re "$(ONLY)")
 
-deny: ## check licenses, bans and sources of the dependencies
+deny: ### check licenses and sources of the dependencies
 	@command -v cargo-deny >/dev/null || $(CARGO) install --quiet --locked cargo-deny@$(DENY)
 	$(CARGO) deny --log-level error check licenses bans sources
 
-advisories: ## check the dependencies for known vulnerabilities, if a database can be reached
+advisories: ### check the dependencies for known vulnerabilities
 	@$(PYTHON) tools/advisories.py
 
-tools: deploy-tools serve-tools test-tools ## install all tools, pinned, into this folder
+tools: deploy-tools serve-tools test-tools ### install all tools, pinned, into this folder
 
-deploy-tools: .tools/sam/.installed ## install what a deployer needs: the SAM CLI and cargo-lambda
+deploy-tools: .tools/sam/.installed ## install the SAM CLI and cargo-lambda
 
 serve-tools: .tools/aws/.installed .tools/ministack/.installed
 
@@ -85,7 +96,8 @@ test-tools: .tools/checkov/.installed examples/cdk/node_modules/.installed \
 INSTALL = name=$$(basename "$$(dirname $@)") && venv=.tools/$$name && \
 	echo "installing tools/$$name.txt into $$venv" && $(PYTHON) -m venv $$venv && \
 	export PIP_DISABLE_PIP_VERSION_CHECK=1 && \
-	$$venv/bin/pip install --quiet --require-hashes --no-deps --requirement tools/$$name.txt && \
+	$$venv/bin/pip install --quiet --no-compile --require-hashes --no-deps \
+		--requirement tools/$$name.txt && \
 	$$venv/bin/pip check && touch $@
 
 .tools/sam/.installed: tools/sam.txt
@@ -112,37 +124,44 @@ tools/node_modules/.installed: tools/package-lock.json
 # Makes the package the same in every folder and for every user.
 package release: export CARGO_BUILD_RUSTFLAGS = \
 	--remap-path-prefix=$(or $(CARGO_HOME),$(HOME)/.cargo)=/cargo
-# `sam build` shows no progress, so the same build runs before it.
+SOURCES = src Cargo.toml custom-resource/src custom-resource/Cargo.toml
+# `sam build` shows no progress, so the same build runs before it. A package that is up to date, but
+# for another architecture, is built again.
 package: check-build .tools/sam/.installed ## build the package as it is deployed, with sam build
 	@if [ -z "$$(find $(PACKAGE) -newer Cargo.lock -newer template.yaml 2>/dev/null)" ] || \
-		[ -n "$$(find src Cargo.toml -newer $(PACKAGE))" ]; then \
+		[ -n "$$(find $(SOURCES) -newer $(PACKAGE))" ] || ! $(PYTHON) tools/doctor.py package; \
+	then \
 		export PATH="$$PWD/.tools/sam/bin:$$PATH" SAM_CLI_TELEMETRY=0 && \
-		echo 'cargo lambda build (four minutes the first time)' && \
+		echo 'cargo lambda build (five to seven minutes the first time)' && \
 		CARGO_TARGET_DIR="$$PWD/target" cargo-lambda lambda build --release && \
-		echo 'sam build' && sam build --region eu-west-1; \
+		echo 'sam build' && \
+		case $$(uname -m) in aarch64) set -- --parameter-overrides Architecture=arm64; esac && \
+		sam build --region eu-west-1 "$$@"; \
 	fi
 
-local: check-local package ## run EVENT=events/... with sam local invoke, while make serve runs
+local: check-local package ## run EVENT=events/... in a container, while make serve runs
 	@tools/base-image
-	@sed 's/127\.0\.0\.1/host.docker.internal/' $(EVENT) | \
+	@sed 's/9010/$(STAND_INS_PORT)/' local/env.json >.aws-sam/local-env.json
+	@sed 's/127\.0\.0\.1:9010/host.docker.internal:$(STAND_INS_PORT)/' $(EVENT) | \
 		PATH="$$PWD/.tools/sam/bin:$$PATH" $(LOCAL_CREDENTIALS) \
 		sam local invoke Function --region eu-west-1 --event - --skip-pull-image \
+		--env-vars .aws-sam/local-env.json \
 		--add-host host.docker.internal:172.17.0.1 && echo
 
 check-build:
 	@$(PYTHON) tools/doctor.py rust compiler python
 
 check-serve:
-	@$(PYTHON) tools/doctor.py ports
+	@$(PYTHON) tools/doctor.py ports=$(PORT),$(STAND_INS_PORT)
 
 check-local:
-	@$(PYTHON) tools/doctor.py "event=$(EVENT)" docker stand-ins
+	@$(PYTHON) tools/doctor.py "event=$(EVENT)" docker stand-ins=$(STAND_INS_PORT)
 
 cdk-test: cdk/node_modules/.installed
 	@cd cdk && npm test --silent
 
 deploy-tests: package tools
-	@$(CARGO) build --quiet --package stand-ins
+	@$(BUILD) --quiet
 	@.tools/aws/bin/python tests/deploy $(TESTS)
 
 .PHONY: package-x86_64 package-arm64 arm-test
@@ -167,7 +186,7 @@ arm-test: package-arm64 .tools/aws/.installed cdk/node_modules/.installed ### ru
 	@.tools/aws/bin/python tests/deploy arm64
 
 # The first time it builds for ten minutes; it runs for six.
-bench: package hello bench-tools ## compare the package with others of its kind (needs valgrind)
+bench: package hello bench-tools ### compare the package with others of its kind (valgrind)
 	@$(CARGO) build --quiet --release --manifest-path bench/straightforward/Cargo.toml \
 		--target-dir target/bench
 	@$(CARGO) build --quiet --package bench
@@ -178,15 +197,15 @@ bench: package hello bench-tools ## compare the package with others of its kind 
 	@echo
 	@target/debug/bench queue $(PACKAGE)
 
-soak: package ## run 100,000 invocations with faults; watch memory and descriptors (minutes)
+soak: package ### run 100,000 invocations with faults (minutes)
 	@$(CARGO) build --quiet --package bench
 	@target/debug/bench soak $(PACKAGE) 100000
 
-measure: package ## count the instructions and the memory of the package (needs valgrind)
+measure: package ### count the package's instructions and memory (valgrind)
 	@$(CARGO) build --quiet --package bench
 	@target/debug/bench measure $(PACKAGE)
 
-guard: package hello ## fail if the package has grown past its limits (needs valgrind)
+guard: package hello ### fail if the package is past its limits (valgrind)
 	@$(CARGO) build --quiet --package bench
 	@target/debug/bench guard target/bench/release/hello $(PACKAGE)
 

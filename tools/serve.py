@@ -17,32 +17,39 @@ MiniStack runs at {url}, and a stand-in for AWS IoT at {iot_url}.
 The provider is deployed as the stack {stack}. Its result events go to the
 queue {results_name}. Ctrl-C stops everything; nothing is kept. In another terminal, in this folder:
 
-# First, set the path of the tools and the endpoints that they use
-export PATH="$PATH:$PWD/.tools/sam/bin:$PWD/.tools/aws/bin" SAM_CLI_TELEMETRY=0
+# First, set the path of the tools (tools/local/aws keeps `aws sqs` on this machine, too), and the
+# endpoints that they use
+export PATH="$PWD/tools/local:$PWD/.tools/sam/bin:$PATH" SAM_CLI_TELEMETRY=0
 export AWS_ENDPOINT_URL={url} AWS_ENDPOINT_URL_IOT={iot_url}
 export AWS_ACCESS_KEY_ID=local AWS_SECRET_ACCESS_KEY=local AWS_DEFAULT_REGION={region}
 
 # Deploy a template: this one, or your own
 sam deploy --template-file examples/minimal.yaml --stack-name fleet --region {region} \\
-  --no-confirm-changeset --capabilities CAPABILITY_IAM
+  --no-confirm-changeset --capabilities CAPABILITY_NAMED_IAM
 
 # Show the values of !GetAtt, and the action that was created
 aws cloudformation describe-stacks --stack-name fleet --query 'Stacks[0].Outputs'
 aws iot describe-mitigation-action --action-name fleet-quarantine
 
-# Put a request event on the bus, and read its result event
-examples/send-event.sh {bus}
-aws sqs receive-message --endpoint-url {url} \\
-  --queue-url {results} --wait-time-seconds 10 \\
-  --query 'Messages[0].Body' --output text
+# Put a request event on the bus, and wait for its result event
+id=$(examples/send-event.sh {bus})
+examples/receive-result.sh {results} "$id"
+
+# Send a plain request to the queue, and wait for its result event
+id=$(aws sqs send-message --query MessageId --output text \\
+  --queue-url {requests} \\
+  --message-body '{{"operation": "DescribeMitigationAction", "actionName": "device-quarantine"}}')
+examples/receive-result.sh {results} "$id"
 
 # Call the function directly
 aws lambda invoke --function-name {function} \\
-  --payload fileb://events/direct-create.json /dev/stdout
+  --payload fileb://events/direct-create.json /tmp/returned.json
+cat /tmp/returned.json
 
-# Read the function's log
+# Read the outcomes, the warnings and the errors in the function's log
 aws logs filter-log-events --log-group-name {log} \\
-  --query 'events[].message' --output text
+  --output text --query "events[?contains(message, ' INFO ') || contains(message, ' WARN ') \\
+  || contains(message, 'ERROR ')].[message]"
 
 # Delete the stack, and with it the action
 aws cloudformation delete-stack --stack-name fleet
@@ -50,10 +57,13 @@ aws cloudformation delete-stack --stack-name fleet
 
 
 def tools_are_there():
-    for program in [PACKAGE / "bootstrap", STAND_INS[0], TOOLS / "ministack" / "bin" / "ministack"]:
+    for program in [STAND_INS[0], TOOLS / "ministack" / "bin" / "ministack"]:
         if not program.is_file():
             print(f"{program.name} is missing: run `make serve` to build and install it")
             return False
+    if problem := doctor.package(PACKAGE / "bootstrap"):
+        print(problem)
+        return False
     return True
 
 
@@ -78,6 +88,7 @@ def announce(aws):
             log=aws.log_group(),
             results_name=RESULTS,
             results=f"{aws.url}/{ACCOUNT}/{RESULTS}",
+            requests=outputs["RequestQueueUrl"],
             function=outputs["ServiceToken"].split(":")[-1],
         ),
         flush=True,
@@ -91,14 +102,15 @@ def interrupt(*_):
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--port", type=int, default=doctor.MINISTACK, help="the port of MiniStack")
-    parser.add_argument("--stand-ins-port", type=int, default=doctor.STAND_INS)
+    parser.add_argument(
+        "--stand-ins-port", type=int, default=doctor.STAND_INS, help="the port of the stand-ins"
+    )
     options = parser.parse_args()
     if not tools_are_there():
         return 1
-    for port in [options.port, options.stand_ins_port]:
-        if problem := doctor.in_use(port):
-            print(problem)
-            return 1
+    if problem := doctor.ports(f"{options.port},{options.stand_ins_port}"):
+        print(problem)
+        return 1
     for name in [signal.SIGINT, signal.SIGTERM]:
         signal.signal(name, interrupt)
     hosts = ["127.0.0.1", *bridge()]
@@ -109,7 +121,10 @@ def main():
         aws.deploy_provider()
         announce(aws)
         if len(hosts) > 1:
-            print("`make local EVENT=...` in another terminal uses the same stand-ins.", flush=True)
+            chosen = options.stand_ins_port
+            port = "" if chosen == doctor.STAND_INS else f" STAND_INS_PORT={chosen}"
+            print(f"`make local EVENT=...{port}` in another terminal uses the same stand-ins.")
+            sys.stdout.flush()
         aws.wait()
     except KeyboardInterrupt:
         print("\nStopped; nothing is kept")

@@ -1,28 +1,63 @@
 #!/usr/bin/env python3
-"""Runs all tests, step by step (`make test`). Prints each step and how long it took, and at the end
-how many tests passed, failed and were skipped, and why."""
+"""Runs all tests (`make test`). A step starts as soon as the steps that it needs are done, so that
+the package is built while the tools are installed and the first tests run. Prints how long each
+step took, and at the end how many tests passed, failed and were skipped, and why."""
 
 import argparse
 import os
 import re
 import subprocess
 import sys
+import threading
 import time
+from dataclasses import dataclass
 
 CARGO = os.environ.get("CARGO", "cargo")
 MAKE = ["make", "--no-print-directory"]
-# Each step: what it does, its command, and whether the next step can run if it fails.
+
+
+@dataclass(frozen=True)
+class Step:
+    """A command, and the names of the steps that have to succeed before it starts."""
+
+    name: str
+    what: str
+    command: list
+    needs: tuple = ()
+    # Names of the steps that have to end before it starts, whether they succeed or not.
+    after: tuple = ()
+
+
 STEPS = [
-    ("install the tools", [*MAKE, "tools"], False),
-    ("build the package", [*MAKE, "package"], False),
-    ("build the tests", [CARGO, "test", "--workspace", "--no-run"], False),
-    (
+    Step("sam", "install the SAM CLI and cargo-lambda", [*MAKE, "deploy-tools"]),
+    Step(
+        "build",
+        "build the tests and the stand-ins",
+        [CARGO, "build", "--workspace", "--bins", "--tests"],
+    ),
+    # It needs the most time of all, mostly on one core: the others go first where they compete.
+    Step("package", "build the package", ["nice", *MAKE, "package"], needs=("sam",)),
+    Step("tools", "install the other tools", [*MAKE, "tools"], needs=("sam",)),
+    Step(
+        "contract",
         "test the binary against the stand-ins",
         [CARGO, "test", "--quiet", "--workspace", "--", "--test-threads", "16"],
-        True,
+        needs=("build",),
+        after=("tools",),  # whose processes would slow tests of deadlines down
     ),
-    ("test the CDK construct", [*MAKE, "cdk-test"], True),
-    ("test the package, the template and the documents", [*MAKE, "deploy-tests"], True),
+    Step(
+        "cdk",
+        "test the CDK construct",
+        [*MAKE, "cdk-test"],
+        needs=("tools",),
+    ),
+    Step(
+        "deploy",
+        "test the package, the template and the documents",
+        [*MAKE, "deploy-tests"],
+        needs=("package", "build", "tools"),
+        after=("contract", "cdk"),
+    ),
 ]
 RUST = re.compile(r"test result: \w+\. (\d+) passed; (\d+) failed; (\d+) ignored")
 NODE = re.compile(r"# (pass|fail|skipped) (\d+)")
@@ -63,32 +98,66 @@ def duration(seconds):
     return f"{seconds // 60:.0f} min {seconds % 60:.0f} s" if seconds >= 60 else f"{seconds:.1f} s"
 
 
-def play(command, counts):
-    """Runs a command, prints its output and counts its tests; returns whether it succeeded."""
-    environment = {**os.environ, "RUST_BACKTRACE": "0"}
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
-    with subprocess.Popen(command, env=environment, **pipes) as process:
-        for line in process.stdout:
-            print(line, end="", flush=True)
-            counts.read(line.strip())
-    return process.returncode == 0
+class Run:
+    """The steps that have ended, and how."""
+
+    def __init__(self):
+        self.counts = Counts()
+        self.ended = {}
+        self.changed = threading.Condition()
+
+    def say(self, line):
+        with self.changed:
+            print(line, flush=True)
+
+    def play(self, step):
+        """Runs a step, prints its output after its name, and counts its tests."""
+        started = time.monotonic()
+        self.say(f"== {step.name}: {step.what}")
+        environment = {**os.environ, "RUST_BACKTRACE": "0"}
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+        with subprocess.Popen(step.command, env=environment, **pipes) as process:
+            for line in process.stdout:
+                with self.changed:
+                    print(f"{step.name:<8} | {line}", end="", flush=True)
+                    self.counts.read(line.strip())
+        succeeded = process.returncode == 0
+        taken = duration(time.monotonic() - started)
+        with self.changed:
+            print(f"== {step.name}: {'done' if succeeded else 'FAILED'} in {taken}", flush=True)
+            self.ended[step.name] = succeeded
+            self.changed.notify_all()
+
+    def skip(self, step):
+        broken = ", ".join(name for name in step.needs if not self.ended[name])
+        self.counts.reasons.append(f"skipped: {step.what}, because {broken} failed")
+        self.ended[step.name] = False
+
+    def play_all(self):
+        """Starts each step when what it needs has ended; returns the names of those that failed."""
+        waiting, threads, skipped = list(STEPS), [], set()
+        with self.changed:
+            while waiting:
+                ready = [s for s in waiting if {*s.needs, *s.after} <= self.ended.keys()]
+                for step in ready:
+                    waiting.remove(step)
+                    if all(self.ended[name] for name in step.needs):
+                        threads.append(threading.Thread(target=self.play, args=(step,)))
+                        threads[-1].start()
+                    else:
+                        self.skip(step)
+                        skipped.add(step.name)
+                if not ready:
+                    self.changed.wait()
+        for thread in threads:
+            thread.join()
+        return [s.name for s in STEPS if not self.ended[s.name] and s.name not in skipped]
 
 
 def main():
     argparse.ArgumentParser(description=__doc__).parse_args()
-    counts, failed, begun = Counts(), [], time.monotonic()
-    for number, (what, command, dispensable) in enumerate(STEPS, 1):
-        started = time.monotonic()
-        print(f"\n== step {number} of {len(STEPS)}: {what}", flush=True)
-        succeeded = play(command, counts)
-        taken = duration(time.monotonic() - started)
-        print(f"== step {number}: {'done' if succeeded else 'FAILED'} in {taken}", flush=True)
-        if not succeeded:
-            failed.append(what)
-            if not dispensable:
-                rest = ", ".join(what for what, _, _ in STEPS[number:])
-                counts.reasons.append(f"skipped: {rest}, because step {number} failed")
-                break
+    begun, run = time.monotonic(), Run()
+    failed, counts = run.play_all(), run.counts
     print(f"\n== {'FAILED: ' + ', '.join(failed) if failed else 'all steps done'}", end=" ")
     print(f"in {duration(time.monotonic() - begun)}")
     for reason in counts.reasons:

@@ -55,6 +55,18 @@ function resource(of: MitigationAction): any {
   return found;
 }
 
+/** The problems for which synthesis fails. */
+function problems(of: MitigationAction): string[] {
+  try {
+    (of.node.root as App).synth();
+    return [];
+  } catch (error) {
+    const [head, ...lines] = (error as Error).message.split("\n  [Fleet/Action] ");
+    assert.match(head!, /^Validation failed/);
+    return lines;
+  }
+}
+
 function properties(of: MitigationAction): any {
   return resource(of).Properties;
 }
@@ -62,7 +74,7 @@ function properties(of: MitigationAction): any {
 test("an action is a custom resource with the least properties", () => {
   assert.deepEqual(properties(action()), {
     ServiceToken: FUNCTION,
-    ServiceTimeout: "60",
+    ServiceTimeout: "360",
     RoleArn: ROLE,
     ActionParams: { UpdateDeviceCertificateParams: { Action: "DEACTIVATE" } },
   });
@@ -194,18 +206,123 @@ test("each check is accepted exactly where the schema accepts it", () => {
       if (fits) {
         assert.deepEqual(properties(make()).CheckNames, [check]);
       } else {
-        assert.throws(make, /invalid value/, `${check} ${params.actionType}`);
+        assert.match(problems(make())[0]!, /invalid value/, `${check} ${params.actionType}`);
       }
     }
   }
 });
 
 test("a check that does not fit is an error that names the kinds that do", () => {
-  const message =
-    'checkNames: invalid value "LOGGING_DISABLED_CHECK": expected a check to whose ' +
-    "findings UPDATE_DEVICE_CERTIFICATE can be applied (to those of this check: " +
-    "ENABLE_IOT_LOGGING or PUBLISH_FINDING_TO_SNS)";
-  assert.throws(() => action({ checkNames: ["LOGGING_DISABLED_CHECK"] }), { message });
+  assert.deepEqual(problems(action({ checkNames: ["LOGGING_DISABLED_CHECK"] })), [
+    'CheckNames[0]: invalid value "LOGGING_DISABLED_CHECK": expected a check to whose ' +
+      "findings UPDATE_DEVICE_CERTIFICATE can be applied (to those of this check: " +
+      "ENABLE_IOT_LOGGING or PUBLISH_FINDING_TO_SNS)",
+  ]);
+});
+
+test("synthesis fails with every problem at once, in the words of the provider", () => {
+  const topic = "arn:aws:sqs:eu-west-1:123456789012:findings";
+  const made = action({
+    provider: ROLE,
+    actionName: "fleet quarantine",
+    roleArn: "arn:aws:iam::123456789012:user/somebody",
+    params: MitigationParams.publishFindingToSns({ topicArn: topic }),
+    onConflict: "adopt" as "Adopt",
+    checkNames: [""],
+  });
+  Tags.of(made).add("Aws:team", "v".repeat(257));
+  assert.deepEqual(problems(made), [
+    `ServiceToken: invalid value "${ROLE}": expected the ARN of the provider's function or topic`,
+    'ActionName: invalid value "fleet quarantine": expected 1 to 128 characters of [a-zA-Z0-9_-]',
+    'RoleArn: invalid value "arn:aws:iam::123456789012:user/somebody": expected the ARN of an ' +
+      "IAM role, arn:<partition>:iam::<12 digits>:role/<name>, of 20 to 2048 characters",
+    `ActionParams.PublishFindingToSnsParams.TopicArn: invalid value "${topic}": expected the ` +
+      "ARN of an SNS topic, arn:<partition>:sns:<region>:<12 digits>:<name>, of at most 350 " +
+      "characters",
+    'CheckNames[0]: invalid value "": expected the name of an audit check',
+    'OnConflict: invalid value "adopt": expected Fail, Adopt or Overwrite',
+    'Tags[0].Key: invalid value "Aws:team": expected a key that does not begin with aws:, which ' +
+      "AWS reserves",
+    `Tags[0].Value: invalid value "${"v".repeat(79)}…: expected at most 256 characters`,
+  ]);
+});
+
+test("the lists of thing groups and the logging roles are checked", () => {
+  const groups = (...thingGroupNames: string[]) =>
+    problems(action({ params: MitigationParams.addThingsToThingGroup({ thingGroupNames }) }));
+  const path = "ActionParams.AddThingsToThingGroupParams.ThingGroupNames";
+  assert.deepEqual(groups(), [`${path}: invalid length 0: expected a list of 1 to 10 names`]);
+  assert.match(groups(...Array(11).fill("g")).join(), /invalid length 11/);
+  assert.deepEqual(groups("a", "b c"), [
+    `${path}[1]: invalid value "b c": expected 1 to 128 characters of [a-zA-Z0-9:_-]`,
+  ]);
+  const logLevel = "DISABLED" as "INFO";
+  const logging = MitigationParams.enableIoTLogging({ logLevel, roleArnForLogging: "logs" });
+  assert.deepEqual(
+    problems(action({ params: logging })).map((problem) => problem.split(":")[0]),
+    ["LogLevel", "RoleArnForLogging"].map((name) => `ActionParams.EnableIoTLoggingParams.${name}`),
+  );
+});
+
+test("at most 47 tags fit beside the provider's", () => {
+  const problemsWith = (count: number) => {
+    const made = action();
+    for (let tag = 0; tag < count; tag += 1) {
+      Tags.of(made).add(`tag-${tag}`, "v");
+    }
+    return problems(made);
+  };
+  assert.deepEqual(problemsWith(47), []);
+  assert.match(problemsWith(48).join(), /^Tags: invalid length 48: expected at most 47 tags/);
+});
+
+test("what is only known at deployment is left to the provider", () => {
+  const stack = stackOf();
+  const token = Fn.importValue("anything");
+  const made = action(
+    {
+      provider: token,
+      actionName: `a b ${token}`,
+      roleArn: token,
+      params: MitigationParams.addThingsToThingGroup({ thingGroupNames: Fn.split(",", token) }),
+      checkNames: [token],
+    },
+    stack,
+  );
+  Tags.of(made).add("team", token);
+  assert.deepEqual(problems(made), []);
+  Annotations.fromStack(stack).hasNoWarning("*", Match.anyValue());
+});
+
+test("the construct and the schema accept the same texts", () => {
+  const texts = ["", "a", "a-_9", "a b", "a:b", "é", "a".repeat(128), "a".repeat(129), ROLE, TOPIC];
+  texts.push("arn:aws-us-gov:iam::123456789012:role/~!", "arn:aws:iam::123456789012:role/a/");
+  texts.push(`${ROLE}${"r".repeat(2048 - ROLE.length)}`, `${ROLE}${"r".repeat(2049)}`);
+  texts.push("Fail", "Overwrite", "overwrite", "DISABLED", "ERROR", "arn:azure:sns:r:1:t");
+  for (const text of texts) {
+    const logging = { logLevel: text as "INFO", roleArnForLogging: text };
+    const variants: Partial<MitigationActionProps>[] = [
+      { actionName: text },
+      { roleArn: text },
+      { onConflict: text as "Fail" },
+      { params: MitigationParams.addThingsToThingGroup({ thingGroupNames: [text] }) },
+      { params: MitigationParams.publishFindingToSns({ topicArn: text }) },
+      { params: MitigationParams.enableIoTLogging({ ...logging, roleArnForLogging: ROLE }) },
+      { params: MitigationParams.enableIoTLogging({ ...logging, logLevel: "INFO" }) },
+    ];
+    for (const props of variants) {
+      const { params, ...others } = { params: DEACTIVATE, roleArn: ROLE, ...props };
+      const rendered = {
+        ServiceToken: FUNCTION,
+        RoleArn: others.roleArn,
+        ...("actionName" in others && { ActionName: others.actionName }),
+        ...("onConflict" in others && { OnConflict: others.onConflict }),
+        ActionParams: params.actionParams,
+      };
+      const accepted = problems(action(props)).length === 0;
+      assert.equal(accepted, conforms(rendered), JSON.stringify(props));
+    }
+  }
 });
 
 test("only a check that is not known is a warning", () => {
@@ -213,7 +330,7 @@ test("only a check that is not known is a warning", () => {
   Annotations.fromStack(Stack.of(known)).hasNoWarning("*", Match.anyValue());
   for (const name of ["A_CHECK_THAT_AWS_ADDS_LATER", "toString"]) {
     const made = action({ checkNames: [name] });
-    const message = Match.stringLikeRegexp(`"${name}" is not a known audit check`);
+    const message = Match.stringLikeRegexp(`CheckNames: "${name}" is not a known audit check`);
     Annotations.fromStack(Stack.of(made)).hasWarning("/Fleet/Action", message);
     assert.deepEqual(properties(made).CheckNames, [name]);
   }
@@ -236,6 +353,8 @@ test("the package holds the construct, its types, the readme and the licenses", 
     "README.md",
     "lib/index.d.ts",
     "lib/index.js",
+    "lib/problems.d.ts",
+    "lib/problems.js",
     "package.json",
   ]);
 });

@@ -15,6 +15,8 @@ import {
 import type { IFunction } from "aws-cdk-lib/aws-lambda";
 import type { Construct } from "constructs";
 
+import { Properties, invalid, problemsOf } from "./problems";
+
 const RESOURCE_TYPE = "Custom::IoTMitigationAction";
 
 /** A kind of mitigation action, by the API's `actionType`. */
@@ -188,38 +190,51 @@ export interface MitigationActionProps {
    */
   readonly removalPolicy?: RemovalPolicy;
   /**
-   * How long CloudFormation waits for a response, at most an hour.
-   * @default Duration.minutes(1)
+   * How long CloudFormation waits for a response, at most an hour. Six minutes leave time for the
+   * two retries of Lambda.
+   * @default Duration.minutes(6)
    */
   readonly serviceTimeout?: Duration;
 }
 
 /**
  * A mitigation action. `Tags.of()` tags it like any other resource. Its logical id is that of a
- * `CustomResource` with the same id, so one can take the other's place in a stack.
+ * `CustomResource` with the same id, so one can take the other's place in a stack. Synthesis fails
+ * with all problems of its properties that can be seen then, in the words of the provider.
  */
 export class MitigationAction extends CustomResource implements ITaggableV2 {
   readonly cdkTagManager: TagManager;
 
   constructor(scope: Construct, id: string, props: MitigationActionProps) {
     const tags = new TagManager(TagType.STANDARD, RESOURCE_TYPE);
+    const serviceToken =
+      typeof props.provider === "string" ? props.provider : props.provider.functionArn;
+    const properties = {
+      ActionName: props.actionName,
+      RoleArn: props.roleArn,
+      ActionParams: props.params.actionParams,
+      CheckNames: props.checkNames,
+      OnConflict: props.onConflict,
+    };
     super(scope, id, {
       resourceType: RESOURCE_TYPE,
-      serviceToken:
-        typeof props.provider === "string" ? props.provider : props.provider.functionArn,
-      serviceTimeout: props.serviceTimeout ?? Duration.minutes(1),
+      serviceToken,
+      serviceTimeout: props.serviceTimeout ?? Duration.minutes(6),
       removalPolicy: props.removalPolicy,
       properties: {
-        ActionName: props.actionName,
-        RoleArn: props.roleArn,
-        ActionParams: props.params.actionParams,
-        CheckNames: props.checkNames,
-        OnConflict: props.onConflict,
+        ...properties,
         Tags: Lazy.any({ produce: () => rendered(tags) }, { omitEmptyArray: true }),
       },
     });
     this.cdkTagManager = tags;
-    this.verifyChecks(props.params.actionType, props.checkNames ?? []);
+    const given = () => ({ ...properties, ServiceToken: serviceToken, Tags: rendered(tags) });
+    this.node.addValidation({
+      validate: () => [
+        ...problemsOf(given()),
+        ...problemsOfChecks(props.params.actionType, props.checkNames),
+      ],
+    });
+    this.warnOfUnknownChecks(props.checkNames);
   }
 
   /** The ARN of the action. */
@@ -242,21 +257,36 @@ export class MitigationAction extends CustomResource implements ITaggableV2 {
     return this.getAttString("ActionType");
   }
 
-  private verifyChecks(actionType: MitigationActionType, names: AuditCheckName[]): void {
-    for (const name of names.filter((name) => !Token.isUnresolved(name))) {
-      const kinds = kindsOf(name);
-      if (kinds === undefined) {
-        const message = `checkNames: "${name}" is not a known audit check`;
+  private warnOfUnknownChecks(names: AuditCheckName[] | undefined): void {
+    for (const name of resolved(names)) {
+      if (name !== "" && !Token.isUnresolved(name) && kindsOf(name) === undefined) {
+        const message = `CheckNames: "${name}" is not a known audit check`;
         Annotations.of(this).addWarningV2("mitigation-action-provider:unknownCheck", message);
-      } else if (!kinds.includes(actionType)) {
-        const fit = kinds.join(" or ");
-        const expected =
-          `expected a check to whose findings ${actionType} can be applied ` +
-          `(to those of this check: ${fit})`;
-        throw new Error(`checkNames: invalid value "${name}": ${expected}`);
       }
     }
   }
+}
+
+/** The problems of checks to whose findings this kind of action cannot be applied. */
+function problemsOfChecks(
+  actionType: MitigationActionType,
+  names: AuditCheckName[] | undefined,
+): string[] {
+  return resolved(names).flatMap((name, index) => {
+    const kinds = kindsOf(name);
+    if (kinds === undefined || kinds.includes(actionType)) {
+      return [];
+    }
+    const expected =
+      `a check to whose findings ${actionType} can be applied ` +
+      `(to those of this check: ${kinds.join(" or ")})`;
+    return [invalid(`CheckNames[${index}]`, name, expected)];
+  });
+}
+
+/** The names, unless they are only known at deployment. */
+function resolved(names: AuditCheckName[] | undefined): AuditCheckName[] {
+  return names === undefined || Token.isUnresolved(names) ? [] : names;
 }
 
 /** The kinds of action that can be applied to the findings of a known check. */
@@ -265,6 +295,6 @@ function kindsOf(check: string): MitigationActionType[] | undefined {
   return kinds && [...kinds, "PUBLISH_FINDING_TO_SNS"];
 }
 
-function rendered(tags: TagManager): object[] {
+function rendered(tags: TagManager): Properties["Tags"] {
   return Object.entries(tags.tagValues()).map(([Key, Value]) => ({ Key, Value }));
 }

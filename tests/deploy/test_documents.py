@@ -22,8 +22,25 @@ class Documents(unittest.TestCase):
         run = subprocess.run(command, env=ENVIRONMENT, cwd=ROOT, capture_output=True, text=True)
         self.assertEqual(run.returncode, 0, run.stdout)
         self.assertIn(shown[0], run.stdout)
-        self.assertRegex(run.stdout, r"All \d+ responses are the expected ones")
-        self.assertLessEqual(max(map(len, run.stdout.splitlines()[4:])), 100)
+        [last] = re.findall(r"`(All \d+ responses[^`]+)`", (ROOT / "README.md").read_text())
+        self.assertIn(f"\n{last}\n", run.stdout)
+        self.assertLessEqual(max(map(len, run.stdout.splitlines()[2:])), 80)
+
+    def test_the_readme_names_the_last_command_that_make_serve_prints(self):
+        [last] = re.findall(r"^`(aws [^`]+)`\.$", (ROOT / "README.md").read_text(), re.MULTILINE)
+        printed = (ROOT / "tools" / "serve.py").read_text().split('NEXT = """')[1].split('"""')[0]
+        self.assertEqual(printed.strip().splitlines()[-1], last)
+
+    def test_the_readme_fits_a_few_screens_and_says_first_what_has_not_been_tried(self):
+        lines = (ROOT / "README.md").read_text().splitlines()
+        self.assertLessEqual(len(lines), 160)
+        state = r"Version \d+\.\d+\.\d+, source only.* not run on AWS"
+        self.assertRegex("\n".join(lines[:15]), state)
+
+    def test_no_deploy_command_grants_a_wildcard_of_roles(self):
+        for document in [*DOCUMENTS, ROOT / "examples" / "minimal.yaml"]:
+            for roles in re.findall(r"ActionRoleArns=(\S+)", document.read_text()):
+                self.assertNotIn("*", roles, document.name)
 
     def test_every_link_has_an_existing_target(self):
         for document in DOCUMENTS:

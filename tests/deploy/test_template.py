@@ -110,10 +110,10 @@ class Template(unittest.TestCase):
         self.assertIn("x86_64", run([python, "-c", BUILT_FOR]))
         self.assertIn("arm64", run([python, "-c", BUILT_FOR, "Architecture=arm64"]))
 
-    def test_the_readme_passes_the_architecture_to_both_build_and_deploy(self):
-        readme = (ROOT / "README.md").read_text()
+    def test_the_guide_passes_the_architecture_to_both_build_and_deploy(self):
+        guide = (ROOT / "docs" / "deploying.md").read_text()
         commands = re.findall(
-            r"^    (sam (?:build|deploy).*Architecture=arm64.*)$", readme, re.MULTILINE
+            r"^    (sam (?:build|deploy).*Architecture=arm64.*)$", guide, re.MULTILINE
         )
         self.assertEqual([command.split()[1] for command in commands], ["build", "deploy"])
 

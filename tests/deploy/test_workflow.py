@@ -1,9 +1,11 @@
-"""The workflow for GitHub, which has not run yet: it passes a linter and fits the Makefile."""
+"""The files for GitHub, which have not been used yet: the workflow passes a linter and fits the
+Makefile; the updater of dependencies covers every lock file."""
 
 import json
 import re
 import unittest
 
+from cfnlint.decode import cfn_yaml
 from support import ROOT, run
 
 WORKFLOW = ROOT / ".github" / "workflows" / "ci.yml"
@@ -36,6 +38,36 @@ class Workflow(unittest.TestCase):
         test, release = jobs.split("\n  release:\n")
         self.assertNotIn("write", test)
         self.assertIn("contents: write", release)
+
+
+class Updates(unittest.TestCase):
+    MANIFESTS = {"cargo": "Cargo.toml", "npm": "package.json", "pip": "*.txt"}
+
+    def folders(self, ecosystem):
+        settings = cfn_yaml.load(str(ROOT / ".github" / "dependabot.yml"))
+        return {
+            folder
+            for update in settings["updates"]
+            if update["package-ecosystem"] == ecosystem
+            for folder in update["directories"]
+        }
+
+    def test_every_folder_has_what_is_updated(self):
+        for ecosystem, pattern in self.MANIFESTS.items():
+            for folder in self.folders(ecosystem):
+                self.assertTrue(list((ROOT / folder[1:]).glob(pattern)), folder)
+        self.assertEqual(self.folders("github-actions"), {"/"})
+
+    def test_every_lock_file_is_updated(self):
+        tracked = run(["git", "ls-files"]).splitlines()
+        for ecosystem, name in [("cargo", "Cargo.lock"), ("npm", "package-lock.json")]:
+            locks = [path for path in tracked if path.split("/")[-1] == name]
+            expected = {f"/{path.removesuffix(name).rstrip('/')}" for path in locks}
+            self.assertEqual(self.folders(ecosystem), expected)
+        pinned = [path for path in tracked if path.endswith(".txt") and "/" in path]
+        pinned = [path for path in pinned if "==" in (ROOT / path).read_text()]
+        expected = {f"/{path.rsplit('/', 1)[0]}" for path in pinned}
+        self.assertEqual(self.folders("pip"), expected)
 
 
 if __name__ == "__main__":

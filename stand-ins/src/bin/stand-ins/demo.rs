@@ -9,7 +9,8 @@ use std::{
 
 use serde_json::{Value, json};
 use stand_ins::{
-    OWNER_TAG, iot,
+    OWNER_TAG,
+    iot::{self, Call},
     stack::{World, merged, read_event},
 };
 
@@ -25,7 +26,7 @@ const REQUESTS: [(&str, &str); 13] = [
     ("", "create-replace-default-policy-version.json"),
     ("", "create-update-ca-certificate.json"),
     ("", "create-update-device-certificate.json"),
-    ("Without a name, it is named after the stack and the logical id", "create-without-name.json"),
+    ("Without a name, it is named after the stack and its logical id", "create-without-name.json"),
     ("An identical action that already exists is adopted", "create-adopt.json"),
     ("All problems are reported at once", "create-invalid.json"),
 ];
@@ -36,10 +37,7 @@ const EVENTS: [(&str, &str); 9] = [
     ("... and updates it", "event-update.json"),
     ("An event that fails permanently is reported", "event-invalid.json"),
     ("A result event of the function's own is ignored", "event-result.json"),
-    (
-        "A batch from a queue: an event, a request, its update, and a message that is unrecognized",
-        "batch.json",
-    ),
+    ("A batch: an event, a request, its update, and a message that is unrecognized", "batch.json"),
     ("A direct invocation", "direct-create.json"),
     ("... that describes the action", "direct-describe.json"),
     ("... and one that is invalid", "direct-invalid.json"),
@@ -47,13 +45,13 @@ const EVENTS: [(&str, &str); 9] = [
 ];
 
 /// The width of the output.
-const WIDTH: usize = 100;
+const WIDTH: usize = 80;
 
 /// Runs the demo with a binary and a folder of events. Fails if a response is not the expected one.
 pub async fn run(bootstrap: &Path, events: &Path) -> ExitCode {
     print(&format!(
-        "The real function ({}) and stand-ins for AWS IoT, EventBridge,\nCloudFormation's response \
-         bucket and Lambda.\n",
+        "The real function ({}) and stand-ins for AWS IoT,\nEventBridge, \
+         CloudFormation's response bucket and Lambda.\n",
         bootstrap.display()
     ));
     let has_color = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
@@ -144,7 +142,7 @@ impl Demo<'_> {
         if let Some(reason) = response["Reason"].as_str() {
             field("reason", reason);
         }
-        field("calls", &listed(&exchange.operations()));
+        field("calls", &named(&exchange.calls));
         print("");
         self.rows.push(Row {
             what: format!("{kind} {id}"),
@@ -180,10 +178,14 @@ impl Demo<'_> {
         };
         for result in aws.bus.take() {
             field("result", &result.detail_type);
+            // What the function has returned is not printed twice.
+            if returned.as_ref().is_ok_and(|value| value["error"] == result.detail["error"]) {
+                continue;
+            }
             self.show_result("detail", &result.detail);
         }
         let calls = aws.iot.take_calls();
-        field("calls", &listed(&calls.iter().map(|call| call.operation).collect::<Vec<_>>()));
+        field("calls", &named(&calls));
         print("");
         self.rows.push(Row {
             what: file.trim_end_matches(".json").to_owned(),
@@ -202,7 +204,7 @@ impl Demo<'_> {
         if let Some(failures) = result["batchItemFailures"].as_array() {
             let ids: Vec<&str> =
                 failures.iter().map(|failure| text(&failure["itemIdentifier"])).collect();
-            field(label, &format!("redelivered: {}", listed(&ids)));
+            field(label, &format!("redelivered: {}", ids.join(", ")));
             return format!("{} redelivered", ids.len());
         }
         let mut words = vec![self.status(&status), outcome.to_owned(), name];
@@ -222,15 +224,17 @@ impl Demo<'_> {
         for (name, action) in self.world.aws.iot.actions() {
             let owner = action.tags.get(OWNER_TAG).map_or("no owner", String::as_str);
             print(&format!("  {name:<38} {}", iot::action_type(&action.params)));
-            print(&format!("    {owner}"));
+            for line in wrapped(owner, WIDTH - 4) {
+                print(&format!("    {line}"));
+            }
         }
     }
 
     fn show_table(&self) {
-        print(&format!("\n{:<46} {:<32} {:>6} {:>8}", "step", "response", "calls", "ms"));
+        print(&format!("\n{:<38} {:<25} {:>5} {:>8}", "step", "response", "calls", "ms"));
         for Row { what, response, calls, took, is_expected } in &self.rows {
             let milliseconds = took.as_secs_f64() * 1000.0;
-            let line = format!("{what:<46} {response:<32} {calls:>6} {milliseconds:>8.1}");
+            let line = format!("{what:<38} {response:<25} {calls:>5} {milliseconds:>8.1}");
             print(&if *is_expected { line } else { self.painted("31", &line) });
         }
     }
@@ -243,8 +247,8 @@ impl Demo<'_> {
             return ExitCode::FAILURE;
         }
         print(&format!(
-            "\n{}\n\nNext: `make serve` runs an emulated AWS on this machine, with the function \
-             deployed to it.\nThe README says how to deploy and use it.",
+            "\n{}\n\nNext: `make serve` runs an emulated AWS with the function deployed to it.\n\
+             The README says how to deploy and use it.",
             self.painted(
                 "32",
                 &format!("All {} responses are the expected ones.", self.rows.len())
@@ -275,14 +279,24 @@ fn text(value: &Value) -> &str {
     value.as_str().unwrap_or_default()
 }
 
-fn listed(calls: &[&str]) -> String {
-    if calls.is_empty() { "none".to_owned() } else { calls.join(", ") }
+/// The calls by their operations, and for what the service has refused one.
+fn named(calls: &[Call]) -> String {
+    let names: Vec<String> = calls
+        .iter()
+        .map(|Call { operation, status, .. }| match status {
+            200 => (*operation).to_owned(),
+            404 => format!("{operation} (404, there is no such action)"),
+            409 => format!("{operation} (409, the name is taken)"),
+            status => format!("{operation} ({status})"),
+        })
+        .collect();
+    if names.is_empty() { "none".to_owned() } else { names.join(", ") }
 }
 
 /// Prints a field, wrapped, with each problem on its own line.
 fn field(name: &str, value: &str) {
     let mut label = format!("  {name:<10}");
-    for line in value.split("; ") {
+    for line in value.replace(" problems: ", " problems:; ").split("; ") {
         for line in wrapped(line, WIDTH - label.len()) {
             print(&format!("{label}{line}"));
             label = " ".repeat(label.len());
@@ -290,18 +304,22 @@ fn field(name: &str, value: &str) {
     }
 }
 
-/// Wraps `text` at spaces into lines of at most `width` characters. A longer word stays whole.
+/// Wraps `text` at spaces into lines of at most `width` characters. Breaks a longer word.
 fn wrapped(text: &str, width: usize) -> Vec<String> {
     let mut lines = vec![String::new()];
     for word in text.split(' ') {
-        let line = lines.last_mut().expect("there is a line");
-        if line.is_empty() {
-            line.push_str(word);
-        } else if line.chars().count() + 1 + word.chars().count() <= width {
-            line.push(' ');
-            line.push_str(word);
-        } else {
-            lines.push(word.to_owned());
+        let characters: Vec<char> = word.chars().collect();
+        for (number, part) in characters.chunks(width).enumerate() {
+            let line = lines.last_mut().expect("there is a line");
+            let part: String = part.iter().collect();
+            if line.is_empty() {
+                line.push_str(&part);
+            } else if number == 0 && line.chars().count() + 1 + part.chars().count() <= width {
+                line.push(' ');
+                line.push_str(&part);
+            } else {
+                lines.push(part);
+            }
         }
     }
     lines

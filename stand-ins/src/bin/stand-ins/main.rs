@@ -81,7 +81,8 @@ curl --data-binary @events/create-add-things-to-thing-group.json \\
 
 export AWS_ACCESS_KEY_ID=local AWS_SECRET_ACCESS_KEY=local
 aws lambda invoke --endpoint-url {url} --region eu-west-1 \\
-  --function-name mitigation-action-provider --payload fileb://events/update.json /dev/stdout
+  --function-name mitigation-action-provider --payload fileb://events/update.json /tmp/returned.json
+cat /tmp/returned.json
 aws iot list-mitigation-actions --endpoint-url {url} --region eu-west-1
 
 # What CloudFormation received:
