@@ -32,8 +32,3 @@ def alternatives(value):
     if "Fn::If" in value:
         return alternatives(value["Fn::If"][1])
     return {key: alternatives(item) for key, item in value.items()}
-
-
-def statements(role):
-    for policy in role["Properties"]["Policies"]:
-        yield from alternatives(policy["PolicyDocument"]["Statement"])

@@ -129,6 +129,19 @@ class Deployer(Evaluated):
         self.assert_allowed(self.with_key, identity=[policy], **key)
         self.assert_needs_all(policy, self.with_key, **key)
 
+    def test_names_are_replaced_as_the_guide_says(self):
+        text = json.dumps(self.policy)
+        for given, own in (
+            (f"{ROLE}/{STACK}-", f"{ROLE}/providers/{STACK}-"),
+            (f":function:{STACK}", ":function:named"),
+        ):
+            self.assertIn(given, text)
+            text = text.replace(given, own)
+        named = Deployment(RolePath="/providers/", FunctionName="named", CreateTopic="true")
+        calls = deployer_calls.of_handlers(named)
+        self.assert_allowed(calls, identity=[json.loads(text)])
+        self.assertNotEqual(denied(distinct(calls), identity=[self.policy]), [])
+
     def test_no_action_and_no_resource_is_granted_that_no_call_needs(self):
         rest = copy.deepcopy(self.policy)
         rest["Statement"] = [s for s in rest["Statement"] if s["Sid"] != "TransformTheTemplate"]
@@ -284,18 +297,21 @@ class Function(Evaluated):
 class BreakGlass(Evaluated):
     policy = role_policy(FULL, "BreakGlassRole")
 
-    def test_the_runbooks_commands_are_allowed_and_nothing_more_is_granted(self):
-        log = f"{FULL.arn('LogGroup')}:log-stream:"
+    @staticmethod
+    def of_redrive():
+        """Returns the calls of tools/redrive, which test_redrive.py records."""
         dead = ["RequestDeadLetters", "RuleDeadLetters", "InvocationDeadLetters"]
-        calls = [
-            # tools/redrive
-            *(
-                Call(f"sqs:{verb}", FULL.arn(queue))
-                for verb in ("ReceiveMessage", "DeleteMessage", "ChangeMessageVisibility")
-                for queue in dead
-            ),
+        verbs = ["ReceiveMessage", "DeleteMessage", "ChangeMessageVisibility"]
+        return [
+            *(Call(f"sqs:{verb}", FULL.arn(queue)) for verb in verbs for queue in dead),
             Call("sqs:SendMessage", FULL.arn("RequestQueue")),
             Call("cloudformation:DescribeStackResource", deployer_calls.stack(STACK)),
+        ]
+
+    def test_the_runbooks_commands_are_allowed_and_nothing_more_is_granted(self):
+        log = f"{FULL.arn('LogGroup')}:log-stream:"
+        calls = [
+            *self.of_redrive(),
             # The log and its saved queries.
             Call("logs:FilterLogEvents", log),
             Call("logs:StartQuery", log),

@@ -1,12 +1,15 @@
 """tools/redrive: shows dead letters without their URLs, sends those it can, and deletes them."""
 
 import json
-import re
 import subprocess
 import unittest
 from types import SimpleNamespace
 
-from sam_template import statements, transformed
+import deployer_calls
+import test_policies
+from evaluator import Call, denied
+from recording import Recorder
+from sam_template import transformed
 from support import ENVIRONMENT, ROOT, TOOLS, moto
 
 SECRET = "X-Amz-Signature=0123456789abcdef"
@@ -19,8 +22,11 @@ def sample(name):
 class Redrive(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        cls.address, boto = moto(SimpleNamespace(addCleanup=cls.addClassCleanup))
+        fixture = SimpleNamespace(addCleanup=cls.addClassCleanup)
+        address, boto = moto(fixture)
         cls.boto = staticmethod(boto)
+        cls.recorder = Recorder(fixture, address)
+        cls.address = cls.recorder.url
 
     def setUp(self):
         self.sqs, stack = self.boto("sqs"), self.boto("cloudformation")
@@ -168,18 +174,32 @@ class Redrive(unittest.TestCase):
         sent = [json.loads(body) for body in self.bodies("RequestQueue")]
         self.assertCountEqual(sent, [sample("event-create"), record["Sns"]])
 
-    def test_the_break_glass_role_allows_every_call_of_the_tool(self):
-        source = (ROOT / "tools" / "redrive").read_text()
-        calls = set(re.findall(r"\bsqs\.(\w+)\(", source))
-        needed = {f"sqs:{name.title().replace('_', '')}" for name in calls}
-        self.assertGreaterEqual(len(needed), 4)
-        self.assertIn("stack.describe_stack_resource(", source)
-        needed |= {"cloudformation:DescribeStackResource"}
-        granted = set()
-        for statement in statements(transformed()["Resources"]["BreakGlassRole"]):
-            actions = statement["Action"]
-            granted |= set([actions] if isinstance(actions, str) else actions)
-        self.assertLessEqual(needed, granted)
+    def test_the_break_glass_role_allows_exactly_the_calls_of_the_tool(self):
+        queues = {
+            "requests": "RequestDeadLetters",
+            "events": "RuleDeadLetters",
+            "invocations": "InvocationDeadLetters",
+        }
+        del self.recorder.calls[:]
+        for name, queue in queues.items():
+            self.dead_letter(queue, sample("event-create"))
+            for option in ([], ["--send"]):
+                self.assertEqual(self.redrive(name, *option)[0], 0)
+            self.dead_letter(queue, sample("event-create"))
+            self.assertEqual(self.redrive(name, "--delete")[0], 0)
+        made = {str(call): call for call in map(self.as_iam_sees, self.recorder.calls)}
+        role = test_policies.BreakGlass
+        self.assertEqual(denied(made.values(), identity=[role.policy]), [])
+        self.assertEqual(made.keys(), {str(call) for call in role.of_redrive()})
+
+    def as_iam_sees(self, call):
+        """Returns the call with the names of the deployment in test_policies."""
+        if call.service == "cloudformation":
+            self.assertEqual(call.parameters["StackName"], self.stack)
+            stack = deployer_calls.stack(test_policies.STACK)
+            return Call(f"cloudformation:{call.operation}", stack)
+        [queue] = [name for name, url in self.urls.items() if url == call.parameters["QueueUrl"]]
+        return Call(f"sqs:{call.operation}", test_policies.FULL.arn(queue))
 
     def test_an_aws_error_is_reported_in_one_line(self):
         environment = {
