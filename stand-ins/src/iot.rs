@@ -202,7 +202,8 @@ impl Iot {
             return error_response(&(404, "UnknownOperationException", String::new()));
         };
         let (at, invocation) = (Instant::now(), Lambda::traced(&request));
-        let call = Call { operation, target, status: 0, at, executed: at, invocation, change: None };
+        let call =
+            Call { operation, target, status: 0, at, executed: at, invocation, change: None };
         if call.is_change() {
             self.changes.fetch_add(1, Ordering::SeqCst);
         }
