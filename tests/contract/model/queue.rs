@@ -26,7 +26,7 @@ use stand_ins::{
 
 use super::{InjectedFault, Model, Played, TestCaseResult};
 use crate::{function, world_with};
-use request::{Outcome, Posted};
+use request::Posted;
 use step::{Beside, Content, History, MAX_BATCH, QueueType, Step};
 
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -49,8 +49,6 @@ struct State {
     posted: BTreeMap<String, Option<Posted>>,
     /// The ids of the requests that had a result.
     published: BTreeSet<String>,
-    /// The last outcome of a request without a fault, and the action of its name after it.
-    last: BTreeMap<String, (Outcome, Option<Action>)>,
     transcript: Vec<String>,
 }
 
@@ -165,44 +163,32 @@ impl State {
             let aws = &world.aws;
             fault.set(if is_of_bus { &aws.bus.faults } else { &aws.iot.faults });
         }
+        if beside == Beside::Nothing && faults.is_empty() {
+            let failed = self.deliver_predicted(world, batch, "delivered").await?;
+            self.put_back(batch, &failed);
+            return Ok(());
+        }
+        let other = match beside {
+            Beside::Nothing => Vec::new(),
+            Beside::Another => self.receive(max),
+            Beside::Itself => batch.to_vec(),
+        };
+        self.record_batch("delivered", batch, faults);
+        self.record_batch("beside it", &other, &[]);
         let has_hang = faults.iter().any(|fault| fault.kind.is_hang());
         let timeout = if has_hang { TIMEOUT_OF_HANG } else { TIMEOUT };
-        let failed = match beside {
-            Beside::Nothing if faults.is_empty() => {
-                self.deliver_predicted(world, batch, "delivered").await?
-            }
-            Beside::Nothing => {
-                self.record_batch("delivered", batch, faults);
-                let failed = self.invoke(world, batch, timeout).await;
-                self.check_order(world, batch, &failed)?;
-                failed
-            }
-            Beside::Itself | Beside::Another => {
-                let is_same = beside == Beside::Itself;
-                let other = if is_same { batch.to_vec() } else { self.receive(max) };
-                self.record_batch("delivered", batch, faults);
-                self.record_batch("beside it", &other, &[]);
-                let (failed, of_other) = tokio::join!(
-                    self.invoke(world, batch, timeout),
-                    self.invoke(world, &other, timeout)
-                );
-                let all: Vec<_> = batch.iter().chain(&other).collect();
-                let is_failed = |message: &Message| {
-                    failed.contains(&message.id) || of_other.contains(&message.id)
-                };
-                let failed_anywhere: BTreeSet<String> = all
-                    .iter()
-                    .filter(|message| is_failed(message))
-                    .map(|message| message.id.clone())
-                    .collect();
-                self.check_changes(world, &all, &failed_anywhere)?;
-                if !is_same {
-                    self.put_back(&other, &of_other);
-                }
-                failed
-            }
-        };
+        let (failed, failed_beside) =
+            tokio::join!(self.invoke(world, batch, timeout), self.invoke(world, &other, timeout));
+        if beside == Beside::Nothing {
+            self.check_order(world, batch, &failed)?;
+        } else {
+            let all: Vec<&Message> = batch.iter().chain(&other).collect();
+            self.check_changes(world, &all, &(&failed | &failed_beside))?;
+        }
         self.put_back(batch, &failed);
+        if beside == Beside::Another {
+            self.put_back(&other, &failed_beside);
+        }
         Ok(())
     }
 

@@ -19,6 +19,7 @@ use std::{
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
+use aws_smithy_types::{DateTime, date_time::Format};
 use proptest::{prelude::*, test_runner::TestCaseError};
 use serde_json::Value;
 use stand_ins::{
@@ -256,8 +257,10 @@ impl Requests {
 
     async fn declare(&mut self, declaration: &Declaration) -> TestCaseResult {
         let mut desired = declaration.desired.clone();
-        if declaration.delivery.role_after.is_some() {
-            desired.definition.role = format!("new-{}", self.state.sent.len());
+        if let Some(after) = declaration.role_after {
+            let role = format!("new-{}", self.state.sent.len());
+            self.world.aws.iot.set_new_role(&role_arn(&role), milliseconds(after));
+            desired.definition.role = role;
         }
         match self.state.resource.take() {
             None => self.create(desired, declaration).await,
@@ -415,8 +418,9 @@ impl Requests {
             self.state.last_delete.store(number, Ordering::SeqCst);
         }
         self.state.last = None;
+        let is_new = properties.definition.role == format!("new-{number}");
         let is_alone = self.is_idle() && delivery.is_undisturbed() && cancel_after.is_none();
-        self.set(delivery, properties);
+        self.set(delivery);
         let found = self.world.aws.iot.action(&request.action_name());
         self.start(number, Duration::ZERO);
         if let Some(after) = delivery.repeat_after {
@@ -435,7 +439,7 @@ impl Requests {
             self.state.retained.remove(&response.id);
             self.state.last = Some((number, document));
         }
-        if is_alone {
+        if is_alone && !is_new {
             self.state.take_calls(&self.world.aws.iot);
             self.state.check_undisturbed(number, &response, found.as_ref())?;
         }
@@ -449,7 +453,7 @@ impl Requests {
             return Ok(());
         }
         let is_replay = self.is_idle();
-        self.set(&Delivery::default(), &self.state.sent[number].properties.clone());
+        self.set(&Delivery::default());
         let before = self.world.aws.iot.actions();
         self.start(number, Duration::ZERO);
         let document = self.response(number, None).await?;
@@ -468,7 +472,7 @@ impl Requests {
     }
 
     /// Sets the faults, and what else a request meets.
-    fn set(&mut self, delivery: &Delivery, properties: &Properties) {
+    fn set(&mut self, delivery: &Delivery) {
         let aws = &self.world.aws;
         aws.iot.faults.clear();
         aws.bucket.faults.clear();
@@ -482,9 +486,6 @@ impl Requests {
         }
         aws.iot.set_identical_create(delivery.identical_create());
         aws.iot.set_tag_lag(milliseconds(delivery.tag_lag));
-        if let Some(after) = delivery.role_after {
-            aws.iot.set_new_role(&role_arn(&properties.definition.role), milliseconds(after));
-        }
     }
 
     /// Begins a delivery, unless it is of a Create or an Update of what was deleted or released
@@ -584,16 +585,6 @@ fn milliseconds(milliseconds: u16) -> Duration {
 
 /// A time as `X-Amz-Date` has it.
 fn x_amz_date(seconds: u64) -> String {
-    let (days, time) = (seconds / 86_400, seconds % 86_400);
-    // The algorithm `civil_from_days` of Howard Hinnant.
-    let days = days + 719_468;
-    let (era, day) = (days / 146_097, days % 146_097);
-    let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
-    let day = day - (365 * year + year / 4 - year / 100);
-    let month = (5 * day + 2) / 153;
-    let day = day - (153 * month + 2) / 5 + 1;
-    let month = if month < 10 { month + 3 } else { month - 9 };
-    let year = era * 400 + year + u64::from(month <= 2);
-    let (hour, minute, second) = (time / 3_600, time / 60 % 60, time % 60);
-    format!("{year:04}{month:02}{day:02}T{hour:02}{minute:02}{second:02}Z")
+    let date = DateTime::from_secs(i64::try_from(seconds).unwrap());
+    date.fmt(Format::DateTime).unwrap().replace(['-', ':'], "")
 }

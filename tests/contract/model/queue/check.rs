@@ -145,41 +145,7 @@ impl State {
         };
         ensure(expected.len() == after.len() && expected.iter().all(is_as_expected), || {
             format!("expected {expected:?}: {after:?}")
-        })?;
-        self.check_repetitions(&outcomes, before, &after)
-    }
-
-    /// A redelivered request has the same outcome as before, if its action has not changed since.
-    /// The exceptions: what it deleted is absent now, and it owns what it overwrote and nobody
-    /// owned.
-    fn check_repetitions(
-        &mut self,
-        outcomes: &Results,
-        before: &BTreeMap<String, Action>,
-        after: &BTreeMap<String, Action>,
-    ) -> TestCaseResult {
-        let requests = self.posted.values().flatten();
-        let names: BTreeMap<&str, &str> =
-            requests.map(|posted| (posted.id.as_str(), posted.request.name.as_str())).collect();
-        for (id, outcome) in outcomes {
-            let name = names[id.as_str()];
-            if outcomes.iter().filter(|(other, _)| names[other.as_str()] == name).count() > 1 {
-                continue;
-            }
-            let is_unchanged = |last: &Option<Action>| match (last, before.get(name)) {
-                (Some(last), Some(found)) => is_same(last, found),
-                (last, found) => last.is_none() && found.is_none(),
-            };
-            if let Some((last, _)) = self.last.get(id).filter(|(_, last)| is_unchanged(last)) {
-                let is_exception = [("DELETED", "ABSENT"), ("UPDATED", "CREATED")]
-                    .contains(&(last.as_str(), outcome.as_str()));
-                ensure(last == outcome || is_exception, || {
-                    format!("{id} got {last}, and later {outcome}")
-                })?;
-            }
-            self.last.insert(id.clone(), (outcome.clone(), after.get(name).cloned()));
-        }
-        Ok(())
+        })
     }
 
     /// Every request has a result, if there is a bus to publish it on. The queue is empty.

@@ -43,6 +43,8 @@ pub(in super::super) struct Declaration {
     pub desired: Properties,
     #[serde(default, skip_serializing_if = "Delivery::is_default")]
     pub delivery: Delivery,
+    /// When AWS IoT can assume the role, which is then a new one.
+    pub role_after: Option<u16>,
     /// When CloudFormation cancels the request, in milliseconds. It ignores the response, and so
     /// cancels a request that has responded, too.
     pub cancel_after: Option<u16>,
@@ -88,8 +90,6 @@ pub(in super::super) struct Delivery {
     pub faults: Vec<InjectedFault>,
     /// The fault of the first PUT of the response.
     pub put: Option<FaultKind>,
-    /// When AWS IoT can assume the role, which is then a new one.
-    pub role_after: Option<u16>,
     /// When the request is delivered a second time.
     pub repeat_after: Option<u16>,
     /// How long the tags of a new action stay invisible.
@@ -107,7 +107,7 @@ impl Step {
             1 => (Properties::any(), select(OtherId::ALL.to_vec()))
                 .prop_map(|(properties, id)| Self::Inherit(properties, id)),
             16 => Declaration::any().prop_map(Self::Declare),
-            3 => (removal, Delivery::of_follow_up())
+            3 => (removal, Delivery::any())
                 .prop_map(|(removal, delivery)| Self::Remove(removal, delivery)),
             3 => prop_oneof![Just(0), 0..5_usize].prop_map(Self::Repeat),
         ]
@@ -128,16 +128,26 @@ impl OtherId {
 
 impl Declaration {
     fn any() -> impl Strategy<Value = Self> {
-        let cancel_after = prop::option::weighted(0.2, 100..4000_u16);
+        let role_after = || prop_oneof![5 => 500..2900_u16, 1 => Just(60_000)];
+        // A request that waits is canceled before its last attempt, after three seconds.
+        let role_and_cancel = prop_oneof![
+            12 => Just((None, None)),
+            2 => role_after().prop_map(|role_after| (Some(role_after), None)),
+            3 => (100..500_u16).prop_map(|cancel_after| (None, Some(cancel_after))),
+            4 => (role_after(), 100..2000_u16).prop_map(|(role_after, cancel_after)| {
+                (Some(role_after), Some(cancel_after))
+            }),
+        ];
         let end = prop_oneof![
             12 => Just(End::Stand),
             3 => Just(End::RollBack),
             1 => select(vec![End::RetainOld, End::Withdraw, End::StayFailed]),
         ];
-        (Properties::any(), Delivery::any(), cancel_after, end, Delivery::of_follow_up()).prop_map(
-            |(desired, delivery, cancel_after, end, follow_up)| Self {
+        (Properties::any(), Delivery::any(), role_and_cancel, end, Delivery::any()).prop_map(
+            |(desired, delivery, (role_after, cancel_after), end, follow_up)| Self {
                 desired,
                 delivery,
+                role_after,
                 cancel_after,
                 end,
                 follow_up,
@@ -183,32 +193,22 @@ impl Delivery {
     /// Mostly undisturbed.
     fn any() -> impl Strategy<Value = Self> {
         let put = prop::option::weighted(0.2, select(FaultKind::OF_PUT.to_vec()));
-        let role_after = prop_oneof![3 => 0..2900_u16, 1 => Just(60_000)];
         let repeat_after = prop_oneof![Just(0), 0..4000_u16];
         let some = (
             InjectedFault::any_list(),
             put,
-            prop::option::weighted(0.2, role_after),
             prop::option::weighted(0.15, repeat_after),
             prop_oneof![5 => Just(0), 1 => 0..1500_u16],
             any::<bool>(),
         )
-            .prop_map(
-                |(faults, put, role_after, repeat_after, tag_lag, has_idempotent_creates)| Self {
-                    faults,
-                    put,
-                    role_after,
-                    repeat_after,
-                    tag_lag,
-                    has_idempotent_creates,
-                },
-            );
+            .prop_map(|(faults, put, repeat_after, tag_lag, has_idempotent_creates)| Self {
+                faults,
+                put,
+                repeat_after,
+                tag_lag,
+                has_idempotent_creates,
+            });
         prop_oneof![1 => Just(Self::default()), 3 => some]
-    }
-
-    /// A rollback or a Delete needs no new role.
-    fn of_follow_up() -> impl Strategy<Value = Self> {
-        Self::any().prop_map(|delivery| Self { role_after: None, ..delivery })
     }
 
     fn is_default(&self) -> bool {
@@ -217,10 +217,7 @@ impl Delivery {
 
     /// Whether nothing keeps the request from being executed as the account is.
     pub fn is_undisturbed(&self) -> bool {
-        self.faults.is_empty()
-            && self.role_after.is_none()
-            && self.repeat_after.is_none()
-            && self.tag_lag == 0
+        self.faults.is_empty() && self.repeat_after.is_none() && self.tag_lag == 0
     }
 
     pub fn identical_create(&self) -> IdenticalCreate {
