@@ -2,7 +2,9 @@
 
 use std::fmt;
 
-/// Why a request failed: the `Reason` of the response.
+/// Why a request failed: the `Reason` of the response. Any error becomes one with
+/// `.map_err(Failure::new)`, so read what your errors say: people who may see the stack's events
+/// read it, too.
 ///
 /// CloudFormation accepts 4096 bytes of response, of which the reason gets what the ids leave.
 pub struct Failure {
@@ -17,7 +19,7 @@ impl Failure {
     }
 
     /// A failure whose reason is written to fit: `reason` gets the number of bytes that it may take
-    /// in a JSON string (see [`json_len`]).
+    /// in a JSON string (see [`json_len`]). What is longer is truncated.
     pub fn fitting(reason: impl Fn(usize) -> String + 'static) -> Self {
         Self { reason: Box::new(reason) }
     }

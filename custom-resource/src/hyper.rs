@@ -21,13 +21,19 @@ pub struct HyperPut {
 
 impl HyperPut {
     /// A client without connections.
+    ///
+    /// # Panics
+    /// Never: ring has cipher suites for TLS 1.2 and 1.3.
     #[must_use]
+    #[expect(clippy::expect_used, reason = "no input can cause the error")]
     pub fn new() -> Self {
         let mut tcp = HttpConnector::new();
         tcp.enforce_http(false);
         tcp.set_connect_timeout(Some(Duration::from_secs(3)));
         let connector = HttpsConnectorBuilder::new()
-            .with_webpki_roots()
+            // By name: beside an SDK with aws-lc-rs, rustls knows two, and has no default.
+            .with_provider_and_webpki_roots(rustls::crypto::ring::default_provider())
+            .expect("ring has cipher suites for TLS 1.2 and 1.3")
             .https_or_http()
             .enable_http1()
             .wrap_connector(tcp);

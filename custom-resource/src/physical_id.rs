@@ -7,6 +7,8 @@ use std::fmt;
 
 use sha2::{Digest, Sha256};
 
+use crate::json_len;
+
 /// The prefix of the id of what a failed Create did not create.
 const NOT_CREATED: &str = "not-created:";
 
@@ -61,7 +63,7 @@ pub enum Target<'r> {
     /// [`CustomResource::name`](crate::CustomResource::name) gave, by the request with that digest.
     /// A later request may have taken it over.
     FailedCreate {
-        /// The name, `unknown` if there was none.
+        /// The name, `unknown` if there was none. Look at `request` before you trust it.
         name: &'r str,
         /// The request; `None` if this crate did not write the id.
         request: Option<RequestDigest>,
@@ -82,9 +84,13 @@ impl<'r> Target<'r> {
     }
 }
 
-/// The id of what was not created, `not-created:<name>:<digest>`.
+/// The id of what was not created, `not-created:<name>:<digest>`. A name too long for an id counts
+/// as none: its beginning may be the name of something else.
 pub(crate) fn not_created(name: Option<&str>, request: &RequestDigest) -> String {
-    format!("{NOT_CREATED}{}:{request}", name.unwrap_or("unknown"))
+    const MAX_NAME: usize = 900;
+
+    let name = name.filter(|name| json_len(name) <= MAX_NAME).unwrap_or("unknown");
+    format!("{NOT_CREATED}{name}:{request}")
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@
 use std::{
     borrow::Cow,
     fmt,
-    sync::OnceLock,
+    sync::{Mutex, PoisonError},
     time::{Duration, SystemTime},
 };
 
@@ -52,7 +52,8 @@ pub struct Request {
     properties: Option<Box<RawValue>>,
     old_properties: Option<Box<RawValue>>,
     received: SystemTime,
-    deadline: OnceLock<Instant>,
+    /// Of the delivery that is served.
+    deadline: Mutex<Option<Instant>>,
 }
 
 impl Request {
@@ -100,7 +101,7 @@ impl Request {
             properties: raw("ResourceProperties"),
             old_properties: raw("OldResourceProperties"),
             received: SystemTime::now(),
-            deadline: OnceLock::new(),
+            deadline: Mutex::default(),
         })
     }
 
@@ -121,11 +122,12 @@ impl Request {
         self.request_type.as_deref()
     }
 
-    /// `ResourceProperties`, with `ServiceToken` and `ServiceTimeout`. See [`scalar`](crate::scalar)
-    /// for booleans and numbers.
+    /// `ResourceProperties`, with `ServiceToken` and `ServiceTimeout` among them. See
+    /// [`scalar`](crate::scalar) for booleans and numbers.
     ///
     /// # Errors
-    /// If they do not fit `T`: the path of the first value that does not, and what is expected.
+    /// If they do not fit `T`: the path of the first value that does not, and what is expected. As
+    /// the texts of serde do, it may repeat that value.
     pub fn properties<T: DeserializeOwned>(&self) -> Result<T, Failure> {
         read_properties("ResourceProperties", self.raw_properties())
     }
@@ -165,10 +167,11 @@ impl Request {
     }
 
     /// When work on the request has to end, so that its response is delivered in time. It is known
-    /// while [`Provider::serve`](crate::Provider::serve) serves the request.
+    /// once [`Provider::serve`](crate::Provider::serve) serves the request; until then it is now.
     #[must_use]
     pub fn deadline(&self) -> Instant {
-        self.deadline.get().copied().unwrap_or_else(Instant::now)
+        let deadline = *self.deadline.lock().unwrap_or_else(PoisonError::into_inner);
+        deadline.unwrap_or_else(Instant::now)
     }
 
     /// Until when CloudFormation waits for the response: the end of `ServiceTimeout` (3600 seconds
@@ -199,7 +202,7 @@ impl Request {
         let now = SystemTime::now();
         let waits_until = self.waits_until();
         let deadlines = Deadlines::new(now, [until, waits_until]);
-        self.deadline.get_or_init(|| deadlines.work);
+        *self.deadline.lock().unwrap_or_else(PoisonError::into_inner) = Some(deadlines.work);
         (waits_until > now).then_some(deadlines)
     }
 

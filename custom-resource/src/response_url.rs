@@ -44,8 +44,8 @@ impl fmt::Display for ForbiddenUrl {
             Self::Scheme => "its scheme is neither https nor http",
             Self::NotHttps => "it is not https on port 443",
             Self::Host => {
-                "its host is not that of CloudFormation's response bucket in this region, nor in \
-                 RESPONSE_URL_ALLOWED_HOSTS"
+                "its host is not that of CloudFormation's response bucket in this region, nor an \
+                 allowed one"
             }
         })
     }
@@ -202,4 +202,68 @@ fn seconds_of(date: &str) -> Option<u64> {
     let month = (month + 9) % 12;
     let days = year * 365 + year / 4 - year / 100 + year / 400 + (month * 153 + 2) / 5 + day - 1;
     Some((days.checked_sub(DAYS_TO_1970)? * 24 + hour) * 3600 + minute * 60 + second)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, SystemTime};
+
+    use super::Signature;
+
+    fn seconds(at: Option<SystemTime>) -> Option<u64> {
+        at.map(|at| at.duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs())
+    }
+
+    #[test]
+    fn a_response_url_expires_as_its_signature_says() {
+        let expires =
+            |query: &str| seconds(Signature::of(&format!("http://h/x?{query}")).expires_at());
+        assert_eq!(expires("X-Amz-Date=19700101T000100Z&X-Amz-Expires=7200"), Some(7260));
+        assert_eq!(expires("X-Amz-Date=19700101T000100Z"), None);
+        assert_eq!(expires("AWSAccessKeyId=a&Expires=1795342272"), Some(1_795_342_272));
+        assert_eq!(expires("X-Amz-Expires=7200"), None);
+        assert_eq!(expires("X-Amz-Date=19700101T000100Z&X-Amz-Expires=99999999999999999999"), None);
+    }
+
+    #[test]
+    fn a_request_is_sent_when_its_url_is_signed_or_else_expires() {
+        let sent = |url: &str| Signature::of(url).sent_at();
+        let at = |seconds| Some(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds));
+        assert_eq!(sent("https://h/x?a=b&X-Amz-Date=19700101T000100Z&Expires=5"), at(60));
+        assert_eq!(sent("https://h/x?Expires=5"), at(5));
+        assert_eq!(sent("https://h/x?X-Amz-Date=1&Expires=5"), at(5));
+        assert_eq!(sent("https://h/X-Amz-Date=19700101T000100Z"), None);
+        assert_eq!(sent("https://h/x?Expires=18446744073709551615"), None);
+    }
+
+    #[test]
+    fn the_date_of_a_response_url_is_parsed_as_aws_writes_it() {
+        let at = |date: &str| {
+            seconds(Signature::of(&format!("http://h/x?X-Amz-Date={date}")).signed_at())
+        };
+        assert_eq!(at("19700101T000000Z"), Some(0));
+        assert_eq!(at("20000229T235959Z"), Some(951_868_799));
+        assert_eq!(at("20261122T101112Z"), Some(1_795_342_272));
+        assert_eq!(at("20161231T235960Z"), Some(1_483_228_800), "a leap second");
+        assert_eq!(at("99991231T235959Z"), Some(253_402_300_799));
+        for date in [
+            "",
+            "20261122",
+            "20261122T101112",
+            "20261122T101112z",
+            "20261122T101112ZZ",
+            "2026112aT101112Z",
+            "20261122X101112Z",
+            "19691231T235959Z",
+            "20260022T101112Z",
+            "20261322T101112Z",
+            "20261100T101112Z",
+            "20261132T101112Z",
+            "20261122T241112Z",
+            "20261122T106012Z",
+            "20261122T101161Z",
+        ] {
+            assert_eq!(at(date), None, "{date}");
+        }
+    }
 }

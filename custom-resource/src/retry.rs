@@ -1,5 +1,19 @@
-//! The one retry loop, for calls to AWS IoT and EventBridge and for the response PUT. Each
-//! classifies its own failures.
+//! The retry loop of the response PUT, which serves calls of yours as well: until a deadline, with
+//! jittered backoff. Each caller classifies its own failures.
+//!
+//! ```
+//! # use cloudformation_custom_resource::{Failure, Request, retry::{AttemptError, Retry}};
+//! # async fn call() -> Result<u32, u16> { Ok(1) }
+//! async fn create(request: &Request) -> Result<u32, Failure> {
+//!     let attempt = async || {
+//!         call().await.map_err(|status| match status {
+//!             429 | 500.. => AttemptError::Transient(status),
+//!             _ => AttemptError::Permanent(status),
+//!         })
+//!     };
+//!     Retry::until(request.deadline()).run(attempt).await.map_err(Failure::new)
+//! }
+//! ```
 
 use std::{fmt, time::Duration};
 

@@ -17,29 +17,46 @@
 //! assert_eq!((enabled, size), (true, Some(12)));
 //! ```
 
-use std::{borrow::Cow, fmt, str::FromStr};
+use std::{fmt, str::FromStr};
 
-use serde::de::{Deserialize, Deserializer, Error};
+use serde::de::{Deserialize, Deserializer, Error, Visitor};
 
-/// A scalar as CloudFormation or a person wrote it.
-#[derive(serde::Deserialize)]
-#[serde(untagged)]
-enum Scalar<'a> {
-    Boolean(bool),
-    Integer(i128),
-    Float(f64),
-    #[serde(borrow)]
-    Text(Cow<'a, str>),
+/// The text of a scalar as CloudFormation or a person wrote it.
+struct Scalar(String);
+
+impl<'de> Deserialize<'de> for Scalar {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(ScalarVisitor)
+    }
 }
 
-impl fmt::Display for Scalar<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Boolean(value) => value.fmt(f),
-            Self::Integer(value) => value.fmt(f),
-            Self::Float(value) => value.fmt(f),
-            Self::Text(text) => f.write_str(text.trim()),
-        }
+struct ScalarVisitor;
+
+impl Visitor<'_> for ScalarVisitor {
+    type Value = Scalar;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a boolean, a number or a string that contains one")
+    }
+
+    fn visit_bool<E: Error>(self, value: bool) -> Result<Scalar, E> {
+        Ok(Scalar(value.to_string()))
+    }
+
+    fn visit_i64<E: Error>(self, value: i64) -> Result<Scalar, E> {
+        Ok(Scalar(value.to_string()))
+    }
+
+    fn visit_u64<E: Error>(self, value: u64) -> Result<Scalar, E> {
+        Ok(Scalar(value.to_string()))
+    }
+
+    fn visit_f64<E: Error>(self, value: f64) -> Result<Scalar, E> {
+        Ok(Scalar(value.to_string()))
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<Scalar, E> {
+        Ok(Scalar(text.trim().to_owned()))
     }
 }
 
@@ -58,8 +75,7 @@ pub fn boolean<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Er
 pub fn optional_boolean<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<bool>, D::Error> {
-    let Some(given) = Option::<Scalar<'_>>::deserialize(deserializer)? else { return Ok(None) };
-    let text = given.to_string();
+    let Some(Scalar(text)) = Option::deserialize(deserializer)? else { return Ok(None) };
     text.to_ascii_lowercase()
         .parse()
         .map(Some)
@@ -81,8 +97,7 @@ pub fn number<'de, D: Deserializer<'de>, T: FromStr>(deserializer: D) -> Result<
 pub fn optional_number<'de, D: Deserializer<'de>, T: FromStr>(
     deserializer: D,
 ) -> Result<Option<T>, D::Error> {
-    let Some(given) = Option::<Scalar<'_>>::deserialize(deserializer)? else { return Ok(None) };
-    let text = given.to_string();
+    let Some(Scalar(text)) = Option::deserialize(deserializer)? else { return Ok(None) };
     let invalid = |_| {
         let expected = std::any::type_name::<T>();
         Error::custom(format_args!("invalid value {text:?}: expected a number ({expected})"))
@@ -119,7 +134,8 @@ mod tests {
     #[test]
     fn another_value_is_named_with_what_is_expected() {
         for value in [json!("yes"), json!(1), json!([]), Value::Null] {
-            assert!(boolean(value).is_err());
+            let error = boolean(value).unwrap_err().to_string();
+            assert!(error.contains("expected "), "{error}");
         }
         let error = number(json!("300")).unwrap_err().to_string();
         assert!(error.contains("\"300\"") && error.contains("u8"), "{error}");

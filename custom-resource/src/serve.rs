@@ -26,7 +26,7 @@ use crate::{
 /// dropped, and the request has failed.
 #[expect(async_fn_in_trait, reason = "a Lambda function serves its requests on one thread")]
 pub trait CustomResource {
-    /// The attributes for `Fn::GetAtt`: an object with a scalar for each.
+    /// The attributes for `Fn::GetAtt`: an object with a scalar for each, or `()` for none.
     type Attributes: Serialize;
 
     /// Creates the resource. Also for an Update of a resource whose Create has failed.
@@ -54,7 +54,7 @@ pub trait CustomResource {
     async fn delete(&self, request: &Request, target: Target<'_>) -> Result<(), Failure>;
 
     /// The name under which a Create with these properties creates the resource; it comes back with
-    /// the Delete after a Create that failed. None by default.
+    /// the Delete after a Create that failed, unless it is longer than 900 bytes. None by default.
     fn name(&self, request: &Request) -> Option<String> {
         let _ = request;
         None
@@ -71,9 +71,11 @@ pub trait CustomResource {
 /// A resource that exists.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Resource<A> {
-    /// `PhysicalResourceId`, for `Ref`.
+    /// `PhysicalResourceId`, for `Ref`: 1 to 1024 characters, which do not begin with
+    /// `not-created:`. With another id, the request fails.
     pub physical_id: String,
-    /// `Data`, for `Fn::GetAtt`.
+    /// `Data`, for `Fn::GetAtt`. If it does not fit the response of 4096 bytes, or is not an
+    /// object, the request fails.
     pub attributes: A,
 }
 
@@ -126,12 +128,13 @@ impl<P: Put> Provider<P> {
         Self { region: region.into(), allowed_hosts: Vec::new(), put }
     }
 
-    /// Also accepts a `ResponseURL` of these hosts (lower case, without a port), on any port and
-    /// over http: for tests and emulators. Whoever may invoke the function can have it send
-    /// requests to them.
+    /// Also accepts a `ResponseURL` of these hosts (without a port, and an IPv6 address without its
+    /// brackets), on any port and over http: for tests and emulators. Whoever may invoke the
+    /// function can have it send requests to them.
     #[must_use]
     pub fn allow_hosts(self, hosts: impl IntoIterator<Item = String>) -> Self {
-        Self { allowed_hosts: hosts.into_iter().collect(), ..self }
+        let hosts = hosts.into_iter().filter(|host| !host.is_empty());
+        Self { allowed_hosts: hosts.map(|host| host.to_ascii_lowercase()).collect(), ..self }
     }
 
     /// Serves an event, in an invocation that ends `until`: a request, or the notifications of a
@@ -173,12 +176,14 @@ impl<P: Put> Provider<P> {
         let url =
             request.response_url(&self.region, &self.allowed_hosts).map_err(Error::Forbidden)?;
         let Some(deadlines) = request.begin(until) else { return Ok(Served::Expired) };
-        let work = AssertUnwindSafe(execute(resource, request)).catch_unwind();
-        let result = match timeout_at(deadlines.abandon(), work).await {
+        let mut work = Box::pin(AssertUnwindSafe(execute(resource, request)).catch_unwind());
+        let result = match timeout_at(deadlines.abandon(), &mut work).await {
             Ok(Ok(result)) => result,
             Ok(Err(_)) => Err(Failure::new("the provider panicked, which is a bug")),
             Err(_) => Err(Failure::new("time ran out")),
         };
+        // What a method holds is dropped here if it is abandoned, and may panic then, too.
+        let _ = catch_unwind(AssertUnwindSafe(|| drop(work)));
         let response = respond(resource, request, &result);
         put_response(&self.put, &url.expose(), &response, deadlines.respond)
             .await
@@ -247,7 +252,12 @@ fn respond<R: CustomResource>(
         Ok(Some(resource)) => resource.physical_id.clone(),
         Ok(None) | Err(_) => physical_id(resource, request),
     };
-    let write = || to_json(request, &id, result.as_ref().map(Option::as_ref));
+    let write = || {
+        if let Ok(Some(_)) = result {
+            check_id(&id)?;
+        }
+        to_json(request, &id, result.as_ref().map(Option::as_ref))
+    };
     let written = catch_unwind(AssertUnwindSafe(write));
     let failure = match written {
         Ok(Ok(response)) => return response,
@@ -256,6 +266,17 @@ fn respond<R: CustomResource>(
     };
     let id = physical_id(resource, request);
     to_json::<R::Attributes>(request, &id, Err(&failure)).unwrap_or_default()
+}
+
+/// Checks the id of a resource: a later request has to have the same one, and to mean it.
+fn check_id(id: &str) -> Result<(), Failure> {
+    let problem = match (id.chars().count(), Target::parse(id)) {
+        (0, _) => "it is empty",
+        (1..=1024, Target::Id(_)) => return Ok(()),
+        (1..=1024, Target::FailedCreate { .. }) => "it is one of a Create that failed",
+        _ => "it has more than 1024 characters",
+    };
+    Err(Failure::new(format_args!("the physical id of the resource is invalid: {problem}")))
 }
 
 /// The id in a response without a resource: that of the request, if it has one; but what was not

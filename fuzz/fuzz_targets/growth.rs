@@ -6,13 +6,12 @@
 use std::time::{Duration, Instant};
 
 use arbitrary::Arbitrary;
+use cloudformation_custom_resource::Request as CustomResourceRequest;
 use libfuzzer_sys::{Corpus, fuzz_target};
 use mitigation_action_provider::trigger::{
-    Content, FunctionLocation, Payload, Step, Trigger,
-    cloudformation::{self, ResponseUrl},
-    eventbridge::Event,
+    Content, FunctionLocation, Payload, Step, Trigger, cloudformation, eventbridge::Event,
 };
-use rules::peak_memory::peak_of;
+use rules::{peak_memory::peak_of, response};
 
 #[derive(Arbitrary, Debug)]
 struct Input<'a> {
@@ -32,15 +31,15 @@ enum Shape {
 
 /// Events in which `@` stands for the repeated value.
 const PLACES: [&str; 12] = [
-    r#"{"ResponseURL":"https://x","StackId":"S","LogicalResourceId":"L","RequestType":"Create",
-        "ResourceProperties":@}"#,
-    r#"{"ResponseURL":"https://x","RequestType":"Update","OldResourceProperties":{"Tags":@},
-        "ResourceProperties":{}}"#,
-    r#"{"ResponseURL":"https://x","RequestType":"Create",
+    r#"{"ResponseURL":"https://localhost/","StackId":"S","LogicalResourceId":"L",
+        "RequestType":"Create","ResourceProperties":@}"#,
+    r#"{"ResponseURL":"https://localhost/","RequestType":"Update",
+        "OldResourceProperties":{"Tags":@},"ResourceProperties":{}}"#,
+    r#"{"ResponseURL":"https://localhost/","RequestType":"Create",
         "ResourceProperties":{"Tags":@,"CheckNames":@}}"#,
-    r#"{"ResponseURL":"https://x","RequestType":"Create","ResourceProperties":
+    r#"{"ResponseURL":"https://localhost/","RequestType":"Create","ResourceProperties":
         {"ActionParams":{"AddThingsToThingGroupParams":{"ThingGroupNames":@}}}}"#,
-    r#"{"ResponseURL":"https://x","RequestType":@,"StackId":@,"PhysicalResourceId":@}"#,
+    r#"{"ResponseURL":"https://localhost/","RequestType":@,"StackId":@,"PhysicalResourceId":@}"#,
     r#"{"actionName":"a","actionParams":@,"tags":@}"#,
     r#"{"actionName":@,"operation":@}"#,
     r#"{"detail-type":"Mitigation Action Requested","source":@,"id":@,"detail":@}"#,
@@ -92,7 +91,7 @@ fn read(payload: &Payload) {
         Ok(Trigger::EventBridge(Event::Request(request))) => drop(request.api_request.task()),
         Ok(Trigger::EventBridge(Event::OwnResult)) | Err(_) => {}
         Ok(Trigger::Sqs(batch)) => {
-            batch.chains().iter().flatten().for_each(|message| content(&message.content()));
+            batch.groups().iter().flatten().for_each(|message| content(&message.content()));
         }
         Ok(Trigger::Direct(request)) => drop(request.task()),
     }
@@ -106,11 +105,10 @@ fn content(read: &Content) {
     }
 }
 
-fn plan(request: &cloudformation::CustomResourceRequest) {
-    let allowed = ["localhost".to_owned()];
-    let url = ResponseUrl::parse("https://localhost/", "eu-west-1", &allowed).expect("allowed");
-    let plan = cloudformation::plan(request, &url, &FunctionLocation::new("", "eu-west-1"));
+fn plan(request: &CustomResourceRequest) {
+    let plan = cloudformation::plan(request, &FunctionLocation::new("", "eu-west-1"));
     if let Step::Respond(result) = plan.step {
-        assert!(cloudformation::respond(request, &url, &result).len() <= 4096);
+        let response = response::respond(request, &result);
+        assert!(response.is_none_or(|response| response.len() <= 4096));
     }
 }

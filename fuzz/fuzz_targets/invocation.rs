@@ -5,17 +5,18 @@
 
 use std::{collections::BTreeMap, sync::LazyLock};
 
+use cloudformation_custom_resource::{Request as CustomResourceRequest, RequestType};
 use libfuzzer_sys::{Corpus, fuzz_target};
 use mitigation_action_provider::{
     handler::{ErrorType, FunctionError},
     mitigation::{
-        Change, DeleteTarget, Detail, ErrorCode, Failure, OWNER_TAG, Outcome, REQUEST_TAG, Request,
-        Success, Tags, Task,
+        CLAIMED_TAG, CREATED_TAG, Change, DeleteTarget, Detail, ErrorCode, Failure, OWNER_TAG,
+        Outcome, Request, Success, Tags, Task,
     },
     trigger::{
         Content, FunctionLocation, Payload, Plan, Step, Trigger, Unrecognized,
         api::{self, ApiRequest},
-        cloudformation::{self, CustomResourceRequest, RequestType, ResponseUrl},
+        cloudformation,
         eventbridge::{Event, EventRequest, SOURCE},
         sqs::{Batch, batch_item_failures},
     },
@@ -110,7 +111,7 @@ fn custom_resource(request: &CustomResourceRequest, text: &str) {
     if [&stack, &id, &logical, &physical].iter().any(|text| text.len() > 4096) {
         return resource(request);
     }
-    assert_eq!((&request.request_id, &request.logical_id), (&id, &logical));
+    assert_eq!((&request.request_id, &request.logical_resource_id), (&id, &logical));
     let given = Given {
         request_type: &request_type,
         stack: &stack,
@@ -118,14 +119,11 @@ fn custom_resource(request: &CustomResourceRequest, text: &str) {
         logical: &logical,
         physical: &physical,
     };
+    let answerable = response::with_url(request);
     for result in results(request) {
-        response::check(request, &response_url(), &given, &result);
+        response::check(&answerable, &given, &result);
     }
     resource(request);
-}
-
-fn response_url() -> ResponseUrl {
-    ResponseUrl::parse("https://localhost/key", REGION, &ALLOWED).expect("the host is allowed")
 }
 
 /// Results that a request may have: the one that needs no call, a success, and failures.
@@ -137,7 +135,7 @@ fn results(request: &CustomResourceRequest) -> Vec<Result<Success, Failure>> {
         Ok(Success::absent("n".repeat(5000))),
     ];
     for location in &*LOCATIONS {
-        let plan = cloudformation::plan(request, &response_url(), location);
+        let plan = cloudformation::plan(request, location);
         if let Step::Respond(result) = plan.step {
             results.push(result);
         }
@@ -147,27 +145,27 @@ fn results(request: &CustomResourceRequest) -> Vec<Result<Success, Failure>> {
 
 /// The rules of a custom resource request whose event is not at hand.
 fn resource(request: &CustomResourceRequest) {
-    let seconds = request.service_timeout().as_secs();
-    assert!((1..=3600).contains(&seconds));
+    assert_eq!(request.digest(), request.digest());
+    assert_eq!(request.waits_until(), request.waits_until());
     for location in &*LOCATIONS {
-        let Plan { step, warnings, .. } = cloudformation::plan(request, &response_url(), location);
+        let Plan { step, warnings, .. } = cloudformation::plan(request, location);
         assert!(warnings.len() <= 10);
         match (request.request_type(), step) {
-            (Ok(request_type), Step::Execute(planned)) => {
+            (Some(request_type), Step::Execute(planned)) => {
                 stack_request(request_type, &planned, location);
             }
-            (Ok(RequestType::Delete), Step::Respond(Ok(success))) => {
+            (Some(RequestType::Delete), Step::Respond(Ok(success))) => {
                 assert_eq!((&success.outcome, &success.action), (&Outcome::Absent, &None));
             }
-            (Ok(RequestType::Delete), Step::Respond(Err(failure))) => {
+            (Some(RequestType::Delete), Step::Respond(Err(failure))) => {
                 panic!("a Delete that does no work fails: {failure}")
             }
             (_, Step::Respond(Err(failure))) => invalid(&failure),
             (request_type, _) => panic!("{request_type:?} is executed"),
         }
         let result = Err(Failure::service(ErrorCode::Throttling, "t".repeat(5000)));
-        let response = cloudformation::respond(request, &response_url(), &result);
-        assert!(response.len() <= 4096);
+        let response = response::respond(&response::with_url(request), &result);
+        assert!(response.is_some_and(|response| response.len() <= 4096));
     }
 }
 
@@ -175,9 +173,10 @@ fn stack_request(request_type: RequestType, planned: &Request, location: &Functi
     let is_here = location.location().is_none_or(|here| planned.location.as_ref() == Some(here));
     assert!(is_here, "a request for another location is executed");
     assert!(planned.owner.tag().starts_with("stack/") && planned.owner.adopted_tag().is_some());
-    assert!(planned.stack.is_some());
     let is_update = request_type == RequestType::Update;
-    assert!(is_update || (planned.current().is_none() && planned.orphan().is_none()));
+    let order = planned.stack.as_ref().expect("the request of a stack has a place in their order");
+    assert!(is_update || (order.physical_name.is_none() && order.previous_name.is_none()));
+    assert_eq!(order.record().is_none(), request_type == RequestType::Delete);
     match &planned.task {
         Task::Create(_) => assert_ne!(request_type, RequestType::Delete),
         Task::Update(_) => assert!(is_update),
@@ -217,8 +216,8 @@ fn task(task: &Task) {
 }
 
 fn tags(tags: &Tags) {
-    assert!(tags.len() <= 48, "more tags than a user can set");
-    assert!(!tags.contains(OWNER_TAG) && !tags.contains(REQUEST_TAG));
+    assert!(tags.len() <= 47, "more tags than a user can set");
+    assert!(![OWNER_TAG, CREATED_TAG, CLAIMED_TAG].iter().any(|key| tags.contains(key)));
     for (key, value) in tags.iter() {
         assert!((1..=128).contains(&key.chars().count()) && value.chars().count() <= 256);
         let plain = key.trim().to_ascii_lowercase();
@@ -312,21 +311,12 @@ fn content(content: &Content) {
     }
 }
 
-/// The rules of a batch: messages that share a key are in one chain, and the response lists their
-/// ids.
+/// The rules of a batch: each message is in one group, and the response lists their ids.
 fn messages(batch: Batch) {
-    let chains = batch.chains();
-    let mut chain_of = BTreeMap::new();
     let mut ids = Vec::new();
-    for (index, chain) in chains.iter().enumerate() {
-        for message in chain {
-            content(&message.content());
-            ids.push(message.id.clone());
-            for key in message.keys() {
-                let first = *chain_of.entry(key.clone()).or_insert(index);
-                assert_eq!(first, index, "a key is in two chains");
-            }
-        }
+    for message in batch.groups().iter().flatten() {
+        content(&message.content());
+        ids.push(message.id.clone());
     }
     let failures = batch_item_failures(ids.iter().cloned()).expect("failures are JSON");
     let failures: Value = serde_json::from_str(failures.get()).expect("failures are JSON");

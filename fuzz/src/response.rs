@@ -1,11 +1,25 @@
 //! "One response" for a custom resource request, whatever arrives, derived from the request without
 //! the code that responds.
 
+use std::{
+    cell::RefCell,
+    rc::Rc,
+    time::{Duration, SystemTime},
+};
+
+use cloudformation_custom_resource::{
+    CustomResource, Failure as ResourceFailure, NoResponse, Provider, Put, PutResponse, Request,
+    Resource, Served, Target,
+};
+use http::{StatusCode, Uri};
 use mitigation_action_provider::{
     mitigation::{Action, ActionName, Detail, ErrorCode, Failure, Parse as _, Problems, Success},
-    trigger::cloudformation::{self, CustomResourceRequest, ResponseUrl},
+    trigger::cloudformation::{self, Attributes},
 };
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, value::RawValue};
+
+/// A `ResponseURL` that gets a response, at any time.
+pub const URL: &str = "https://localhost/key";
 
 /// The members of a request that its response depends on.
 #[derive(Clone, Copy)]
@@ -32,42 +46,157 @@ const MAX_BYTES: usize = 4096;
 /// characters. Longer ones do not fit into any response.
 const MAX_ECHOED: usize = MAX_BYTES - 300;
 
-/// Checks the response to `result`, and returns it.
+/// A resource type all of whose methods have the same result.
+struct Fixed<'r>(&'r Result<Success, Failure>);
+
+impl Fixed<'_> {
+    fn failure(failure: &Failure) -> ResourceFailure {
+        let failure = failure.clone();
+        ResourceFailure::fitting(move |bytes| failure.reason(bytes))
+    }
+}
+
+impl CustomResource for Fixed<'_> {
+    type Attributes = Attributes;
+
+    async fn create(&self, _: &Request) -> Result<Resource<Attributes>, ResourceFailure> {
+        let success = self.0.as_ref().map_err(Self::failure)?;
+        let action = success.action.clone();
+        action.map(cloudformation::resource).ok_or_else(|| ResourceFailure::new("no action"))
+    }
+
+    async fn update(
+        &self,
+        request: &Request,
+        _: &str,
+    ) -> Result<Resource<Attributes>, ResourceFailure> {
+        self.create(request).await
+    }
+
+    async fn delete(&self, _: &Request, _: Target<'_>) -> Result<(), ResourceFailure> {
+        self.0.as_ref().map(drop).map_err(Self::failure)
+    }
+
+    fn name(&self, request: &Request) -> Option<String> {
+        cloudformation::name_of_create(request)
+    }
+
+    async fn refuse(&self, _: &Request, problem: &str) -> ResourceFailure {
+        match self.0 {
+            Ok(_) => ResourceFailure::new(problem),
+            Err(failure) => Self::failure(failure),
+        }
+    }
+}
+
+/// Keeps the bodies of PUTs, and accepts them.
+#[derive(Clone, Default)]
+struct Captured(Rc<RefCell<Vec<String>>>);
+
+impl Put for Captured {
+    async fn put(&self, _: Uri, body: String) -> Result<PutResponse, NoResponse> {
+        self.0.borrow_mut().push(body);
+        Ok(PutResponse { status: StatusCode::OK, body: Vec::new() })
+    }
+}
+
+thread_local! {
+    static RUNTIME: tokio::runtime::Runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build()
+        .expect("a runtime without I/O starts");
+}
+
+/// The one response to `request` with this result; `None` if its URL is forbidden or expired.
+///
+/// # Panics
+/// If there is not exactly one response otherwise.
+pub fn respond(request: &Request, result: &Result<Success, Failure>) -> Option<String> {
+    let put = Captured::default();
+    let provider = Provider::new("eu-west-1", put.clone()).allow_hosts(["localhost".to_owned()]);
+    let until = SystemTime::now() + Duration::from_mins(1);
+    let served =
+        RUNTIME.with(|runtime| runtime.block_on(provider.serve(&Fixed(result), request, until)));
+    let bodies = put.0.take();
+    match served {
+        Ok(Served::Responded(response)) => {
+            assert_eq!(bodies, [response.get()], "not the one response that is returned");
+            Some(response.get().to_owned())
+        }
+        Ok(Served::Expired) | Err(_) => {
+            assert!(bodies.is_empty(), "a response that is not returned");
+            None
+        }
+    }
+}
+
+/// The same request with [`URL`].
+///
+/// # Panics
+/// If the request that is built cannot be read.
+pub fn with_url(request: &Request) -> Request {
+    let quoted = |text: &str| serde_json::to_string(text).expect("a string is JSON");
+    let raw = |value: Option<&RawValue>| value.map_or("null", RawValue::get).to_owned();
+    let members = [
+        ("ResponseURL", quoted(URL)),
+        ("RequestType", raw(request.raw_request_type())),
+        ("StackId", quoted(&request.stack_id)),
+        ("RequestId", quoted(&request.request_id)),
+        ("LogicalResourceId", quoted(&request.logical_resource_id)),
+        ("PhysicalResourceId", quoted(&request.physical_resource_id)),
+        ("ResourceProperties", raw(request.raw_properties())),
+        ("OldResourceProperties", raw(request.raw_old_properties())),
+    ];
+    let members = members.map(|(name, value)| format!("\"{name}\":{value}")).join(",");
+    Request::read(&format!("{{{members}}}")).expect("it has a ResponseURL")
+}
+
+/// Checks the response to a request with [`URL`] and this result.
 ///
 /// # Panics
 /// If the response breaks a rule.
-pub fn check(
-    request: &CustomResourceRequest,
-    url: &ResponseUrl,
-    given: &Given<'_>,
-    result: &Result<Success, Failure>,
-) -> String {
-    let response = cloudformation::respond(request, url, result);
-    assert_eq!(response, cloudformation::respond(request, url, result), "another response");
+pub fn check(request: &Request, given: &Given<'_>, result: &Result<Success, Failure>) {
+    let response = respond(request, result).expect("the URL is allowed, and does not expire");
+    assert_eq!(Some(&response), respond(request, result).as_ref(), "another response");
     assert!(response.len() <= MAX_BYTES, "{} bytes", response.len());
     let document: Document = serde_json::from_str(&response).expect("a response is a JSON object");
-    check_members(&document, result);
-    let action = result
-        .as_ref()
-        .ok()
-        .and_then(|success| success.action.as_ref())
-        .filter(|_| given.request_type != "Delete");
+    let expected = expected(given, result);
+    check_members(&document, expected.is_ok());
+    let action = expected.ok().flatten();
     check_echoes(&document, given, action);
-    match result {
+    match expected {
         Ok(_) => check_data(&document, action),
         Err(failure) => {
             assert!(!document.contains_key("Data"), "a failure has data");
-            check_reason(text(&document, "Reason"), failure, response.len());
+            let reason = text(&document, "Reason");
+            assert!(!reason.is_empty(), "a failure without a reason");
+            if let Some(failure) = failure {
+                check_reason(reason, failure, response.len());
+            }
         }
     }
-    response
+}
+
+/// A success, with the action that the response describes; or a failure, with the result's, unless
+/// the crate itself fails the request.
+fn expected<'r>(
+    given: &Given<'_>,
+    result: &'r Result<Success, Failure>,
+) -> Result<Option<&'r Action>, Option<&'r Failure>> {
+    let success = result.as_ref().map_err(Some)?;
+    match given.request_type {
+        "Delete" => Ok(None),
+        "Update" if given.physical.is_empty() => Err(None),
+        "Create" | "Update" => success.action.as_ref().map(Some).ok_or(None),
+        _ => Err(None),
+    }
 }
 
 fn text<'d>(document: &'d Document, name: &str) -> &'d str {
     document.get(name).and_then(Value::as_str).unwrap_or_else(|| panic!("{name} is no string"))
 }
 
-fn check_members(document: &Document, result: &Result<Success, Failure>) {
+fn check_members(document: &Document, is_success: bool) {
     let known = [
         "Status",
         "Reason",
@@ -78,7 +207,7 @@ fn check_members(document: &Document, result: &Result<Success, Failure>) {
         "Data",
     ];
     assert!(document.keys().all(|name| known.contains(&name.as_str())), "an unknown member");
-    assert_eq!(text(document, "Status"), if result.is_ok() { "SUCCESS" } else { "FAILED" });
+    assert_eq!(text(document, "Status"), if is_success { "SUCCESS" } else { "FAILED" });
 }
 
 /// The ids are those of the request, whole if they fit. The physical id is the action's name, or
@@ -155,7 +284,7 @@ fn check_reason(reason: &str, failure: &Failure, length: usize) {
     let whole: String = match &failure.detail {
         Detail::Service(text)
         | Detail::OutOfTime(text)
-        | Detail::NotStarted(text)
+        | Detail::NoResponse(text)
         | Detail::Refusal(text) => text.clone(),
         Detail::NameConflict(conflict) => conflict.to_string(),
         Detail::Problems(problems) if problems.len() == 1 => {
