@@ -33,7 +33,7 @@ STEPS = [
     Step(
         "build",
         "build the tests and the stand-ins",
-        [CARGO, "build", "--workspace", "--bins", "--tests"],
+        [CARGO, "build", "--workspace", "--bins", "--tests", "--examples"],
     ),
     # It needs the most time of all, mostly on one core: the others go first where they compete.
     Step("package", "build the package", ["nice", *MAKE, "package"], needs=("sam",)),
