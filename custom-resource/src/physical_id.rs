@@ -29,8 +29,8 @@ impl RequestDigest {
             hash.update(part.as_bytes());
             hash.update([0]);
         }
-        let digits = hash.finalize();
-        Self(digits.iter().take(Self::BYTES).map(|byte| format!("{byte:02X}")).collect())
+        let begins = hash.finalize().into_iter().take(Self::BYTES);
+        Self(format!("{:016X}", begins.fold(0_u64, |number, byte| (number << 8) | u64::from(byte))))
     }
 
     /// Parses `text`; `None` if it is not a digest.

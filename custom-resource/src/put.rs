@@ -9,7 +9,7 @@ use crate::retry::{AttemptError, Retry, RetryError, attempt_time, time_left};
 
 /// How to send one PUT.
 ///
-/// With the feature `hyper`, [`HyperPut`](crate::HyperPut) does it.
+/// With the feature `hyper`, `HyperPut` does it.
 pub trait Put {
     /// PUTs `body` to `url`: with a `Content-Length` and without a `Content-Type`, because the URL
     /// is signed for an empty one. Does not follow redirects, and has no timeout of its own.

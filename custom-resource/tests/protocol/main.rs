@@ -135,8 +135,8 @@ impl Stack {
 
 /// The name and the request in the id of a Create that failed.
 fn failed_create(id: &str) -> (&str, RequestDigest) {
-    match Target::parse(id) {
-        Target::FailedCreate { name, request: Some(request) } => (name, request),
-        other => panic!("{other:?}"),
-    }
+    let Target::FailedCreate { name, request: Some(request) } = Target::parse(id) else {
+        panic!("{id}")
+    };
+    (name, request)
 }
