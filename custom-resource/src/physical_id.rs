@@ -94,6 +94,7 @@ pub(crate) fn not_created(name: Option<&str>, request: &RequestDigest) -> String
 }
 
 #[cfg(test)]
+#[allow(clippy::panic, clippy::unwrap_used, reason = "an unexpected value fails the test")]
 mod tests {
     use super::{RequestDigest, Target, not_created};
 

@@ -205,6 +205,7 @@ fn seconds_of(date: &str) -> Option<u64> {
 }
 
 #[cfg(test)]
+#[allow(clippy::panic, clippy::unwrap_used, reason = "an unexpected value fails the test")]
 mod tests {
     use std::time::{Duration, SystemTime};
 

@@ -106,6 +106,7 @@ pub fn optional_number<'de, D: Deserializer<'de>, T: FromStr>(
 }
 
 #[cfg(test)]
+#[allow(clippy::panic, clippy::unwrap_used, reason = "an unexpected value fails the test")]
 mod tests {
     use serde::de::IntoDeserializer;
     use serde_json::{Value, json};
