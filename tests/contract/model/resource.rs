@@ -434,7 +434,7 @@ impl Requests {
         let response = Response::read(&document);
         let action = self.world.aws.iot.action(&request.action_name());
         if response.is_success {
-            self.state.check_success(&request, &document, action.as_ref())?;
+            State::check_success(&request, &document, action.as_ref())?;
             self.state.clean_up(&request, delivery);
             self.state.retained.remove(&response.id);
             self.state.last = Some((number, document));

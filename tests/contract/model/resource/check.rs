@@ -36,7 +36,6 @@ impl State {
 
     /// A success is true when CloudFormation reads it.
     pub(super) fn check_success(
-        &self,
         request: &Request,
         document: &Value,
         action: Option<&Action>,
@@ -61,7 +60,7 @@ impl State {
         ensure(response.is_success == request.can_succeed(found), || {
             format!("the undisturbed {number} ends as {}", response.id)
         })?;
-        let calls = self.calls.iter().filter(|call| self.number_of(call) == Some(number)).count();
+        let calls = self.calls.iter().filter(|call| Self::number_of(call) == Some(number)).count();
         ensure(request.kind != Kind::Create || found.is_some() || calls == 1, || {
             format!("the Create {number} of a free name took {calls} calls")
         })
@@ -98,8 +97,7 @@ impl State {
     fn check_call(&self, call: &Call) -> TestCaseResult {
         let Some(change) = &call.change else { return Ok(()) };
         let (before, after) = change.as_ref();
-        let number = self
-            .number_of(call)
+        let number = Self::number_of(call)
             .ok_or_else(|| TestCaseError::fail(format!("a call of no invocation: {call:?}")))?;
         let is_allowed = self.sent[number].may_change(call.name(), before.as_ref(), after.as_ref());
         ensure(is_allowed, || format!("{number} may not turn {before:?} into {after:?}"))
@@ -149,7 +147,7 @@ impl State {
             looks.take_while(|call| !call.is_change()).last().map_or(call.at, |call| call.at);
         let since = look.max(call.at.checked_sub(Duration::from_millis(1100)).unwrap());
         (number + 1..self.sent.len()).any(|later| {
-            let calls = self.calls.iter().filter(|call| self.number_of(call) == Some(later));
+            let calls = self.calls.iter().filter(|call| Self::number_of(call) == Some(later));
             let began = calls.clone().map(|call| call.at).min();
             let changed = calls.filter(|call| call.change.is_some()).map(|call| call.executed);
             let mut events = changed.chain(began).chain(self.responded(later));
@@ -187,12 +185,12 @@ impl State {
     fn changes(&self) -> impl Iterator<Item = (usize, &Call, Option<&Action>, Option<&Action>)> {
         self.calls.iter().filter_map(|call| {
             let (before, after) = call.change.as_deref()?;
-            Some((self.number_of(call)?, call, before.as_ref(), after.as_ref()))
+            Some((Self::number_of(call)?, call, before.as_ref(), after.as_ref()))
         })
     }
 
     /// The number of the request that made a call.
-    fn number_of(&self, call: &Call) -> Option<usize> {
+    fn number_of(call: &Call) -> Option<usize> {
         call.invocation.as_ref()?.split_once('-')?.1.parse().ok()
     }
 
@@ -246,12 +244,11 @@ fn is_response(document: &Value, number: usize, request: &Request) -> bool {
         .all(|member| document[member] == event[member]);
     let is_new = request.kind == Kind::Create || request.id.starts_with("not-created:");
     let is_right_id = match request.kind {
-        Kind::Delete => id == request.id,
         Kind::Create | Kind::Update if is_success => id == request.action_name(),
         Kind::Create | Kind::Update if is_new => {
             id.starts_with(&format!("not-created:{}:", request.action_name())) && id != request.id
         }
-        Kind::Create | Kind::Update => id == request.id,
+        Kind::Create | Kind::Update | Kind::Delete => id == request.id,
     };
     let has_code = || document["Reason"].as_str().is_some_and(|why| why.contains("Exception: "));
     is_echoed && is_right_id && (is_success || has_code())
