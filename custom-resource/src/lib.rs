@@ -191,6 +191,8 @@
 //! - `hyper`: `HyperPut`, a [`Put`] on hyper and rustls. Without it, the crate needs no HTTP
 //!   client; implement [`Put`] with the one that your function has.
 
+#![cfg_attr(test, allow(clippy::panic, clippy::unwrap_used, reason = "a test fails by a panic"))]
+
 mod deadlines;
 mod failure;
 #[cfg(feature = "hyper")]
