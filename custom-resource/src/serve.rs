@@ -66,7 +66,15 @@ pub trait CustomResource {
         let _ = request;
         Failure::new(problem)
     }
+
+    /// The failure of a request to which no method has given a usable result: one has panicked, has
+    /// not ended in time, or has returned what no response can hold. By default, `problem`.
+    fn failure(&self, problem: &str) -> Failure {
+        Failure::new(problem)
+    }
 }
+
+const PANICKED: &str = "the provider panicked, which is a bug";
 
 /// A resource that exists.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -179,8 +187,8 @@ impl<P: Put> Provider<P> {
         let mut work = Box::pin(AssertUnwindSafe(execute(resource, request)).catch_unwind());
         let result = match timeout_at(deadlines.abandon(), &mut work).await {
             Ok(Ok(result)) => result,
-            Ok(Err(_)) => Err(Failure::new("the provider panicked, which is a bug")),
-            Err(_) => Err(Failure::new("time ran out")),
+            Ok(Err(_)) => Err(resource.failure(PANICKED)),
+            Err(_) => Err(resource.failure("time ran out")),
         };
         // What a method holds is dropped here if it is abandoned, and may panic then, too.
         let _ = catch_unwind(AssertUnwindSafe(|| drop(work)));
@@ -261,8 +269,8 @@ fn respond<R: CustomResource>(
     let written = catch_unwind(AssertUnwindSafe(write));
     let failure = match written {
         Ok(Ok(response)) => return response,
-        Ok(Err(failure)) => failure,
-        Err(_) => Failure::new("the provider panicked, which is a bug"),
+        Ok(Err(problem)) => resource.failure(&problem.to_string()),
+        Err(_) => resource.failure(PANICKED),
     };
     let id = physical_id(resource, request);
     to_json::<R::Attributes>(request, &id, Err(&failure)).unwrap_or_default()

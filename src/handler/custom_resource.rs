@@ -13,7 +13,7 @@ use super::{ErrorType, FunctionError, Handler, Invocation, Label, Limits, teleme
 use crate::{
     iot::{OnTimeout, Pacing},
     metrics::Metric,
-    mitigation::{Operation, Success},
+    mitigation::{ErrorCode, Operation, Success},
     trigger::{
         Casing,
         cloudformation::{self, Attributes},
@@ -73,7 +73,7 @@ impl Handler<'_> {
             Err(failure) => (&failure).into(),
             Ok(()) => FunctionError {
                 error_type: ErrorType::ForbiddenResponseUrl,
-                message: Error::Forbidden(why).to_string(),
+                message: format!("{} (RESPONSE_URL_ALLOWED_HOSTS)", Error::Forbidden(why)),
             },
         }
     }
@@ -98,6 +98,12 @@ impl CustomResource for MitigationActions<'_> {
 
     fn name(&self, request: &Request) -> Option<String> {
         cloudformation::name_of_create(request)
+    }
+
+    fn failure(&self, problem: &str) -> Failure {
+        let problem = format!("{}: {problem}", ErrorCode::InternalFailure);
+        tracing::error!(reason = problem, "a custom resource request has no result");
+        Failure::new(problem)
     }
 
     /// Names what else is wrong with the request.

@@ -12,7 +12,7 @@ use super::{
 use crate::{
     mitigation::{
         ActionName, CLAIMED_TAG, CREATED_TAG, OWNER_TAG, Outcome, Ownership, RecordType, Records,
-        Success,
+        Success, Task,
     },
     sdk::CallError,
 };
@@ -106,16 +106,22 @@ pub async fn after_update(context: &Context<'_>) {
 }
 
 /// Whether an Update that failed left the action: one that was sent after the resource's action was
-/// created; or, if that was taken over, the one that claimed it last. If no action has the physical
-/// id, no Update has succeeded since CloudFormation got that id: then it is one of the last day.
+/// created; or, if that was taken over, the one that claimed it last. If another implementation gave
+/// the physical id, or an earlier delivery of this request has overwritten what there was to compare
+/// with, it is one of the last day.
 fn is_left(context: &Context<'_>, found: &ExistingAction) -> bool {
     let (Some(last), Some(stack)) = (found.records.last(), &context.request.stack) else {
         return false;
     };
+    let is_recent = stack.sent.saturating_sub(last.sent) <= DAY;
     let is_failed = match context.physical_records() {
-        None => stack.sent.saturating_sub(last.sent) <= DAY,
-        Some(Records { created: Some(created), .. }) => last.sent > created.sent,
-        Some(Records { created: None, claimed: Some(claimed) }) => claimed.request == last.request,
+        None => is_recent && matches!(context.request.task, Task::Create(_)),
+        Some(Records { created: Some(created), .. }) => {
+            last.sent > created.sent || is_recent && context.is_own_record(created)
+        }
+        Some(Records { created: None, claimed: Some(claimed) }) => {
+            claimed.request == last.request || is_recent && context.is_own_record(claimed)
+        }
         Some(Records { created: None, claimed: None }) => false,
     };
     is_failed

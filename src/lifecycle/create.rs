@@ -84,6 +84,8 @@ async fn resolve_conflict(
             Replay::Converge => converge(context, wanted, found).await.map(Some),
         },
         Ownership::Foreign => Err(name_conflict(wanted, found, Remedy::DeleteThere)),
+        // The resource's own, which lost its owner tag.
+        Ownership::Unowned if context.is_later(found) => Err(Stop::Superseded),
         Ownership::Shared | Ownership::Claimable | Ownership::Unowned => match wanted.on_conflict {
             OnConflict::Fail => Err(name_conflict(wanted, found, Remedy::AdoptOrOverwrite)),
             OnConflict::Adopt => adopt(context, wanted, found, ownership).await,
@@ -112,7 +114,7 @@ async fn converge(
     } else {
         superseded_if_absent(update_definition(context, wanted).await)?
     };
-    context.apply(&found.action.arn, &change).await?;
+    superseded_if_absent(context.apply(&found.action.arn, &change).await)?;
     Ok(Success::new(Outcome::Created, action))
 }
 
@@ -179,9 +181,19 @@ async fn take_over(
     found: &ExistingAction,
     own: Tags,
 ) -> Result<bool, Stop> {
+    /// No record: a `created` that is not taken off counts as absent at once.
+    const NOBODY: &str = "-";
+
     let mut change = found.tag_change(&wanted.tags, &[], &own)?;
+    let mut former = Vec::new();
+    if own.contains(OWNER_TAG) && found.tags.contains(CREATED_TAG) {
+        former.push(CREATED_TAG.to_owned());
+        change.set.set(CREATED_TAG, NOBODY);
+    }
     if own.contains(CLAIMED_TAG) {
         context.watch(found);
+    } else if own.contains(OWNER_TAG) && found.tags.contains(CLAIMED_TAG) {
+        former.push(CLAIMED_TAG.to_owned());
     }
     change.set.extend(own);
     match context.apply(&found.action.arn, &change).await {
@@ -190,9 +202,8 @@ async fn take_over(
         }
         applied => applied?,
     }
-    if change.set.contains(CLAIMED_TAG) && found.tags.contains(CREATED_TAG) {
-        let keys = [CREATED_TAG.to_owned()];
-        let untag = async || context.iot.untag(&found.action.arn, &keys).await;
+    if !former.is_empty() {
+        let untag = async || context.iot.untag(&found.action.arn, &former).await;
         superseded_if_absent(context.change(untag).await)?;
     }
     Ok(true)

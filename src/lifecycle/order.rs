@@ -61,6 +61,7 @@ impl From<Stop> for Failure {
 pub struct Context<'r> {
     pub iot: &'r Session<'r>,
     pub request: &'r Request,
+    began: Instant,
     /// The actions at which to look before each change.
     watched: RefCell<Vec<Watched>>,
     /// The records of the action with the physical id, as first read.
@@ -77,7 +78,13 @@ struct Watched {
 
 impl<'r> Context<'r> {
     pub fn new(request: &'r Request, iot: &'r Session<'r>) -> Self {
-        Self { iot, request, watched: RefCell::default(), physical_records: OnceCell::new() }
+        Self {
+            iot,
+            request,
+            began: Instant::now(),
+            watched: RefCell::default(),
+            physical_records: OnceCell::new(),
+        }
     }
 
     /// The name in the physical id of an Update.
@@ -147,11 +154,20 @@ impl<'r> Context<'r> {
             None => self.iot.describe(name).await?.0,
         };
         let tags = self.iot.tags(&action.arn).await?;
-        let records = tags.records(seconds_since_1970());
+        let records = tags.records(self.now());
         if self.physical_name() == Some(name) {
             self.physical_records.get_or_init(|| records.clone());
         }
         Ok(ExistingAction { action, tags, records, read_at })
+    }
+
+    /// The time by which a record is of the future, in seconds since 1970. A request that is dated
+    /// by the expiry of its URL is ahead of the clock, as are the others of its resource.
+    fn now(&self) -> u64 {
+        let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+        let sent = self.request.stack.as_ref().map_or(0, |stack| stack.sent);
+        let by_requests = sent.saturating_add(self.began.elapsed().as_secs());
+        since.unwrap_or_default().as_secs().max(by_requests)
     }
 
     /// Checks what was read of a watched action.
@@ -211,20 +227,31 @@ impl<'r> Context<'r> {
         self.watched.take();
     }
 
-    /// Reads the records of the watched actions that were read more than a second ago.
+    /// Reads the records of the watched actions that were read more than a second ago. A read that
+    /// itself took that long is repeated; but a slow service must not keep a request from its work
+    /// for ever.
     ///
     /// # Errors
     /// That a later request supersedes this one.
     async fn look(&self) -> Result<(), Stop> {
-        let is_stale = |watched: &&Watched| watched.read_at.elapsed() > FRESH;
-        let stale: Vec<ActionName> = {
-            let watched = self.watched.borrow();
-            watched.iter().filter(is_stale).map(|watched| watched.name.clone()).collect()
-        };
-        for name in &stale {
-            self.find(name).await?;
+        const MAX_READS: usize = 3;
+
+        for _ in 0..MAX_READS {
+            let stale = self.stale();
+            if stale.is_empty() {
+                break;
+            }
+            for name in &stale {
+                self.find(name).await?;
+            }
         }
         Ok(())
+    }
+
+    fn stale(&self) -> Vec<ActionName> {
+        let watched = self.watched.borrow();
+        let stale = watched.iter().filter(|watched| watched.read_at.elapsed() > FRESH);
+        stale.map(|watched| watched.name.clone()).collect()
     }
 
     /// Makes a changing call until it succeeds or fails permanently, and looks before each attempt.
@@ -285,9 +312,4 @@ pub fn superseded_if_absent<T>(result: Result<T, Stop>) -> Result<T, Stop> {
         }
         other => other,
     }
-}
-
-fn seconds_since_1970() -> u64 {
-    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-    since.unwrap_or_default().as_secs()
 }

@@ -40,7 +40,7 @@ pub async fn update(
     let (role_arn, params) = (&definition.role_arn, &definition.params);
     let update = async || context.iot.update(&wanted.name, Some(role_arn), Some(params)).await;
     let action = superseded_if_absent(context.change(update).await)?;
-    context.apply(&found.action.arn, &change).await?;
+    superseded_if_absent(context.apply(&found.action.arn, &change).await)?;
     Ok(Success::new(Outcome::Updated, action))
 }
 

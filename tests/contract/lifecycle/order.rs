@@ -425,3 +425,47 @@ async fn a_rename_whose_response_was_lost_keeps_what_another_delivery_responded_
     tokio::join!(world.send(&event), again);
     assert_eq!(names(&world), [RENAMED]);
 }
+
+#[tokio::test]
+async fn requests_that_are_dated_by_the_expiry_of_their_url_have_the_same_order() {
+    let world = world().await;
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+    let send = async |event: &Value, after: u64| {
+        let (key, url) = world.response_url(&format!("Expires={}", now.as_secs() + 7200 + after));
+        world.send_to(&key, merged(event.clone(), &json!({ "ResponseURL": url }))).await
+    };
+    send(&create(), 0).await.succeeded();
+    send(&with_id(update(), "later"), 2).await.succeeded();
+    let before = world.aws.iot.actions();
+    let late = send(&with_id(update_without_tags(), "earlier"), 1).await;
+    late.failed("InternalFailureException").changed_nothing();
+    assert_eq!(world.aws.iot.actions(), before);
+}
+
+#[tokio::test]
+async fn what_was_taken_over_with_a_created_record_is_released_by_its_clean_up() {
+    let world = world().await;
+    world.plant_different(NAME, &[(CREATED_TAG, &record(100, "Create"))]);
+    let event = create_with(&json!({ "OnConflict": "Overwrite" }));
+    deny(&world, "UntagResource", 1);
+    let failed = world.send(&event).await;
+    failed.failed("AccessDeniedException");
+    world.send(&delete_of(&event, failed.physical_id())).await.succeeded();
+    let tags = world.aws.iot.action(NAME).expect("what people made stays").tags;
+    assert_eq!(tags.get(OWNER_TAG), None, "{tags:?}");
+}
+
+#[tokio::test]
+async fn the_second_delivery_of_a_rollback_cleans_up() {
+    let world = world().await;
+    let claimed = record(100, "Create");
+    world.plant_identical(NAME, &[(OWNER_TAG, ADOPTED), (CLAIMED_TAG, &claimed)]);
+    world.plant_identical(RENAMED, &[(OWNER_TAG, OURS), (CREATED_TAG, &record(50, "Update"))]);
+    // The first delivery ends before it has cleaned up.
+    deny(&world, "DeleteMitigationAction", 1);
+    let event = reverse(&rename());
+    world.send(&event).await.succeeded();
+    world.aws.iot.faults.clear();
+    world.send(&event).await.succeeded();
+    assert_eq!(names(&world), [NAME]);
+}
