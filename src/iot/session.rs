@@ -219,7 +219,12 @@ impl Session<'_> {
     /// Remembers the last error, for a request whose time runs out.
     pub(super) fn record_error(&self, failure: &Failure) {
         if let Detail::NoResponse(text) = &failure.detail {
-            self.last_no_response.replace(Some(text.clone()));
+            // An attempt that ends with the time says less than the failure before it.
+            let says_nothing =
+                self.time_left().is_zero() && self.last_no_response.borrow().is_some();
+            if !says_nothing {
+                self.last_no_response.replace(Some(text.clone()));
+            }
             return;
         }
         self.last_error.replace(Some(failure.clone()));
