@@ -37,6 +37,7 @@ use tokio::{
 
 use super::{InjectedFault, Model, Played, TestCaseResult, ensure, is_same, role_arn};
 use crate::{function, world_with};
+use check::check_success;
 use request::{Kind, Request, age, is_owned};
 use step::{Declaration, Delivery, End, OtherId, Properties, Removal, Step};
 
@@ -434,7 +435,7 @@ impl Requests {
         let response = Response::read(&document);
         let action = self.world.aws.iot.action(&request.action_name());
         if response.is_success {
-            self.state.check_success(&request, &document, action.as_ref())?;
+            check_success(&request, &document, action.as_ref())?;
             self.state.clean_up(&request, delivery);
             self.state.retained.remove(&response.id);
             self.state.last = Some((number, document));
