@@ -19,7 +19,7 @@ use tokio::runtime::Runtime;
 use super::{Model, Played};
 
 /// At most one history of so many may fail for a reason that the contract excludes.
-const MAX_EXCLUDED: u64 = 50;
+const MAX_EXCLUDED: u64 = 20;
 
 /// A history that failed, why, and its requests and responses.
 struct Failed<H> {

@@ -120,7 +120,8 @@ impl State {
     }
 
     /// Whether the call was being sent, or sent within a second of the look before it, when a later
-    /// request began, changed something or responded.
+    /// request began, changed something or responded; or was executed between the first look of a
+    /// later request and its claim.
     fn is_race(&self, number: usize, call: &Call) -> bool {
         let mut earlier: Vec<&Call> = self
             .calls
@@ -136,8 +137,11 @@ impl State {
             let calls = self.calls.iter().filter(|call| number_of(call) == Some(later));
             let began = calls.clone().map(|call| call.at).min();
             let changed = calls.filter(|call| call.change.is_some()).map(|call| call.executed);
+            let claimed = changed.clone().min().filter(|_| self.sent[later].kind != Kind::Delete);
+            let is_unclaimed = began.is_some_and(|began| began <= call.executed)
+                && claimed.is_some_and(|claimed| call.executed <= claimed);
             let mut events = changed.chain(began).chain(self.responded(later));
-            events.any(|at| since < at && at <= call.executed)
+            is_unclaimed || events.any(|at| since < at && at <= call.executed)
         })
     }
 
