@@ -93,10 +93,11 @@ impl State {
     fn check_account(&self, actions: &BTreeMap<String, Action>) -> TestCaseResult {
         let resource = self.resource.as_ref().filter(|resource| resource.action.is_some());
         for (name, action) in actions {
+            let is_theirs = self.foreign.contains(&action.id) || self.untagged.contains(&action.id);
             let is_right = match resource.filter(|resource| resource.id == *name) {
                 Some(resource) => self.is_of(resource, action),
                 None if self.retained.contains(name) || self.left.contains(name) => true,
-                None => !is_owned(action) && self.foreign.contains(&action.id),
+                None => !is_owned(action) && is_theirs,
             };
             ensure(is_right, || format!("{name} should not be {action:?}; {resource:?}"))?;
         }
@@ -108,7 +109,7 @@ impl State {
     fn is_of(&self, resource: &Resource, action: &Action) -> bool {
         resource.action.as_ref() == Some(&action.id)
             && (resource.failed.is_some() || resource.properties.definition.matches(action))
-            && (is_owned(action) || self.foreign.contains(&action.id))
+            && (is_owned(action) || self.untagged.contains(&action.id))
     }
 
     /// Whether something happened that the contract excludes, and nothing else excuses a failure:
