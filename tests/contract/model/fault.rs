@@ -28,9 +28,9 @@ pub(super) enum FaultKind {
     Slow(u16),
     Denied,
     AtLimit,
-    /// No call of the name gets a response, whatever `times` says.
+    /// The call gets no response.
     Hung,
-    /// As [`FaultKind::Hung`], but the calls are executed.
+    /// As [`FaultKind::Hung`], but the call is executed.
     HungAfter,
 }
 
@@ -72,7 +72,7 @@ impl InjectedFault {
             FaultKind::Hung => Fault::Hang,
             FaultKind::HungAfter => Fault::HangAfter,
         };
-        faults.set(&self.call, fault, if self.kind.is_hang() { 1000 } else { self.times });
+        faults.set(&self.call, fault, self.times);
     }
 
     /// Mostly none. A hang is rare: it takes the time of a whole deadline.
@@ -86,11 +86,19 @@ impl InjectedFault {
         let some = vec(Self::any_of(kind.boxed(), 1..=2), 1..=3);
         let hang = select(vec![FaultKind::Hung, FaultKind::HungAfter]).boxed();
         let before = vec(Self::any_of(Just(FaultKind::LostAfter).boxed(), 1..=1), 0..=1);
-        let hang = (before, Self::any_of(hang, 1..=1)).prop_map(|(mut faults, hang)| {
+        let hang = (before, Self::any_of(hang, 1000..=1000)).prop_map(|(mut faults, hang)| {
             faults.push(hang);
             faults
         });
         prop_oneof![140 => LazyJust::new(Vec::new), 58 => some, 2 => hang]
+    }
+
+    /// So much throttling of a call that it takes seconds.
+    pub fn any_storm() -> impl Strategy<Value = Vec<Self>> {
+        let call = select(vec!["CreateMitigationAction", "UpdateMitigationAction"]);
+        (call, 5..=6_usize).prop_map(|(call, times)| {
+            vec![Self { call: call.to_owned(), kind: FaultKind::Throttled, times }]
+        })
     }
 
     fn any_of(

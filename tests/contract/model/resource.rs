@@ -25,7 +25,7 @@ use serde_json::Value;
 use stand_ins::{
     Function, OWNER_TAG,
     bucket::Put,
-    iot::Call,
+    iot::{Action, Call},
     lambda::{Lambda, Returned},
     stack::World,
 };
@@ -37,6 +37,7 @@ use tokio::{
 
 use super::{InjectedFault, Model, Played, TestCaseResult, ensure, is_same, role_arn};
 use crate::{function, world_with};
+use check::check_success;
 use request::{Kind, Request, age, is_owned};
 use step::{Declaration, Delivery, End, OtherId, Properties, Removal, Step};
 
@@ -74,8 +75,10 @@ struct State {
     retained: BTreeSet<String>,
     /// The first request after the last action was retained: earlier ones have long expired.
     first_of_age: usize,
-    /// The ids of the actions that someone else made, or took the owner tag off.
+    /// The ids of the actions that someone else made.
     foreign: BTreeSet<String>,
+    /// The ids of the actions that someone took the owner tag off.
+    untagged: BTreeSet<String>,
     /// The names of what failed Updates may leave, as they were not rolled back.
     left: BTreeSet<String>,
     /// Whether a PUT may have met a fault.
@@ -172,6 +175,7 @@ impl State {
             retained: BTreeSet::new(),
             first_of_age: 0,
             foreign: BTreeSet::new(),
+            untagged: BTreeSet::new(),
             left: BTreeSet::new(),
             has_put_fault: false,
             is_stuck: false,
@@ -179,12 +183,16 @@ impl State {
     }
 
     /// A successful Update cleans up what an Update before it has left, unless its calls fail, or
-    /// the physical id is another implementation's.
-    fn clean_up(&mut self, request: &Request, delivery: &Delivery) {
+    /// the physical id is another implementation's or that of an action that lost its owner tag.
+    fn clean_up(&mut self, request: &Request, delivery: &Delivery, physical: Option<&Action>) {
         let Some(name) = request.old.as_ref().map(Properties::action_name) else { return };
         let has_failed = delivery.faults.iter().any(|fault| fault.kind.is_final());
+        let is_untagged = physical.is_some_and(|action| self.untagged.contains(&action.id));
+        let is_unknown = OtherId::ALL.iter().any(|id| id.text() == request.id);
         if name == request.id || name == request.action_name() {
-        } else if has_failed || OtherId::ALL.iter().any(|id| id.text() == request.id) {
+            return;
+        }
+        if has_failed || is_untagged || is_unknown {
             self.left.insert(name);
         } else {
             self.left.remove(&name);
@@ -233,7 +241,7 @@ impl Requests {
         self.world.aws.iot.tamper(id, |action| {
             action.as_mut().and_then(|action| action.tags.remove(OWNER_TAG));
         });
-        self.state.foreign.insert(action.clone());
+        self.state.untagged.insert(action.clone());
         self.state.last = None;
         self.state.record("the owner tag is taken off".to_owned());
     }
@@ -434,8 +442,9 @@ impl Requests {
         let response = Response::read(&document);
         let action = self.world.aws.iot.action(&request.action_name());
         if response.is_success {
-            State::check_success(&request, &document, action.as_ref())?;
-            self.state.clean_up(&request, delivery);
+            check_success(&request, &document, action.as_ref())?;
+            let physical = self.world.aws.iot.action(&request.id);
+            self.state.clean_up(&request, delivery, physical.as_ref());
             self.state.retained.remove(&response.id);
             self.state.last = Some((number, document));
         }

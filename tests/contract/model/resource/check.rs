@@ -34,20 +34,6 @@ impl State {
         if self.is_stuck { Ok(()) } else { self.check_account(actions) }
     }
 
-    /// A success is true when CloudFormation reads it.
-    pub(super) fn check_success(
-        request: &Request,
-        document: &Value,
-        action: Option<&Action>,
-    ) -> TestCaseResult {
-        let name = request.action_name();
-        let is_true = request.kind == Kind::Delete
-            || action.is_some_and(|action| {
-                request.is_fulfilled_by(action) && has_data(document, &name, action)
-            });
-        ensure(is_true, || format!("{document}, but {name} is {action:?}"))
-    }
-
     /// Without a fault, a Create of a free name takes one call, and the account decides the
     /// response.
     pub(super) fn check_undisturbed(
@@ -60,7 +46,7 @@ impl State {
         ensure(response.is_success == request.can_succeed(found), || {
             format!("the undisturbed {number} ends as {}", response.id)
         })?;
-        let calls = self.calls.iter().filter(|call| Self::number_of(call) == Some(number)).count();
+        let calls = self.calls.iter().filter(|call| number_of(call) == Some(number)).count();
         ensure(request.kind != Kind::Create || found.is_some() || calls == 1, || {
             format!("the Create {number} of a free name took {calls} calls")
         })
@@ -97,7 +83,7 @@ impl State {
     fn check_call(&self, call: &Call) -> TestCaseResult {
         let Some(change) = &call.change else { return Ok(()) };
         let (before, after) = change.as_ref();
-        let number = Self::number_of(call)
+        let number = number_of(call)
             .ok_or_else(|| TestCaseError::fail(format!("a call of no invocation: {call:?}")))?;
         let is_allowed = self.sent[number].may_change(call.name(), before.as_ref(), after.as_ref());
         ensure(is_allowed, || format!("{number} may not turn {before:?} into {after:?}"))
@@ -107,10 +93,11 @@ impl State {
     fn check_account(&self, actions: &BTreeMap<String, Action>) -> TestCaseResult {
         let resource = self.resource.as_ref().filter(|resource| resource.action.is_some());
         for (name, action) in actions {
+            let is_theirs = self.foreign.contains(&action.id) || self.untagged.contains(&action.id);
             let is_right = match resource.filter(|resource| resource.id == *name) {
                 Some(resource) => self.is_of(resource, action),
                 None if self.retained.contains(name) || self.left.contains(name) => true,
-                None => !is_owned(action) && self.foreign.contains(&action.id),
+                None => !is_owned(action) && is_theirs,
             };
             ensure(is_right, || format!("{name} should not be {action:?}; {resource:?}"))?;
         }
@@ -122,7 +109,7 @@ impl State {
     fn is_of(&self, resource: &Resource, action: &Action) -> bool {
         resource.action.as_ref() == Some(&action.id)
             && (resource.failed.is_some() || resource.properties.definition.matches(action))
-            && (is_owned(action) || self.foreign.contains(&action.id))
+            && (is_owned(action) || self.untagged.contains(&action.id))
     }
 
     /// Whether something happened that the contract excludes, and nothing else excuses a failure:
@@ -134,7 +121,8 @@ impl State {
     }
 
     /// Whether the call was being sent, or sent within a second of the look before it, when a later
-    /// request began, changed something or responded.
+    /// request began, changed something or responded; or was executed between the first look of a
+    /// later request and its claim.
     fn is_race(&self, number: usize, call: &Call) -> bool {
         let mut earlier: Vec<&Call> = self
             .calls
@@ -147,16 +135,20 @@ impl State {
             looks.take_while(|call| !call.is_change()).last().map_or(call.at, |call| call.at);
         let since = look.max(call.at.checked_sub(Duration::from_millis(1100)).unwrap());
         (number + 1..self.sent.len()).any(|later| {
-            let calls = self.calls.iter().filter(|call| Self::number_of(call) == Some(later));
+            let calls = self.calls.iter().filter(|call| number_of(call) == Some(later));
             let began = calls.clone().map(|call| call.at).min();
             let changed = calls.filter(|call| call.change.is_some()).map(|call| call.executed);
+            let claimed = changed.clone().min().filter(|_| self.sent[later].kind != Kind::Delete);
+            let is_unclaimed = began.is_some_and(|began| began <= call.executed)
+                && claimed.is_some_and(|claimed| call.executed <= claimed);
             let mut events = changed.chain(began).chain(self.responded(later));
-            events.any(|at| since < at && at <= call.executed)
+            is_unclaimed || events.any(|at| since < at && at <= call.executed)
         })
     }
 
     /// Whether the call makes or takes over what a later request has deleted or released, or what
-    /// a later Delete, which has responded, did not find.
+    /// a later Delete, which has responded, did not find; or if that is the action with the
+    /// physical id: where there is no action, there is no record.
     fn is_revival(
         &self,
         number: usize,
@@ -165,9 +157,10 @@ impl State {
         after: Option<&Action>,
     ) -> bool {
         let is_own = |action: Option<&Action>| action.is_some_and(is_owned);
+        let names = [call.name(), &self.sent[number].id];
         let is_removed = self.changes().any(|(by, removal, before, after)| {
             by > number
-                && removal.name() == call.name()
+                && names.contains(&removal.name())
                 && removal.executed < call.executed
                 && is_own(before)
                 && !is_own(after)
@@ -175,7 +168,7 @@ impl State {
         let is_deleted = (number + 1..self.sent.len()).any(|later| {
             let request = &self.sent[later];
             request.kind == Kind::Delete
-                && request.may_remove(call.name())
+                && names.iter().any(|name| request.may_remove(name))
                 && self.responded(later).is_some_and(|at| at < call.executed)
         });
         !is_own(before) && after.is_some() && (is_removed || is_deleted)
@@ -185,13 +178,8 @@ impl State {
     fn changes(&self) -> impl Iterator<Item = (usize, &Call, Option<&Action>, Option<&Action>)> {
         self.calls.iter().filter_map(|call| {
             let (before, after) = call.change.as_deref()?;
-            Some((Self::number_of(call)?, call, before.as_ref(), after.as_ref()))
+            Some((number_of(call)?, call, before.as_ref(), after.as_ref()))
         })
-    }
-
-    /// The number of the request that made a call.
-    fn number_of(call: &Call) -> Option<usize> {
-        call.invocation.as_ref()?.split_once('-')?.1.parse().ok()
     }
 
     /// When a request responded first.
@@ -221,6 +209,25 @@ impl State {
     }
 }
 
+/// A success is true when CloudFormation reads it.
+pub(super) fn check_success(
+    request: &Request,
+    document: &Value,
+    action: Option<&Action>,
+) -> TestCaseResult {
+    let name = request.action_name();
+    let is_true = request.kind == Kind::Delete
+        || action.is_some_and(|action| {
+            request.is_fulfilled_by(action) && has_data(document, &name, action)
+        });
+    ensure(is_true, || format!("{document}, but {name} is {action:?}"))
+}
+
+/// The number of the request that made a call.
+fn number_of(call: &Call) -> Option<usize> {
+    call.invocation.as_ref()?.split_once('-')?.1.parse().ok()
+}
+
 impl Delivered {
     fn accepted(&self) -> Option<&Put> {
         self.puts.iter().find(|put| put.accepted)
@@ -243,12 +250,12 @@ fn is_response(document: &Value, number: usize, request: &Request) -> bool {
         .iter()
         .all(|member| document[member] == event[member]);
     let is_new = request.kind == Kind::Create || request.id.starts_with("not-created:");
-    let is_right_id = match request.kind {
-        Kind::Create | Kind::Update if is_success => id == request.action_name(),
-        Kind::Create | Kind::Update if is_new => {
-            id.starts_with(&format!("not-created:{}:", request.action_name())) && id != request.id
-        }
-        Kind::Create | Kind::Update | Kind::Delete => id == request.id,
+    let is_right_id = if request.kind == Kind::Delete || !(is_success || is_new) {
+        id == request.id
+    } else if is_success {
+        id == request.action_name()
+    } else {
+        id.starts_with(&format!("not-created:{}:", request.action_name())) && id != request.id
     };
     let has_code = || document["Reason"].as_str().is_some_and(|why| why.contains("Exception: "));
     is_echoed && is_right_id && (is_success || has_code())

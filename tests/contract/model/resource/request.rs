@@ -234,7 +234,12 @@ impl Request {
                     && (!self.is_create() || definition.matches(old))
             }
             CLAIMED_TAG => self.is_last(new),
-            CREATED_TAG => value.is_none() && self.is_create() && *on_conflict != OnConflict::Fail,
+            // It is taken off, or unreadable until it is.
+            CREATED_TAG => {
+                Record::of(&new.tags, CREATED_TAG).is_none()
+                    && self.is_create()
+                    && *on_conflict != OnConflict::Fail
+            }
             _ => {
                 self.is_last(new)
                     && match value {

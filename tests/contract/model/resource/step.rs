@@ -130,27 +130,24 @@ impl Declaration {
     fn any() -> impl Strategy<Value = Self> {
         let role_after = || prop_oneof![5 => 500..2900_u16, 1 => Just(60_000)];
         // A request that waits is canceled before its last attempt, after three seconds.
-        let role_and_cancel = prop_oneof![
-            12 => Just((None, None)),
-            2 => role_after().prop_map(|role_after| (Some(role_after), None)),
-            3 => (100..500_u16).prop_map(|cancel_after| (None, Some(cancel_after))),
-            4 => (role_after(), 100..2000_u16).prop_map(|(role_after, cancel_after)| {
-                (Some(role_after), Some(cancel_after))
-            }),
+        let waits = prop_oneof![
+            12 => Just((None, vec![], None)),
+            2 => role_after().prop_map(|role| (Some(role), vec![], None)),
+            3 => (100..500_u16).prop_map(|cancel| (None, vec![], Some(cancel))),
+            3 => (role_after(), 100..2000_u16)
+                .prop_map(|(role, cancel)| (Some(role), vec![], Some(cancel))),
+            2 => (InjectedFault::any_storm(), 800..1600_u16)
+                .prop_map(|(storm, cancel)| (None, storm, Some(cancel))),
         ];
         let end = prop_oneof![
             12 => Just(End::Stand),
             3 => Just(End::RollBack),
             1 => select(vec![End::RetainOld, End::Withdraw, End::StayFailed]),
         ];
-        (Properties::any(), Delivery::any(), role_and_cancel, end, Delivery::any()).prop_map(
-            |(desired, delivery, (role_after, cancel_after), end, follow_up)| Self {
-                desired,
-                delivery,
-                role_after,
-                cancel_after,
-                end,
-                follow_up,
+        (Properties::any(), Delivery::any(), waits, end, Delivery::any()).prop_map(
+            |(desired, mut delivery, (role_after, storm, cancel_after), end, follow_up)| {
+                delivery.faults.extend(storm);
+                Self { desired, delivery, role_after, cancel_after, end, follow_up }
             },
         )
     }
