@@ -112,7 +112,7 @@ async fn converge(
     let action = if is_defined_as(&description, &wanted.definition) {
         action
     } else {
-        superseded_if_absent(update_definition(context, wanted).await)?
+        superseded_if_absent(context.update_definition(&wanted.name, &wanted.definition).await)?
     };
     superseded_if_absent(context.apply(&found.action.arn, &change).await)?;
     Ok(Success::new(Outcome::Created, action))
@@ -146,7 +146,7 @@ async fn overwrite(
 ) -> Result<Option<Success>, Stop> {
     let own = own_tags(context, ownership, context.request.owner.tag());
     found.tag_change(&wanted.tags, &[], &own)?;
-    let action = match update_definition(context, wanted).await {
+    let action = match context.update_definition(&wanted.name, &wanted.definition).await {
         Err(Stop::Failed(failure)) if failure.is_response(ErrorCode::ResourceNotFound) => {
             return Ok(None);
         }
@@ -154,12 +154,6 @@ async fn overwrite(
     };
     let is_taken = take_over(context, wanted, found, own).await?;
     Ok(is_taken.then(|| Success::new(Outcome::Updated, action)))
-}
-
-async fn update_definition(context: &Context<'_>, wanted: &Create) -> Result<Action, Stop> {
-    let (role_arn, params) = (&wanted.definition.role_arn, &wanted.definition.params);
-    let update = async || context.iot.update(&wanted.name, Some(role_arn), Some(params)).await;
-    context.change(update).await
 }
 
 /// The provider's own tags on an action that is taken over from nobody, or by a stack from events.

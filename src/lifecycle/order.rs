@@ -12,6 +12,7 @@
 
 use std::{
     cell::{OnceCell, RefCell},
+    cmp::Ordering,
     time::{Duration, SystemTime},
 };
 
@@ -21,8 +22,8 @@ use super::existing::{ExistingAction, unless_absent};
 use crate::{
     iot::Session,
     mitigation::{
-        Action, ActionName, CLAIMED_TAG, ErrorCode, Failure, Ownership, Record, Records, Request,
-        TagChange, Tags,
+        Action, ActionName, CLAIMED_TAG, Definition, ErrorCode, Failure, Ownership, Record,
+        Records, Request, TagChange, Tags,
     },
     sdk::CallError,
 };
@@ -114,8 +115,15 @@ impl<'r> Context<'r> {
 
     /// Whether the last record of an action is of a request that was sent later than this one.
     pub fn is_later(&self, found: &ExistingAction) -> bool {
-        let Some(stack) = &self.request.stack else { return false };
-        found.records.last().is_some_and(|last| !self.is_own_record(last) && last.sent > stack.sent)
+        self.compare(found).is_some_and(Ordering::is_gt)
+    }
+
+    /// How the request of the last record compares with this one, by when they were sent; `None` if
+    /// the record is of this request, or if there is none.
+    fn compare(&self, found: &ExistingAction) -> Option<Ordering> {
+        let sent = self.request.stack.as_ref()?.sent;
+        let last = found.records.last().filter(|last| !self.is_own_record(last))?;
+        Some(last.sent.cmp(&sent))
     }
 
     /// Looks up an action and its tags. Absence is believed only if `DescribeMitigationAction`
@@ -197,11 +205,7 @@ impl<'r> Context<'r> {
 
     /// Whether the last record is another request's that was not sent earlier.
     fn is_overtaken(&self, found: &ExistingAction) -> bool {
-        let Some(stack) = &self.request.stack else { return false };
-        found
-            .records
-            .last()
-            .is_some_and(|last| !self.is_own_record(last) && last.sent >= stack.sent)
+        self.compare(found).is_some_and(Ordering::is_ge)
     }
 
     /// Looks at an action before each change from now on.
@@ -267,6 +271,15 @@ impl<'r> Context<'r> {
             attempt().await.map_err(|error: CallError| error.map(Stop::Failed))
         };
         self.iot.retry(attempt).await
+    }
+
+    /// Updates the whole definition of an action.
+    pub async fn update_definition(
+        &self,
+        name: &ActionName,
+        Definition { role_arn, params }: &Definition,
+    ) -> Result<Action, Stop> {
+        self.change(async || self.iot.update(name, Some(role_arn), Some(params)).await).await
     }
 
     /// The tag with which this request claims an action; none if it has done so already.

@@ -37,9 +37,8 @@ pub async fn update(
     }
     let change = found.tag_change(&wanted.tags, &wanted.previous_keys, &claim)?;
     context.claim(&found, &claim).await?;
-    let (role_arn, params) = (&definition.role_arn, &definition.params);
-    let update = async || context.iot.update(&wanted.name, Some(role_arn), Some(params)).await;
-    let action = superseded_if_absent(context.change(update).await)?;
+    let updated = context.update_definition(&wanted.name, definition).await;
+    let action = superseded_if_absent(updated)?;
     superseded_if_absent(context.apply(&found.action.arn, &change).await)?;
     Ok(Success::new(Outcome::Updated, action))
 }
