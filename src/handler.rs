@@ -1,10 +1,10 @@
-//! One invocation: recognizes the event, executes its request under a deadline with panics caught,
-//! and logs and counts the outcome. Each trigger is served in a file of its own.
+//! One invocation: recognizes the event and serves it as its trigger, in a file of its own. `execute`
+//! executes a request of any.
 
-mod api;
 mod custom_resource;
 mod direct;
 mod eventbridge;
+mod execute;
 mod function_error;
 mod sns;
 mod sqs;
@@ -12,32 +12,25 @@ mod telemetry;
 
 use std::{
     borrow::Cow,
-    cell::{Cell, OnceCell},
-    panic::AssertUnwindSafe,
+    cell::Cell,
     time::{Instant as Clock, SystemTime},
 };
 
 use cloudformation_custom_resource::{Deadlines, Provider};
-use futures_util::FutureExt as _;
 use lambda_runtime::LambdaEvent;
 use serde::Serialize;
 use serde_json::value::RawValue;
-use tokio::time::{Instant, timeout_at};
 
 pub use self::function_error::{ErrorType, FunctionError};
-use self::telemetry::Label;
+use self::{execute::Limits, telemetry::Label};
 use crate::{
     http::Http,
-    iot::{Iot, OnTimeout, Pacing},
-    lifecycle,
+    iot::Iot,
     metrics::{Metric, Metrics},
-    mitigation::{ErrorCode, Failure, Success},
+    mitigation::{ErrorCode, Failure, FunctionLocation},
     result_bus::ResultBus,
     settings::Settings,
-    trigger::{
-        Casing, FunctionLocation, Payload, Plan, Step, Trigger, TriggerName, Unrecognized,
-        describe_conflict, eventbridge::Event,
-    },
+    trigger::{Payload, Trigger, TriggerName, Unrecognized},
 };
 
 /// The function: what its invocations share.
@@ -61,15 +54,6 @@ struct Invocation {
     /// When Lambda ends the invocation.
     deadline: SystemTime,
     metrics: Metrics,
-}
-
-/// What limits the execution of a request.
-#[derive(Clone, Copy)]
-struct Limits {
-    /// When work ends.
-    until: Instant,
-    on_timeout: OnTimeout,
-    pacing: Pacing,
 }
 
 impl Invocation {
@@ -100,7 +84,6 @@ fn trace_id(header: &str) -> &str {
 
 impl<'s> Handler<'s> {
     /// A handler with `settings`, whose calls all go over `http`.
-    #[must_use]
     pub fn new(settings: &'s Settings, http: Http) -> Self {
         Self {
             settings,
@@ -164,51 +147,14 @@ impl<'s> Handler<'s> {
     ) -> Result<Box<RawValue>, FunctionError> {
         match trigger? {
             Trigger::CloudFormation(request) => {
-                self.serve_custom_resource(&request, invocation).await
+                self.serve_custom_resource(*request, invocation).await
             }
             Trigger::Sns(contents) => self.serve_notifications(contents, invocation).await,
-            Trigger::EventBridge(Event::Request(request)) => {
-                self.serve_event(&request, invocation).await
-            }
-            Trigger::EventBridge(Event::OwnResult) => ignored(),
+            Trigger::EventBridge(request) => self.serve_event(&request, invocation).await,
+            Trigger::OwnResult => to_json(&serde_json::json!({ "status": "IGNORED" })),
             Trigger::Sqs(batch) => self.serve_batch(batch, invocation).await,
             Trigger::Direct(request) => self.serve_direct(&request, invocation).await,
         }
-    }
-
-    /// Plans a request and executes it, under a deadline and with panics caught; logs and counts
-    /// the outcome. `plan` runs inside, so that a panic in it becomes a failure, too.
-    async fn execute(
-        &self,
-        plan: &dyn Fn() -> Plan,
-        casing: Casing,
-        label: Label<'_>,
-        limits: Limits,
-        metrics: &Metrics,
-    ) -> Result<Success, Failure> {
-        let Limits { until, on_timeout, pacing } = limits;
-        let session = self.iot.session(until, on_timeout, pacing);
-        let action_name = OnceCell::new();
-        let work = catch_panic(async {
-            let Plan { step, action_name: name, warnings } = plan();
-            action_name.get_or_init(|| name);
-            for warning in warnings {
-                session.warn(warning);
-            }
-            self.settings.check()?;
-            match step {
-                Step::Execute(request) => Box::pin(lifecycle::execute(&request, &session)).await,
-                Step::Respond(result) => result,
-            }
-        });
-        let work = async { work.await.unwrap_or_else(Err) };
-        let result = match timeout_at(until, work).await {
-            Ok(result) => result.map_err(|failure| describe_conflict(failure, casing)),
-            Err(_) => Err(session.out_of_time()),
-        };
-        let label = Label { action: action_name.get().and_then(Option::as_deref), ..label };
-        telemetry::record(&label, &result, &session, metrics);
-        result
     }
 
     /// Whether a failed request is redelivered, until it succeeds or reaches the dead-letter queue.
@@ -221,58 +167,6 @@ impl<'s> Handler<'s> {
     }
 }
 
-/// The value of `work`, or the failure of a panic.
-async fn catch_panic<T>(work: impl Future<Output = T>) -> Result<T, Failure> {
-    AssertUnwindSafe(work).catch_unwind().await.map_err(|_| panicked())
-}
-
-fn panicked() -> Failure {
-    let text = "the provider panicked, which is a bug: the log shows where";
-    Failure::refusal(ErrorCode::InternalFailure, text)
-}
-
-/// The return value for one of the provider's own result events.
-fn ignored() -> Result<Box<RawValue>, FunctionError> {
-    to_json(&serde_json::json!({ "status": "IGNORED" }))
-}
-
 fn to_json(document: &impl Serialize) -> Result<Box<RawValue>, FunctionError> {
     Ok(serde_json::value::to_raw_value(document)?)
-}
-
-#[cfg(test)]
-mod tests {
-    use std::time::Duration;
-
-    use super::{
-        Casing, ErrorCode, FunctionLocation, Handler, Http, Instant, Invocation, Limits, Metrics,
-        OnTimeout, Pacing, Settings, SystemTime, TriggerName,
-    };
-
-    #[tokio::test]
-    #[expect(clippy::panic, clippy::unwrap_used, reason = "what is tested")]
-    async fn a_panic_while_a_request_is_planned_becomes_a_failure() {
-        let settings = Settings::read(|name| match name {
-            "AWS_REGION" => Some("eu-west-1".to_owned()),
-            _ => Some("credential".to_owned()).filter(|_| name.ends_with("_KEY")),
-        });
-        let handler = Handler::new(&settings, Http::new(None).unwrap());
-        let limits = Limits {
-            until: Instant::now() + Duration::from_secs(5),
-            on_timeout: OnTimeout::LastError,
-            pacing: Pacing::None,
-        };
-        let invocation = Invocation {
-            trigger: TriggerName::CloudFormation,
-            request_id: String::new(),
-            trace_header: None,
-            location: FunctionLocation::new("", "eu-west-1"),
-            deadline: SystemTime::now(),
-            metrics: Metrics::default(),
-        };
-        let (label, metrics) = (invocation.label(), &invocation.metrics);
-        let plan = || panic!("of any kind");
-        let result = handler.execute(&plan, Casing::Api, label, limits, metrics).await;
-        assert_eq!(result.unwrap_err().code, ErrorCode::InternalFailure);
-    }
 }

@@ -5,10 +5,8 @@
 //! those takes longer than the rest of the start. Redirects are not followed.
 
 use std::{
-    error::Error as _,
     fmt,
     future::poll_fn,
-    io,
     pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll},
@@ -25,10 +23,9 @@ use aws_smithy_runtime_api::client::{
     runtime_components::RuntimeComponents,
 };
 use aws_smithy_types::body::SdkBody;
-use cloudformation_custom_resource::{NoResponse, Put, PutResponse};
-use http_body_util::{BodyExt as _, Limited};
+use cloudformation_custom_resource::{NoResponse, Put, PutResponse, no_response, put_over};
 use hyper::{
-    Request, Uri,
+    Uri,
     rt::{Read as _, ReadBuf},
 };
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder, MaybeHttpsStream};
@@ -96,67 +93,7 @@ impl Http {
 
 impl Put for Http {
     async fn put(&self, url: Uri, body: String) -> Result<PutResponse, NoResponse> {
-        let request = Request::put(url)
-            .body(SdkBody::from(body))
-            .map_err(|_| NoResponse("the request could not be built"))?;
-        let response = self.client.request(request).await.map_err(|error| why(&error))?;
-        let status = response.status();
-        // S3 says in the body of a 4xx what is wrong, so it gets a second. Any other body is read
-        // only so that the connection can be reused, so it gets 100 ms.
-        let wait = Duration::from_millis(if status.is_client_error() { 1000 } else { 100 });
-        let body = Limited::new(response.into_body(), 64 * 1024).collect();
-        let body = tokio::time::timeout(wait, body).await.ok().and_then(Result::ok);
-        let body = body.map(|body| body.to_bytes().to_vec()).unwrap_or_default();
-        Ok(PutResponse { status, body })
-    }
-}
-
-/// Why a request had no response, in a fixed text: the error of a library may repeat what was sent.
-fn why(error: &hyper_util::client::legacy::Error) -> NoResponse {
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        if let Some(known) = known_cause(error) {
-            return NoResponse(known);
-        }
-        cause = error.source();
-    }
-    NoResponse(if error.is_connect() {
-        "the connection failed"
-    } else {
-        "the connection was closed"
-    })
-}
-
-/// The reason that `cause`, one of a chain of errors, gives.
-fn known_cause(cause: &(dyn std::error::Error + 'static)) -> Option<&'static str> {
-    if let Some(error) = cause.downcast_ref::<io::Error>() {
-        return known_io_error(error);
-    }
-    // The type of this error is private.
-    (cause.to_string() == "dns error").then_some("the host name was not found")
-}
-
-fn known_io_error(error: &io::Error) -> Option<&'static str> {
-    let inner = error.get_ref();
-    if let Some(error) = inner.and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
-        return Some(if matches!(error, rustls::Error::InvalidCertificate(_)) {
-            "the certificate is not trusted"
-        } else {
-            "the TLS handshake failed"
-        });
-    }
-    if let Some(error) = inner.and_then(|inner| inner.downcast_ref::<io::Error>()) {
-        return known_io_error(error);
-    }
-    #[expect(clippy::wildcard_enum_match_arm, reason = "the others do not occur here")]
-    match error.kind() {
-        io::ErrorKind::ConnectionRefused => Some("the connection was refused"),
-        io::ErrorKind::TimedOut => Some("the connection timed out"),
-        io::ErrorKind::ConnectionReset
-        | io::ErrorKind::ConnectionAborted
-        | io::ErrorKind::BrokenPipe
-        | io::ErrorKind::UnexpectedEof => Some("the connection was closed"),
-        _ => None,
+        put_over(&self.client, url, body).await
     }
 }
 
@@ -184,7 +121,8 @@ impl SdkConnector for Http {
             let request =
                 request.try_into_http1x().map_err(|error| ConnectorError::user(error.into()))?;
             let response = client.request(request).await;
-            let response = response.map_err(|error| ConnectorError::io(why(&error).0.into()))?;
+            let response =
+                response.map_err(|error| ConnectorError::io(no_response(&error).0.into()))?;
             HttpResponse::try_from(response.map(SdkBody::from_body_1_x))
                 .map_err(|error| ConnectorError::other(error.into(), None))
         })

@@ -36,7 +36,6 @@ pub struct Iot<'s> {
 impl<'s> Iot<'s> {
     /// A client for the region and endpoint of `settings`, over `http`, with the environment's
     /// credentials.
-    #[must_use]
     pub fn new(settings: &'s Settings, http: Http) -> Self {
         let config = sdk::config(settings, http, settings.iot_endpoint.as_deref());
         Self { client: Client::new(&config), settings, pace: Pace::default() }

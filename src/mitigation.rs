@@ -9,9 +9,7 @@ mod action_name;
 mod arn;
 mod audit_check;
 mod definition;
-mod digest;
 mod failure;
-mod kind;
 mod outcome;
 mod ownership;
 mod problem;
@@ -23,17 +21,16 @@ mod text;
 
 pub use self::{
     action_name::ActionName,
-    arn::{Location, StackId},
+    arn::{FunctionLocation, Location, StackId},
     audit_check::AuditCheck,
-    definition::{Definition, Params, PolicyTemplate, RoleArn},
+    definition::{Definition, Kind, Params, PolicyTemplate, RoleArn},
     failure::{Detail, ErrorCode, Failure, NameConflict},
-    kind::Kind,
     outcome::{Action, Outcome, Success},
     ownership::{Owner, Ownership},
     problem::{Problem, Problems},
     property::Property,
     request::{
-        Change, Create, Delete, DeleteTarget, OnConflict, Operation, Replay, Request, Task, Update,
+        Change, Create, Delete, DeleteTarget, IfOwned, OnConflict, Operation, Request, Task, Update,
     },
     tags::{CLAIMED_TAG, CREATED_TAG, OWNER_TAG, Tags},
     text::Parse,
@@ -45,7 +42,7 @@ pub(crate) use self::{
     outcome::Description,
     problem::nearest,
     record::{Record, RecordType, Records},
-    request::{Lookup, OnForeign, StackRequest, UnknownPhysicalId},
+    request::{IfNotOwned, Lookup, StackRequest, UnknownPhysicalId},
     tags::TagChange,
     text::Expected,
 };

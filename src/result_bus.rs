@@ -57,13 +57,11 @@ impl<'s> ResultBus<'s> {
     const MAX_ATTEMPTS: u32 = 3;
 
     /// The bus of `settings`, reached over `http`.
-    #[must_use]
     pub fn new(settings: &'s Settings, http: Http) -> Self {
         Self { settings, http, client: OnceCell::new() }
     }
 
     /// Whether the settings name one.
-    #[must_use]
     pub fn is_set(&self) -> bool {
         self.settings.result_event_bus.is_some()
     }

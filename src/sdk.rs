@@ -26,7 +26,6 @@ use crate::{
 
 /// The configuration of a client that calls `endpoint`, or the service's own where that is `None`,
 /// over `http`.
-#[must_use]
 pub fn config(settings: &Settings, http: Http, endpoint: Option<&str>) -> SdkConfig {
     let credentials = SharedCredentialsProvider::new(EnvironmentVariableCredentialsProvider::new());
     let mut config = SdkConfig::builder()
@@ -54,7 +53,6 @@ pub enum UnnamedConflict {
 }
 
 /// Classifies `error`, with which `operation` failed.
-#[must_use]
 pub fn call_error<E: ProvideErrorMetadata>(
     operation: &str,
     conflict: UnnamedConflict,
@@ -95,7 +93,6 @@ pub fn call_error<E: ProvideErrorMetadata>(
 }
 
 /// A call that had no response in time: whether it took effect is not known.
-#[must_use]
 pub fn no_response_in_time(operation: &str) -> CallError {
     no_response(operation, "no response in time")
 }
@@ -108,7 +105,6 @@ fn no_response(operation: &str, text: &str) -> CallError {
 }
 
 /// A success that lacks what it must have, which proves nothing.
-#[must_use]
 pub fn incomplete(operation: &str, what: &str) -> CallError {
     let text = format!("{operation}: the response has no {what}");
     AttemptError::Transient(Failure::service(ErrorCode::InternalFailure, text))

@@ -45,7 +45,6 @@ pub struct Settings {
 
 impl Settings {
     /// The settings in the process's environment.
-    #[must_use]
     pub fn from_environment() -> Self {
         Self::read(|name| std::env::var_os(name).map(|value| value.to_string_lossy().into_owned()))
     }
@@ -102,7 +101,6 @@ impl Settings {
     }
 
     /// `text` without the credentials that AWS repeats when it rejects a signature.
-    #[must_use]
     pub(crate) fn scrub(&self, text: &str) -> String {
         let text = text.to_owned();
         self.secrets.iter().fold(text, |text, secret| text.replace(secret, "[credential]"))

@@ -16,13 +16,11 @@ macro_rules! string_enum {
             pub const ALL: &'static [Self] = &[$(Self::$variant,)+];
 
             /// The word.
-            #[must_use]
             pub const fn as_str(self) -> &'static str {
                 match self { $(Self::$variant => $word,)+ }
             }
 
             /// The variant of that word.
-            #[must_use]
             #[allow(dead_code, reason = "some of the words are only written")]
             pub fn from_word(word: &str) -> Option<Self> {
                 Self::ALL.iter().copied().find(|variant| variant.as_str() == word)

@@ -4,12 +4,7 @@ mod action_properties;
 pub mod api;
 pub mod cloudformation;
 pub mod eventbridge;
-mod location;
-mod message;
-mod name_conflict;
-mod plan;
 mod reader;
-mod request_object;
 mod sns;
 pub mod sqs;
 mod unrecognized;
@@ -21,14 +16,12 @@ use cloudformation_custom_resource::{
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
-use self::{api::ApiRequest, eventbridge::Event, request_object::RequestObject, sqs::Batch};
-pub use self::{
-    location::FunctionLocation,
-    message::Content,
-    plan::{Plan, Step},
-    unrecognized::Unrecognized,
+pub(crate) use self::reader::Syntax;
+pub use self::unrecognized::Unrecognized;
+use self::{api::ApiRequest, eventbridge::EventRequest, sqs::Batch};
+use crate::mitigation::{
+    Detail, Failure, OWNER_TAG, OnConflict, Property, Remedy, Request, Success,
 };
-pub(crate) use self::{name_conflict::describe_conflict, reader::Casing};
 
 /// The raw event. Deserializing it never fails, because the caller could not be told. It has no
 /// `Debug` or `Display`.
@@ -58,7 +51,7 @@ string_enum! {
     }
 }
 
-/// A recognized event.
+/// A recognized event, or the content of a message.
 ///
 /// When adding a trigger, teach [`Trigger::recognize`] its members and add its [`TriggerName`]; the
 /// compiler names every match in Rust. The tests of `tests/contract/completeness/triggers.rs` name
@@ -67,14 +60,25 @@ string_enum! {
 pub enum Trigger {
     /// A request for a custom resource.
     CloudFormation(Box<CustomResourceRequest>),
-    /// The contents of SNS notifications.
-    Sns(Vec<Content>),
-    /// An EventBridge event.
-    EventBridge(Event),
+    /// SNS notifications, by their content. Each is of another trigger than `Sns` and `Sqs`.
+    Sns(Vec<Result<Self, Unrecognized>>),
+    /// A request whose result is published: an event, or what a message holds.
+    EventBridge(Box<EventRequest>),
+    /// A result event of the provider itself, which it ignores.
+    OwnResult,
     /// A batch of SQS messages.
     Sqs(Batch),
     /// A request whose caller waits for the result.
     Direct(Box<ApiRequest>),
+}
+
+/// The id and the source of a request that comes in a message without an event around it.
+struct MessageSource {
+    id: String,
+    /// The member of the message that has the id.
+    id_member: &'static str,
+    /// The `requestSource` of its result.
+    source: &'static str,
 }
 
 impl Trigger {
@@ -89,19 +93,15 @@ impl Trigger {
             // EventBridge Pipes invoke the function with the records alone.
             return Self::recognize_records(text);
         }
-        let mut names = RequestObject::member_names();
+        let mut names = Self::member_names();
         names.push("Records");
         let fields = Fields::read(text, &names).map_err(|_| Unrecognized::NotAnObject)?;
-        if let Some(records) = fields.get("Records")
-            && fields.get("ResponseURL").is_none()
-        {
-            return Self::recognize_records(records.get());
+        match fields.get("Records") {
+            Some(records) if fields.get("ResponseURL").is_none() => {
+                Self::recognize_records(records.get())
+            }
+            _ => Self::recognize_request(event, &fields, Unrecognized::NoKnownMember),
         }
-        Ok(match RequestObject::read(event, &fields, Unrecognized::NoKnownMember)? {
-            RequestObject::CustomResource(request) => Self::CloudFormation(request),
-            RequestObject::Event(event) => Self::EventBridge(event),
-            RequestObject::ApiRequest(request) => Self::Direct(request),
-        })
     }
 
     /// Recognizes records by any of them, because all come from one service, and some may be
@@ -124,15 +124,97 @@ impl Trigger {
         }
     }
 
+    /// Recognizes what a message holds. An event keeps its own id and source.
+    fn recognize_message(text: &str, from: MessageSource) -> Result<Self, Unrecognized> {
+        let object = json::raw(text).ok_or(Unrecognized::NoRequestInside)?;
+        let fields = Fields::read(object.get(), &Self::member_names())
+            .map_err(|_| Unrecognized::NoRequestInside)?;
+        Ok(match Self::recognize_request(object, &fields, Unrecognized::NoRequestInside)? {
+            Self::Direct(request) => {
+                Self::EventBridge(Box::new(EventRequest::in_message(*request, from)))
+            }
+            other => other,
+        })
+    }
+
+    /// Recognizes `object`, whose members are `fields`.
+    ///
+    /// # Errors
+    /// If it is no request: the usual mistake that it looks like, or else `otherwise`.
+    fn recognize_request(
+        object: &RawValue,
+        fields: &Fields<'_>,
+        otherwise: Unrecognized,
+    ) -> Result<Self, Unrecognized> {
+        if let Some(request) = CustomResourceRequest::from_fields(fields) {
+            Ok(Self::CloudFormation(Box::new(request)))
+        } else if eventbridge::has_event_members(fields) {
+            eventbridge::read(fields)
+        } else if fields.has("actionName") || fields.has("operation") {
+            Ok(Self::Direct(Box::new(ApiRequest::whole(object))))
+        } else {
+            Err(Unrecognized::hint(object.get()).unwrap_or(otherwise))
+        }
+    }
+
+    /// The members of a request that are read to recognize it.
+    fn member_names() -> Vec<&'static str> {
+        let mut names = CustomResourceRequest::MEMBERS.to_vec();
+        names.extend(eventbridge::MEMBERS);
+        names.extend(["actionName", "operation"]);
+        names
+    }
+
     /// The name of the trigger, for logs and metrics.
-    #[must_use]
     pub fn name(&self) -> TriggerName {
         match self {
             Self::CloudFormation(_) => TriggerName::CloudFormation,
             Self::Sns(_) => TriggerName::Sns,
-            Self::EventBridge(_) => TriggerName::EventBridge,
+            Self::EventBridge(_) | Self::OwnResult => TriggerName::EventBridge,
             Self::Sqs(_) => TriggerName::Sqs,
             Self::Direct(_) => TriggerName::Direct,
         }
     }
+}
+
+/// What to do about a request.
+pub struct Plan {
+    pub step: Step,
+    /// The name of the action, for the log; `None` if the request does not give one.
+    pub action_name: Option<String>,
+    /// Warnings for the log, whether or not the request is valid.
+    pub warnings: Vec<String>,
+}
+
+/// The next step of a plan.
+pub enum Step {
+    /// Execute the request.
+    Execute(Box<Request>),
+    /// Respond at once, because the result is known without a call to AWS IoT.
+    Respond(Result<Success, Failure>),
+}
+
+/// Says what the caller can do about a name conflict, with the property names of `syntax`; leaves
+/// other failures alone.
+pub(crate) fn describe_conflict(failure: Failure, syntax: Syntax) -> Failure {
+    let Detail::NameConflict(conflict) = &failure.detail else { return failure };
+    let [property, adopt, overwrite] =
+        [Property::OnConflict.as_str(), OnConflict::Adopt.as_str(), OnConflict::Overwrite.as_str()]
+            .map(|name| syntax.name(name));
+    let remedy = match conflict.remedy {
+        Remedy::AdoptOrOverwrite => format!(
+            "choose another name, or set {property} to {adopt} (which accepts an \
+             identical action) or {overwrite} (which also replaces its definition)"
+        ),
+        Remedy::MatchOrOverwrite => format!(
+            "its role or its parameters differ, so that it cannot be adopted: choose another name, \
+             make them the same, or set {property} to {overwrite}"
+        ),
+        Remedy::DeleteThere => format!(
+            "choose another name, or have its owner delete it (if that owner no longer exists, \
+             remove the tag {OWNER_TAG} from the action and set {property} to {adopt} or \
+             {overwrite})"
+        ),
+    };
+    Failure::refusal(failure.code, format!("{conflict}: {remedy}"))
 }

@@ -28,7 +28,7 @@ impl CustomResource for Suffixes {
     async fn create(&self, request: &Request) -> Result<Resource<Value>, Failure> {
         let Properties { length } = request.properties()?;
         // The same for each delivery of the request, so that a second one changes nothing.
-        let digest = request.digest().as_str().to_lowercase();
+        let digest = request.digest.as_str().to_lowercase();
         let expected = || Failure::new(format!("Length: invalid value {length}: expected 1 to 16"));
         let value = digest.get(..length).filter(|value| !value.is_empty()).ok_or_else(expected)?;
         Ok(Resource { physical_id: value.to_owned(), attributes: json!({ "Value": value }) })

@@ -5,7 +5,6 @@
 use std::{
     borrow::Cow,
     fmt,
-    sync::{Mutex, PoisonError},
     time::{Duration, SystemTime},
 };
 
@@ -47,14 +46,24 @@ pub struct Request {
     pub logical_resource_id: String,
     /// `PhysicalResourceId`: the id in the last response. A Create has none.
     pub physical_resource_id: String,
+    /// `RequestType`; `None` if it is missing or unknown.
+    pub request_type: Option<RequestType>,
+    /// When CloudFormation sent the request: the date in the `ResponseURL`, or else when it was
+    /// read. Of two requests for a resource, the one that was sent later is what the stack wants.
+    pub sent: SystemTime,
+    /// The same for all deliveries of the request, and different for every other request.
+    pub digest: RequestDigest,
+    /// Until when CloudFormation waits for the response: the end of `ServiceTimeout` (3600 seconds
+    /// if it is not given), or the expiry of the `ResponseURL` if that is earlier.
+    pub waits_until: SystemTime,
+    /// When work on the request has to end, so that its response is delivered in time. It is known
+    /// once [`Provider::serve`](crate::Provider::serve) serves the request; until then it is when
+    /// the request was read.
+    pub deadline: Instant,
     response_url: String,
-    request_type: Option<Box<RawValue>>,
-    service_timeout: Option<Box<RawValue>>,
+    raw_request_type: Option<Box<RawValue>>,
     properties: Option<Box<RawValue>>,
     old_properties: Option<Box<RawValue>>,
-    received: SystemTime,
-    /// Of the delivery that is served.
-    deadline: Mutex<Option<Instant>>,
 }
 
 impl Request {
@@ -74,9 +83,6 @@ impl Request {
     /// The most bytes that are kept of an id; no response can repeat more.
     const MAX_ID: usize = 4096;
 
-    /// The default of `ServiceTimeout`.
-    const DEFAULT_TIMEOUT: Duration = Duration::from_hours(1);
-
     /// Reads a request, which is an object with a `ResponseURL`; `None` if `event` is something
     /// else.
     #[must_use]
@@ -91,36 +97,49 @@ impl Request {
         let id = |name: &str| truncate(&text(name), Self::MAX_ID);
         let raw = |name: &str| fields.get(name).map(RawValue::to_owned);
         fields.get("ResponseURL")?;
+        let response_url = text("ResponseURL").into_owned();
+        let (request_id, received) = (id("RequestId"), SystemTime::now());
+        let signature = Signature::of(&response_url);
         Some(Self {
             stack_id: id("StackId"),
-            request_id: id("RequestId"),
             logical_resource_id: id("LogicalResourceId"),
             physical_resource_id: id("PhysicalResourceId"),
-            response_url: text("ResponseURL").into_owned(),
-            request_type: raw("RequestType"),
-            service_timeout: raw("ServiceTimeout"),
+            request_type: RequestType::parse(&text("RequestType")),
+            sent: signature.sent_at().unwrap_or(received),
+            digest: RequestDigest::new(&request_id, signature.date()),
+            deadline: Instant::now(),
+            waits_until: waits_until(&signature, received, service_timeout(fields)),
+            raw_request_type: raw("RequestType"),
             properties: raw("ResourceProperties"),
             old_properties: raw("OldResourceProperties"),
-            received: SystemTime::now(),
-            deadline: Mutex::default(),
+            request_id,
+            response_url,
         })
     }
 
-    /// `RequestType`; `None` if it is missing or unknown.
-    #[must_use]
-    pub fn request_type(&self) -> Option<RequestType> {
-        match json::scalar(self.request_type.as_deref()?)?.as_ref() {
-            "Create" => Some(RequestType::Create),
-            "Update" => Some(RequestType::Update),
-            "Delete" => Some(RequestType::Delete),
-            _ => None,
+    /// The requests in an event: the event itself, or the messages of notifications of a topic;
+    /// `None` for one that is none.
+    pub(crate) fn read_all(event: &str) -> Vec<Option<Self>> {
+        let mut requests = Vec::new();
+        let fields = Fields::read(event, &["Records"]).unwrap_or_default();
+        if let Some(records) = fields.get("Records") {
+            let read = json::each_item(records.get(), &mut |record| {
+                let record = Fields::read(record.get(), &["Sns"]).unwrap_or_default();
+                let message = record.object("Sns", &["Message"]);
+                let message = message.and_then(|notification| notification.string("Message"));
+                requests.push(message.and_then(|message| Self::read(&message)));
+            });
+            if read.is_ok() && !requests.is_empty() {
+                return requests;
+            }
         }
+        vec![Self::read(event)]
     }
 
     /// `RequestType` as given, in JSON.
     #[must_use]
     pub fn raw_request_type(&self) -> Option<&RawValue> {
-        self.request_type.as_deref()
+        self.raw_request_type.as_deref()
     }
 
     /// `ResourceProperties`, with `ServiceToken` and `ServiceTimeout` among them. See
@@ -154,37 +173,6 @@ impl Request {
         self.old_properties.as_deref()
     }
 
-    /// When CloudFormation sent the request: the date in the `ResponseURL`, or else when it was
-    /// read. Of two requests for a resource, the one that was sent later is what the stack wants.
-    #[must_use]
-    pub fn sent(&self) -> SystemTime {
-        self.signature().sent_at().unwrap_or(self.received)
-    }
-
-    /// The same for all deliveries of a request, and different for every other request.
-    #[must_use]
-    pub fn digest(&self) -> RequestDigest {
-        RequestDigest::new(&self.request_id, self.signature().date())
-    }
-
-    /// When work on the request has to end, so that its response is delivered in time. It is known
-    /// once [`Provider::serve`](crate::Provider::serve) serves the request; until then it is now.
-    #[must_use]
-    pub fn deadline(&self) -> Instant {
-        let deadline = *self.deadline.lock().unwrap_or_else(PoisonError::into_inner);
-        deadline.unwrap_or_else(Instant::now)
-    }
-
-    /// Until when CloudFormation waits for the response: the end of `ServiceTimeout` (3600 seconds
-    /// if it is not given), or the expiry of the `ResponseURL` if that is earlier.
-    #[must_use]
-    pub fn waits_until(&self) -> SystemTime {
-        let signature = self.signature();
-        let began = signature.signed_at().unwrap_or(self.received);
-        let end = began.checked_add(self.service_timeout()).unwrap_or(self.received);
-        signature.expires_at().map_or(end, |expires| expires.min(end))
-    }
-
     /// The `ResponseURL`, if it is one of CloudFormation's in `region`, or of an allowed host.
     ///
     /// # Errors
@@ -199,41 +187,53 @@ impl Request {
 
     /// The deadlines of the request in an invocation that ends `until`, the first of which is then
     /// [`Request::deadline`]; `None` if CloudFormation no longer waits.
-    pub(crate) fn begin(&self, until: SystemTime) -> Option<Deadlines> {
+    pub(crate) fn begin(&mut self, until: SystemTime) -> Option<Deadlines> {
         let now = SystemTime::now();
-        let waits_until = self.waits_until();
-        let deadlines = Deadlines::new(now, [until, waits_until]);
-        *self.deadline.lock().unwrap_or_else(PoisonError::into_inner) = Some(deadlines.work);
-        (waits_until > now).then_some(deadlines)
-    }
-
-    /// `ServiceTimeout`, 1 to 3600 s: a property, or else beside the properties.
-    fn service_timeout(&self) -> Duration {
-        let properties = self.properties.as_deref().map(RawValue::get);
-        let fields = properties.and_then(|text| Fields::read(text, &["ServiceTimeout"]).ok());
-        let given = fields.and_then(|fields| fields.get("ServiceTimeout"));
-        let seconds = given.or(self.service_timeout.as_deref()).and_then(json::scalar);
-        let seconds = seconds.and_then(|seconds| seconds.trim().parse().ok());
-        seconds
-            .filter(|seconds| (1..=3600).contains(seconds))
-            .map_or(Self::DEFAULT_TIMEOUT, Duration::from_secs)
-    }
-
-    fn signature(&self) -> Signature<'_> {
-        Signature::of(&self.response_url)
+        let deadlines = Deadlines::new(now, [until, self.waits_until]);
+        self.deadline = deadlines.work;
+        (self.waits_until > now).then_some(deadlines)
     }
 }
 
 impl fmt::Debug for Request {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Request")
-            .field("request_type", &self.request_type())
+            .field("request_type", &self.request_type)
             .field("stack_id", &self.stack_id)
             .field("request_id", &self.request_id)
             .field("logical_resource_id", &self.logical_resource_id)
             .field("physical_resource_id", &self.physical_resource_id)
             .finish_non_exhaustive()
     }
+}
+
+impl RequestType {
+    fn parse(text: &str) -> Option<Self> {
+        match text {
+            "Create" => Some(Self::Create),
+            "Update" => Some(Self::Update),
+            "Delete" => Some(Self::Delete),
+            _ => None,
+        }
+    }
+}
+
+/// `ServiceTimeout`, 1 to 3600 s: a property, or else beside the properties.
+fn service_timeout(fields: &Fields<'_>) -> Duration {
+    const NAME: &str = "ServiceTimeout";
+    const DEFAULT: Duration = Duration::from_hours(1);
+
+    let properties = fields.object("ResourceProperties", &[NAME]);
+    let given = properties.and_then(|properties| properties.get(NAME)).or(fields.get(NAME));
+    let seconds = given.and_then(json::scalar);
+    let seconds = seconds.and_then(|seconds| seconds.trim().parse().ok());
+    seconds.filter(|seconds| (1..=3600).contains(seconds)).map_or(DEFAULT, Duration::from_secs)
+}
+
+fn waits_until(signature: &Signature<'_>, received: SystemTime, timeout: Duration) -> SystemTime {
+    let began = signature.signed_at().unwrap_or(received);
+    let end = began.checked_add(timeout).unwrap_or(received);
+    signature.expires_at().map_or(end, |expires| expires.min(end))
 }
 
 fn read_properties<T: DeserializeOwned>(

@@ -11,7 +11,7 @@
 //!             _ => AttemptError::Permanent(status),
 //!         })
 //!     };
-//!     Retry::until(request.deadline()).run(attempt).await.map_err(Failure::new)
+//!     Retry::until(request.deadline).run(attempt).await.map_err(Failure::new)
 //! }
 //! ```
 

@@ -13,10 +13,7 @@ use tokio::time::timeout_at;
 
 use crate::{
     Failure, ForbiddenUrl, Put, Request, RequestType, Target, Undelivered,
-    json::{self, Fields},
-    physical_id::not_created,
-    put::put_response,
-    response::to_json,
+    physical_id::not_created, put::put_response, response::to_json,
 };
 
 /// A resource type: what three methods do for any resource of it.
@@ -158,9 +155,9 @@ impl<P: Put> Provider<P> {
     ) -> Result<Vec<Served>, Error> {
         let mut served = Vec::new();
         let mut failed = Ok(());
-        for request in read_all(event) {
+        for request in Request::read_all(event) {
             let result = match request {
-                Some(request) => self.serve(resource, &request, until).await,
+                Some(mut request) => self.serve(resource, &mut request, until).await,
                 None => Err(Error::NotARequest),
             };
             match result {
@@ -178,12 +175,13 @@ impl<P: Put> Provider<P> {
     pub async fn serve<R: CustomResource>(
         &self,
         resource: &R,
-        request: &Request,
+        request: &mut Request,
         until: SystemTime,
     ) -> Result<Served, Error> {
         let url =
             request.response_url(&self.region, &self.allowed_hosts).map_err(Error::Forbidden)?;
         let Some(deadlines) = request.begin(until) else { return Ok(Served::Expired) };
+        let request = &*request;
         let mut work = Box::pin(AssertUnwindSafe(execute(resource, request)).catch_unwind());
         let result = match timeout_at(deadlines.abandon(), &mut work).await {
             Ok(Ok(result)) => result,
@@ -200,30 +198,12 @@ impl<P: Put> Provider<P> {
     }
 }
 
-/// The requests in an event; `None` for a notification that holds none.
-fn read_all(event: &str) -> Vec<Option<Request>> {
-    let mut requests = Vec::new();
-    let fields = Fields::read(event, &["Records"]).unwrap_or_default();
-    if let Some(records) = fields.get("Records") {
-        let read = json::each_item(records.get(), &mut |record| {
-            let record = Fields::read(record.get(), &["Sns"]).unwrap_or_default();
-            let message = record.object("Sns", &["Message"]);
-            let message = message.and_then(|notification| notification.string("Message"));
-            requests.push(message.and_then(|message| Request::read(&message)));
-        });
-        if read.is_ok() && !requests.is_empty() {
-            return requests;
-        }
-    }
-    vec![Request::read(event)]
-}
-
 async fn execute<R: CustomResource>(
     resource: &R,
     request: &Request,
 ) -> Result<Option<Resource<R::Attributes>>, Failure> {
     let target = Target::parse(&request.physical_resource_id);
-    match (request.request_type(), target) {
+    match (request.request_type, target) {
         (Some(RequestType::Create), _)
         | (Some(RequestType::Update), Target::FailedCreate { .. }) => {
             resource.create(request).await.map(Some)
@@ -291,7 +271,7 @@ fn check_id(id: &str) -> Result<(), Failure> {
 /// created gets an id that no resource has.
 fn physical_id<R: CustomResource>(resource: &R, request: &Request) -> String {
     let id = request.physical_resource_id.as_str();
-    let is_kept = match (request.request_type(), Target::parse(id)) {
+    let is_kept = match (request.request_type, Target::parse(id)) {
         (Some(RequestType::Create), _) | (_, Target::Id("")) => false,
         (Some(RequestType::Update), target) => matches!(target, Target::Id(_)),
         (Some(RequestType::Delete) | None, _) => true,
@@ -300,5 +280,5 @@ fn physical_id<R: CustomResource>(resource: &R, request: &Request) -> String {
         return id.to_owned();
     }
     let name = catch_unwind(AssertUnwindSafe(|| resource.name(request))).unwrap_or_default();
-    not_created(name.as_deref(), &request.digest())
+    not_created(name.as_deref(), &request.digest)
 }

@@ -288,7 +288,7 @@ fn check_reason(reason: &str, failure: &Failure, length: usize) {
         | Detail::Refusal(text) => text.clone(),
         Detail::NameConflict(conflict) => conflict.to_string(),
         Detail::Problems(problems) if problems.len() == 1 => {
-            problems.kept().iter().map(|only| only.as_str()).collect()
+            problems.first().iter().map(|only| only.as_str()).collect()
         }
         Detail::Problems(problems) => return check_problems(message, problems),
     };
@@ -310,12 +310,12 @@ fn check_problems(message: &str, problems: &Problems) {
     let count = problems.len();
     let list_of = |listed: usize| {
         let list: Vec<&str> =
-            problems.kept().iter().take(listed).map(|problem| problem.as_str()).collect();
+            problems.first().iter().take(listed).map(|problem| problem.as_str()).collect();
         let separator = if listed == 0 { "" } else { "; " };
         let more = (listed < count).then(|| format!("{separator}and {} more", count - listed));
         format!("{count} problems: {}{}", list.join("; "), more.unwrap_or_default())
     };
-    let is_list = (0..=problems.kept().len()).rev().map(list_of).any(|list| list == message);
+    let is_list = (0..=problems.first().len()).rev().map(list_of).any(|list| list == message);
     assert!(
         is_list || is_beginning(message, &list_of(0)),
         "{message:?} does not list {count} problems"

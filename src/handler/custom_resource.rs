@@ -15,7 +15,7 @@ use crate::{
     metrics::Metric,
     mitigation::{ErrorCode, Operation, Success},
     trigger::{
-        Casing,
+        Syntax,
         cloudformation::{self, Attributes},
     },
 };
@@ -28,10 +28,10 @@ struct MitigationActions<'a> {
 
 impl Invocation {
     /// The label of a custom resource request.
-    pub(super) fn resource_label<'a>(&'a self, request: &'a Request) -> Label<'a> {
+    fn resource_label<'a>(&'a self, request: &'a Request) -> Label<'a> {
         let given = request.raw_request_type().and_then(json::scalar);
         Label {
-            operation: request.request_type().map(operation_of),
+            operation: request.request_type.map(operation_of),
             operation_text: Cow::Owned(truncate(&given.unwrap_or_default(), 64)),
             subject: &request.logical_resource_id,
             id: &request.request_id,
@@ -44,17 +44,17 @@ impl Handler<'_> {
     /// Serves a request, which must get its response by the end of the invocation.
     pub(super) async fn serve_custom_resource(
         &self,
-        request: &Request,
+        mut request: Request,
         invocation: &Invocation,
     ) -> Result<Box<RawValue>, FunctionError> {
         let resource = MitigationActions { handler: self, invocation };
-        match self.provider.serve(&resource, request, invocation.deadline).await {
+        match self.provider.serve(&resource, &mut request, invocation.deadline).await {
             Ok(Served::Responded(response)) => Ok(response),
-            Ok(Served::Expired) => expired(request, invocation),
+            Ok(Served::Expired) => expired(&request, invocation),
             Err(Error::Forbidden(why)) => {
                 let error = self.forbidden(why);
                 if matches!(error.error_type, ErrorType::Request(_)) {
-                    let label = invocation.resource_label(request);
+                    let label = invocation.resource_label(&request);
                     telemetry::record_error(&label, &error, "invocation failed");
                 }
                 Err(error)
@@ -116,14 +116,14 @@ impl MitigationActions<'_> {
     async fn execute(&self, request: &Request) -> Result<Success, Failure> {
         let Self { handler, invocation } = *self;
         let limits = Limits {
-            until: request.deadline(),
+            until: request.deadline,
             on_timeout: OnTimeout::LastError,
             pacing: Pacing::None,
         };
         let plan = || cloudformation::plan(request, &invocation.location);
         let label = invocation.resource_label(request);
         let result = handler
-            .execute(&plan, Casing::CloudFormation, label, limits, &invocation.metrics)
+            .execute(&plan, Syntax::CloudFormation, label, limits, &invocation.metrics)
             .await;
         result.map_err(|failure| Failure::fitting(move |bytes| failure.reason(bytes)))
     }

@@ -10,10 +10,22 @@ use super::{FunctionError, Handler, Invocation, Limits, to_json};
 use crate::{
     iot::{OnTimeout, Pacing},
     metrics::Metric,
+    mitigation::{Failure, Success},
     trigger::eventbridge::EventRequest,
 };
 
 impl Handler<'_> {
+    /// Executes a request whose result is an event.
+    pub(super) async fn execute_event(
+        &self,
+        request: &EventRequest,
+        invocation: &Invocation,
+        limits: Limits,
+    ) -> Result<Success, Failure> {
+        let EventRequest { api_request, owner, .. } = request;
+        self.execute_api(api_request, owner, request.id(), invocation, limits).await
+    }
+
     pub(super) async fn serve_event(
         &self,
         request: &EventRequest,

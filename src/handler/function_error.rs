@@ -40,7 +40,6 @@ pub enum ErrorType {
 
 impl ErrorType {
     /// The name that callers and the log get.
-    #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
             Self::UnrecognizedEvent => "UnrecognizedEvent",

@@ -10,13 +10,15 @@ use futures_util::stream::{self, StreamExt as _};
 use serde_json::value::RawValue;
 use tokio::time::Instant;
 
-use super::{Deadlines, FunctionError, Handler, Invocation, Label, Limits, catch_panic, telemetry};
+use super::{
+    Deadlines, FunctionError, Handler, Invocation, Label, Limits, execute::catch_panic, telemetry,
+};
 use crate::{
     iot::{OnTimeout, Pacing},
     metrics::Metric,
     result_bus::ResultBus,
     trigger::{
-        Content, Unrecognized,
+        Trigger, Unrecognized,
         eventbridge::{EventRequest, ResultEvent},
         sqs::{Batch, Message, batch_item_failures},
     },
@@ -120,13 +122,19 @@ impl Handler<'_> {
         }
         let served = async {
             match message.content() {
-                Content::Request(request) => Ok(self.serve_request(&request, context).await),
-                Content::OwnResult => Ok(MessageOutcome::Done),
-                Content::Unrecognized(unrecognized) => {
+                Ok(Trigger::EventBridge(request)) => {
+                    Ok(self.serve_request(&request, context).await)
+                }
+                Ok(Trigger::OwnResult) => Ok(MessageOutcome::Done),
+                Ok(Trigger::CloudFormation(_)) => Err(Unrecognized::StackRequestInQueue.into()),
+                // A message holds none of these.
+                Ok(Trigger::Sns(_) | Trigger::Sqs(_) | Trigger::Direct(_)) => {
+                    Err(Unrecognized::NoRequestInside.into())
+                }
+                Err(unrecognized) => {
                     context.invocation.metrics.add(Metric::CallerMistakes, 1);
                     Err(unrecognized.into())
                 }
-                Content::CustomResource(_) => Err(Unrecognized::StackRequestInQueue.into()),
             }
         };
         let error: FunctionError = match catch_panic(served).await {

@@ -21,16 +21,16 @@ impl Pace {
     /// Waits until a call of `operation` may be made, or until `until`.
     pub async fn wait(&self, operation: IotOperation, until: Instant) {
         let now = Instant::now();
-        let turn = {
+        let at = {
             let mut next = self.0.borrow_mut();
             let next = next.entry(operation).or_insert(now);
-            let turn = now.max(*next);
+            let at = now.max(*next);
             // A call that will not be made takes no place.
-            if turn < until {
-                *next = turn + GAP;
+            if at < until {
+                *next = at + GAP;
             }
-            turn
+            at
         };
-        sleep_until(turn.min(until)).await;
+        sleep_until(at.min(until)).await;
     }
 }

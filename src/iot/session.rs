@@ -59,7 +59,6 @@ pub struct Session<'s> {
 
 impl Iot<'_> {
     /// The calls of one request, which end by `until`.
-    #[must_use]
     pub fn session(&self, until: Instant, on_timeout: OnTimeout, pacing: Pacing) -> Session<'_> {
         Session {
             iot: self,
@@ -79,25 +78,21 @@ impl Iot<'_> {
 
 impl Session<'_> {
     /// Calls made, those that failed included.
-    #[must_use]
     pub fn calls(&self) -> u32 {
         self.calls.get()
     }
 
     /// Calls that the service throttled.
-    #[must_use]
     pub fn throttles(&self) -> u32 {
         self.throttles.get()
     }
 
     /// How long ago the request began.
-    #[must_use]
     pub fn age(&self) -> Duration {
         self.began.elapsed()
     }
 
     /// The time that is left for calls.
-    #[must_use]
     pub fn time_left(&self) -> Duration {
         time_left(self.until)
     }
@@ -108,7 +103,6 @@ impl Session<'_> {
     }
 
     /// The warnings so far.
-    #[must_use]
     pub fn take_warnings(&self) -> Vec<String> {
         self.warnings.take()
     }
@@ -134,19 +128,16 @@ impl Session<'_> {
     }
 
     /// The next wait for a role that may be new; `None` after long enough.
-    #[must_use]
     pub fn next_role_wait(&self) -> Option<Duration> {
         self.role.next_wait(self.time_left() / 2)
     }
 
     /// `failure`, which is now permanent, with the time spent waiting for a new role.
-    #[must_use]
     pub fn describe_role_wait(&self, failure: Failure) -> Failure {
         self.role.describe(failure)
     }
 
     /// The failure of a request whose time ran out.
-    #[must_use]
     pub fn out_of_time(&self) -> Failure {
         let calls = self.calls.get();
         let noun = if calls == 1 { "call" } else { "calls" };

@@ -5,8 +5,8 @@ use super::{
     order::{Context, Stop, superseded_if_absent},
 };
 use crate::mitigation::{
-    Action, CLAIMED_TAG, CREATED_TAG, Create, ErrorCode, Failure, NameConflict, OWNER_TAG,
-    OnConflict, Outcome, Ownership, Remedy, Replay, Success, Tags,
+    Action, CLAIMED_TAG, CREATED_TAG, Create, ErrorCode, Failure, IfOwned, NameConflict, OWNER_TAG,
+    OnConflict, Outcome, Ownership, Remedy, Success, Tags,
 };
 use cloudformation_custom_resource::retry::AttemptError;
 
@@ -76,17 +76,17 @@ async fn resolve_conflict(
 ) -> Result<Option<Success>, Stop> {
     let ownership = context.ownership(found);
     match ownership {
-        Ownership::Own | Ownership::Adopted => match wanted.replay {
-            Replay::Keep => {
+        Ownership::Own | Ownership::Adopted => match wanted.if_owned {
+            IfOwned::Return => {
                 let described = unless_absent(context.iot.describe(&wanted.name).await)?;
                 Ok(described.map(|(action, _)| Success::new(Outcome::Created, action)))
             }
-            Replay::Converge => converge(context, wanted, found).await.map(Some),
+            IfOwned::Update => update_owned(context, wanted, found).await.map(Some),
         },
-        Ownership::Foreign => Err(name_conflict(wanted, found, Remedy::DeleteThere)),
+        Ownership::OfAnother => Err(name_conflict(wanted, found, Remedy::DeleteThere)),
         // The resource's own, which lost its owner tag.
         Ownership::Unowned if context.is_later(found) => Err(Stop::Superseded),
-        Ownership::Shared | Ownership::Claimable | Ownership::Unowned => match wanted.on_conflict {
+        Ownership::Shared | Ownership::OfEvents | Ownership::Unowned => match wanted.on_conflict {
             OnConflict::Fail => Err(name_conflict(wanted, found, Remedy::AdoptOrOverwrite)),
             OnConflict::Adopt => adopt(context, wanted, found, ownership).await,
             OnConflict::Overwrite => overwrite(context, wanted, found, ownership).await,
@@ -96,7 +96,7 @@ async fn resolve_conflict(
 
 /// A create that finds its resource's own action: an earlier delivery created it, a rename is
 /// rolled back, or the action was retained.
-async fn converge(
+async fn update_owned(
     context: &Context<'_>,
     wanted: &Create,
     found: &ExistingAction,
@@ -159,7 +159,7 @@ async fn overwrite(
 /// The provider's own tags on an action that is taken over from nobody, or by a stack from events.
 fn own_tags(context: &Context<'_>, ownership: Ownership, owner_tag: &str) -> Tags {
     let mut tags = Tags::default();
-    if matches!(ownership, Ownership::Unowned | Ownership::Claimable) {
+    if matches!(ownership, Ownership::Unowned | Ownership::OfEvents) {
         tags.set(OWNER_TAG, owner_tag);
         if let Some(record) = context.record() {
             tags.set(CLAIMED_TAG, record.to_string());

@@ -12,8 +12,8 @@ use super::{
     order::{Context, Stop},
 };
 use crate::mitigation::{
-    Action, ActionName, CLAIMED_TAG, CREATED_TAG, Delete, DeleteTarget, Lookup, OnConflict,
-    OnForeign, Outcome, Ownership, RecordType, Success, UnknownPhysicalId,
+    Action, ActionName, CLAIMED_TAG, CREATED_TAG, Delete, DeleteTarget, IfNotOwned, Lookup,
+    OnConflict, Outcome, Ownership, RecordType, Success, UnknownPhysicalId,
 };
 
 const NO_SUCH_ACTION: &str = "there is no such action";
@@ -59,7 +59,7 @@ async fn delete_named(
         if let Some(success) = remove(context, &found, &sent).await? {
             return Ok(success);
         }
-        Ok(leave(name, &found, context.ownership(&found), wanted.on_foreign)?)
+        Ok(leave(name, &found, context.ownership(&found), wanted.if_not_owned)?)
     };
     context.iot.retry(attempt).await
 }
@@ -77,7 +77,7 @@ async fn remove(
             clean_up::delete(context, found).await
         }
         Ownership::Adopted => clean_up::release(context, found).await,
-        Ownership::Unowned | Ownership::Claimable | Ownership::Foreign => return Ok(None),
+        Ownership::Unowned | Ownership::OfEvents | Ownership::OfAnother => return Ok(None),
     };
     removed.map(Some).map_err(|error| error.map(Stop::Failed))
 }
@@ -87,10 +87,10 @@ fn leave(
     name: &ActionName,
     found: &ExistingAction,
     ownership: Ownership,
-    on_foreign: OnForeign,
+    if_not_owned: IfNotOwned,
 ) -> Result<Success, Stop> {
     let failure = found.not_owned("delete");
-    let OnForeign::Skip(policy) = on_foreign else { return Err(failure.into()) };
+    let IfNotOwned::Skip(policy) = if_not_owned else { return Err(failure.into()) };
     // A release removes all of the provider's tags; whoever removes only the owner tag leaves the
     // others.
     let has_record = found.tags.contains(CREATED_TAG) || found.tags.contains(CLAIMED_TAG);
@@ -129,9 +129,9 @@ async fn delete_unknown(
         && context.ownership(&found).is_exclusive()
     {
         // The id is known, as the name of an action with the resource's tag.
-        let on_foreign = OnForeign::Skip(unknown.on_conflict);
+        let if_not_owned = IfNotOwned::Skip(unknown.on_conflict);
         let target = DeleteTarget::Named(id.clone());
-        let wanted = Delete { target, on_foreign, lookup: Lookup::Tags };
+        let wanted = Delete { target, if_not_owned, lookup: Lookup::Tags };
         return delete_named(context, id, &wanted).await;
     }
     let Some(name) = &unknown.name else {
@@ -169,10 +169,10 @@ async fn poll(
     let is_waiting = match context.ownership(&found) {
         // Without a record, the Create has not yet claimed the action.
         Ownership::Own | Ownership::Adopted => found.records.last().is_none(),
-        Ownership::Shared | Ownership::Claimable | Ownership::Unowned => {
+        Ownership::Shared | Ownership::OfEvents | Ownership::Unowned => {
             on_conflict != OnConflict::Fail
         }
-        Ownership::Foreign => false,
+        Ownership::OfAnother => false,
     };
     if is_waiting {
         return Ok(None);

@@ -193,7 +193,7 @@ impl<'r> Context<'r> {
         let is_superseded = match (watched.seen, seen) {
             (_, None) => watched.seen.is_some(),
             (Some(before), Some(now)) if before.is_exclusive() && !now.is_exclusive() => true,
-            (before, Some(Ownership::Foreign)) => before != Some(Ownership::Foreign),
+            (before, Some(Ownership::OfAnother)) => before != Some(Ownership::OfAnother),
             (_, Some(_)) => false,
         };
         if is_superseded || found.is_some_and(|found| self.is_overtaken(found)) {

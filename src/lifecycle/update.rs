@@ -5,8 +5,8 @@ use super::{
     order::{Context, Stop, superseded_if_absent},
 };
 use crate::mitigation::{
-    Action, ActionName, Create, Definition, ErrorCode, Failure, OWNER_TAG, OnConflict, Outcome,
-    Ownership, Params, Replay, RoleArn, Success, Tags, Update,
+    Action, ActionName, Create, Definition, ErrorCode, Failure, IfOwned, OWNER_TAG, OnConflict,
+    Outcome, Ownership, Params, RoleArn, Success, Tags, Update,
 };
 
 /// Updates the action as declared, or creates it again if it is gone. Checks the owner, claims,
@@ -25,7 +25,7 @@ pub async fn update(
         // Only what the resource created may be deleted later.
         Ownership::Unowned if found.records.created.is_some() => Some(owner.tag()),
         Ownership::Unowned => Some(owner.adopted_tag().unwrap_or(owner.tag())),
-        Ownership::Claimable | Ownership::Foreign => return Err(found.not_owned("change").into()),
+        Ownership::OfEvents | Ownership::OfAnother => return Err(found.not_owned("change").into()),
     };
     if context.is_later(&found) {
         return Err(Stop::Superseded);
@@ -54,7 +54,7 @@ async fn create_again(
         definition: definition.clone(),
         tags: wanted.tags.clone(),
         on_conflict: OnConflict::Fail,
-        replay: Replay::Converge,
+        if_owned: IfOwned::Update,
     };
     let success = create(context, &wanted).await?;
     Ok(success.with_notice("the action was gone and has been recreated"))
@@ -93,7 +93,7 @@ pub async fn update_parts(
     };
     match context.ownership(&found) {
         Ownership::Own | Ownership::Adopted | Ownership::Shared => {}
-        Ownership::Unowned | Ownership::Claimable | Ownership::Foreign => {
+        Ownership::Unowned | Ownership::OfEvents | Ownership::OfAnother => {
             return Err(found.not_owned("change").into());
         }
     }

@@ -4,8 +4,7 @@ use std::fmt;
 
 use super::{
     Location, StackId,
-    digest::digest,
-    text::{Parse, has_length},
+    text::{Parse, digest, has_length},
 };
 
 /// The name of a mitigation action: 1 to 128 characters of `[a-zA-Z0-9_-]`.
@@ -24,7 +23,6 @@ impl ActionName {
     ///
     /// A pure function of stack id and logical id, so that a replay, and a Delete that knows
     /// nothing else, find the same action. The readable part is truncated to the length limit.
-    #[must_use]
     pub fn generated(stack: &StackId, logical_id: &str) -> Self {
         let readable = stack.name.chars().chain(['-']).chain(logical_id.chars());
         let mut name: String = readable
@@ -37,14 +35,12 @@ impl ActionName {
     }
 
     /// The ARN of the action of this name at `location`.
-    #[must_use]
     pub fn arn(&self, location: &Location) -> String {
         let Location { partition, region, account } = location;
         format!("arn:{partition}:iot:{region}:{account}:mitigationaction/{self}")
     }
 
     /// The name.
-    #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }

@@ -1,4 +1,4 @@
-//! ARNs, locations (partition, region and account) and stack ids.
+//! ARNs, stack ids and locations: partition, region and account.
 
 use std::fmt;
 
@@ -19,7 +19,6 @@ pub struct Arn<'a> {
 
 impl<'a> Arn<'a> {
     /// Parses `text`; `None` if it is not an ARN.
-    #[must_use]
     pub fn parse(text: &'a str) -> Option<Self> {
         let mut parts = text.splitn(6, ':');
         if parts.next() != Some("arn") {
@@ -38,13 +37,11 @@ impl<'a> Arn<'a> {
     }
 
     /// Whether the account is twelve digits.
-    #[must_use]
     pub fn has_account(&self) -> bool {
         self.account.len() == 12 && self.account.bytes().all(|b| b.is_ascii_digit())
     }
 
     /// Whether the partition is `aws`, or `aws-` and words.
-    #[must_use]
     pub fn has_aws_partition(&self) -> bool {
         let is_word = |word: &str| !word.is_empty() && word.bytes().all(|b| b.is_ascii_lowercase());
         let mut words = self.partition.split('-');
@@ -53,7 +50,6 @@ impl<'a> Arn<'a> {
 }
 
 /// The partition of a region: <https://docs.aws.amazon.com/general/latest/gr/rande.html>.
-#[must_use]
 pub fn partition_of(region: &str) -> &'static str {
     const PREFIXES: [(&str, &str); 7] = [
         ("cn-", "aws-cn"),
@@ -96,6 +92,61 @@ impl fmt::Display for Location {
     }
 }
 
+/// The region of the function and, except with an emulator, its account.
+pub struct FunctionLocation {
+    region: String,
+    location: Option<Location>,
+}
+
+/// The error for a stack in another account or region than the function.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LocationMismatch {
+    stack: String,
+    function: String,
+}
+
+impl FunctionLocation {
+    /// The account in the ARN that emulators give every function.
+    const EMULATED: &str = "012345678912";
+
+    /// The location in the function's ARN. An emulator invents the ARN, so then only `region` is
+    /// known.
+    pub fn new(arn: &str, region: &str) -> Self {
+        let arn =
+            Arn::parse(arn).filter(|arn| arn.account != Self::EMULATED && !arn.region.is_empty());
+        Self { region: region.to_owned(), location: arn.map(Location::from) }
+    }
+
+    /// Where the actions of the function are; `None` with an emulator.
+    pub fn location(&self) -> Option<&Location> {
+        self.location.as_ref()
+    }
+
+    /// Checks that the function can serve a stack in `stack`.
+    ///
+    /// # Errors
+    /// If the stack is in another account or region.
+    pub fn check(&self, stack: &Location) -> Result<(), LocationMismatch> {
+        let (is_same, function) = match &self.location {
+            Some(location) => (location == stack, location.to_string()),
+            None => (
+                self.region == stack.region && partition_of(&self.region) == stack.partition,
+                format!("region {}", self.region),
+            ),
+        };
+        if is_same { Ok(()) } else { Err(LocationMismatch { stack: stack.to_string(), function }) }
+    }
+}
+
+impl fmt::Display for LocationMismatch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { stack, function } = self;
+        write!(f, "the stack is in {stack}, and the function in {function}: expected the same")
+    }
+}
+
+impl std::error::Error for LocationMismatch {}
+
 /// The ARN of a stack, `arn:<partition>:cloudformation:<region>:<account>:stack/<name>/<uuid>`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StackId {
@@ -111,7 +162,6 @@ pub struct StackId {
 
 impl StackId {
     /// Parses `text`; `None` if it is not the ARN of a stack.
-    #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let arn = Arn::parse(text).filter(|arn| arn.service == "cloudformation")?;
         let (name, uuid) = arn.resource.strip_prefix("stack/")?.split_once('/')?;

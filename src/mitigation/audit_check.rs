@@ -67,7 +67,6 @@ const TABLE: [Row; 5] = [
 
 impl AuditCheck {
     /// The check with any of these names; `None` if it is not known.
-    #[must_use]
     pub fn named(name: &str) -> Option<Self> {
         if UNDOCUMENTED.contains(&name) {
             return Some(Self { kinds: None });
@@ -77,7 +76,6 @@ impl AuditCheck {
     }
 
     /// The kinds of action that can be applied to its findings; `None` if they are not documented.
-    #[must_use]
     pub fn kinds(self) -> Option<Vec<Kind>> {
         let kinds = self.kinds?.iter().copied();
         Some(kinds.chain([Kind::PublishFindingToSns]).collect())

@@ -3,9 +3,55 @@
 use serde::Serialize;
 
 use super::{
-    Arn, Kind,
+    Arn,
     text::{Parse, has_length},
 };
+
+string_enum! {
+    /// A kind of mitigation action, by the API's
+    /// [`actionType`](https://docs.aws.amazon.com/iot/latest/apireference/API_DescribeMitigationAction.html).
+    ///
+    /// When adding one, also add a variant to [`Params`](super::Params). The compiler names every
+    /// match in Rust. Then tests report what is missing:
+    ///
+    /// - `tests/contract/completeness/kinds.rs`: `schemas/`, [`AuditCheck`](super::AuditCheck),
+    ///   `examples/all-kinds.yaml`, `cdk/src/index.ts`, `docs/reference.md`, what a describe
+    ///   returns, the list of the demo (`stand-ins/src/bin/stand-ins/demo.rs`), and
+    ///   `fuzz/dict/invocation.dict`.
+    /// - `tests/contract/lifecycle/create.rs`: a sample in `events/`, which the fake AWS IoT
+    ///   (`stand-ins/src/iot.rs` and `stand-ins/src/iot/validation.rs`) must accept.
+    /// - `tests/deploy/test_examples.py`: the permissions of its role.
+    pub enum Kind {
+        /// Moves things to thing groups, typically for quarantine.
+        AddThingsToThingGroup = "ADD_THINGS_TO_THING_GROUP",
+        /// Turns AWS IoT logging on.
+        EnableIoTLogging = "ENABLE_IOT_LOGGING",
+        /// Publishes the finding to an SNS topic.
+        PublishFindingToSns = "PUBLISH_FINDING_TO_SNS",
+        /// Replaces a policy with a blank one.
+        ReplaceDefaultPolicyVersion = "REPLACE_DEFAULT_POLICY_VERSION",
+        /// Deactivates a CA certificate.
+        UpdateCaCertificate = "UPDATE_CA_CERTIFICATE",
+        /// Deactivates a device certificate.
+        UpdateDeviceCertificate = "UPDATE_DEVICE_CERTIFICATE",
+    }
+}
+
+impl Kind {
+    /// The member of
+    /// [`MitigationActionParams`](https://docs.aws.amazon.com/iot/latest/apireference/API_MitigationActionParams.html)
+    /// that holds the parameters of this kind.
+    pub const fn params_member(self) -> &'static str {
+        match self {
+            Self::AddThingsToThingGroup => "addThingsToThingGroupParams",
+            Self::EnableIoTLogging => "enableIoTLoggingParams",
+            Self::PublishFindingToSns => "publishFindingToSnsParams",
+            Self::ReplaceDefaultPolicyVersion => "replaceDefaultPolicyVersionParams",
+            Self::UpdateCaCertificate => "updateCACertificateParams",
+            Self::UpdateDeviceCertificate => "updateDeviceCertificateParams",
+        }
+    }
+}
 
 /// What an action does when Device Defender applies it: all but its name and tags.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -65,7 +111,6 @@ pub enum Params {
 
 impl Params {
     /// The kind of these parameters.
-    #[must_use]
     pub fn kind(&self) -> Kind {
         match self {
             Self::AddThingsToThingGroup { .. } => Kind::AddThingsToThingGroup,
@@ -110,13 +155,11 @@ impl ThingGroupNames {
     pub const EXPECTED: &'static str = "a list of 1 to 10 names";
 
     /// The list; `None` if it is empty or longer than ten.
-    #[must_use]
     pub fn new(names: Vec<ThingGroupName>) -> Option<Self> {
         (1..=Self::MAX).contains(&names.len()).then_some(Self(names))
     }
 
     /// A list from the service, of any length.
-    #[must_use]
     pub fn from_service(names: Vec<String>) -> Self {
         Self(names.into_iter().map(ThingGroupName).collect())
     }
@@ -151,13 +194,11 @@ macro_rules! text {
 
         impl $name {
             /// A text from the service, valid or not.
-            #[must_use]
             pub fn from_service(text: String) -> Self {
                 Self(text)
             }
 
             /// The text.
-            #[must_use]
             pub fn as_str(&self) -> &str {
                 &self.0
             }

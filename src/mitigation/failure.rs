@@ -31,7 +31,6 @@ string_enum! {
 
 impl ErrorCode {
     /// Whether the same request may succeed later without a change.
-    #[must_use]
     pub fn is_transient(self) -> bool {
         matches!(self, Self::Throttling | Self::InternalFailure)
     }
@@ -89,43 +88,36 @@ pub enum Remedy {
 
 impl Failure {
     /// A failure of a call.
-    #[must_use]
     pub fn service(code: ErrorCode, text: impl Into<String>) -> Self {
         Self { code, detail: Detail::Service(text.into()) }
     }
 
     /// A failure that the provider decides on.
-    #[must_use]
     pub fn refusal(code: ErrorCode, text: impl Into<String>) -> Self {
         Self { code, detail: Detail::Refusal(text.into()) }
     }
 
     /// Whether the same request may succeed later without a change: by the code, or because time
     /// ran out.
-    #[must_use]
     pub fn is_transient(&self) -> bool {
         matches!(self.detail, Detail::OutOfTime(_)) || self.code.is_transient()
     }
 
     /// Whether AWS IoT ended the call that failed with this code.
-    #[must_use]
     pub(crate) fn is_response(&self, code: ErrorCode) -> bool {
         matches!(self.detail, Detail::Service(_)) && self.code == code
     }
 
     /// An invalid request.
-    #[must_use]
     pub fn invalid(problems: Problems) -> Self {
         Self { code: ErrorCode::InvalidRequest, detail: Detail::Problems(problems) }
     }
 
-    #[must_use]
     pub(crate) fn name_conflict(conflict: NameConflict) -> Self {
         Self { code: ErrorCode::ResourceAlreadyExists, detail: Detail::NameConflict(conflict) }
     }
 
     /// Appends `more` to the message, in parentheses.
-    #[must_use]
     pub fn with_context(self, more: &str) -> Self {
         let text = format!("{} ({more})", self.message(usize::MAX));
         let detail = match self.detail {
@@ -141,7 +133,6 @@ impl Failure {
 
     /// The message in at most `budget` bytes of a JSON string: of several problems as many as fit,
     /// then "and N more"; other messages are truncated between characters.
-    #[must_use]
     pub fn message(&self, budget: usize) -> String {
         match &self.detail {
             Detail::Service(text)
@@ -154,7 +145,6 @@ impl Failure {
     }
 
     /// The code and the message in at most `budget` bytes of a JSON string.
-    #[must_use]
     pub fn reason(&self, budget: usize) -> String {
         let code = self.code.as_str();
         let message = self.message(budget.saturating_sub(code.len() + 2));

@@ -15,19 +15,16 @@ pub struct Success {
 
 impl Success {
     /// An outcome with an action and no notice.
-    #[must_use]
     pub fn new(outcome: Outcome, action: Action) -> Self {
         Self { outcome, action: Some(action), notice: None }
     }
 
     /// There was nothing to delete; `notice` says why.
-    #[must_use]
     pub fn absent(notice: impl Into<String>) -> Self {
         Self { outcome: Outcome::Absent, action: None, notice: Some(notice.into()) }
     }
 
     /// The same with a notice.
-    #[must_use]
     pub fn with_notice(self, notice: impl Into<String>) -> Self {
         Self { notice: Some(notice.into()), ..self }
     }
@@ -60,7 +57,6 @@ pub enum Outcome {
 
 impl Outcome {
     /// The word for the outcome in results and logs.
-    #[must_use]
     pub fn as_str(&self) -> &'static str {
         match self {
             Self::Created => "CREATED",

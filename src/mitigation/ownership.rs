@@ -2,7 +2,7 @@
 
 use super::{
     StackId,
-    digest::{digest, hex, hex_digit},
+    text::{digest, hex, hex_digit},
 };
 
 string_enum! {
@@ -56,17 +56,16 @@ pub enum Ownership {
     /// deleted.
     Shared,
     /// Created by an event, a message or a direct invocation, while this owner is a stack: may be
-    /// taken over with `OnConflict`, and is otherwise foreign.
-    Claimable,
+    /// taken over with `OnConflict`, and is otherwise left alone.
+    OfEvents,
     /// Has no owner tag: may be taken over with `OnConflict`, and is otherwise left alone.
     Unowned,
     /// Has another owner's tag, or one that this provider does not write: never changed.
-    Foreign,
+    OfAnother,
 }
 
 impl Ownership {
     /// Whether this owner created or adopted the action, and does not share it.
-    #[must_use]
     pub(crate) fn is_exclusive(self) -> bool {
         matches!(self, Self::Own | Self::Adopted)
     }
@@ -74,7 +73,6 @@ impl Ownership {
 
 impl Owner {
     /// The resource `logical_id` of a stack.
-    #[must_use]
     pub fn stack(stack: &StackId, logical_id: &str) -> Self {
         let parts = [stack.name.as_str(), &stack.uuid, logical_id];
         let adopted_tag = Some(tag_value(OwnerKind::Adopted, &parts));
@@ -82,46 +80,40 @@ impl Owner {
     }
 
     /// The EventBridge event `id` of `source`.
-    #[must_use]
     pub fn event(source: &str, id: &str) -> Self {
-        Self::plain(OwnerKind::Event, &[source, id])
+        Self::shared(OwnerKind::Event, &[source, id])
     }
 
     /// The message `id`.
-    #[must_use]
     pub fn message(id: &str) -> Self {
-        Self::plain(OwnerKind::Message, &[id])
+        Self::shared(OwnerKind::Message, &[id])
     }
 
     /// The direct invocation or the message with the request id `id`. The digest of a create is
     /// part of the tag, so that using an id again for another action is a conflict and not a
     /// replay.
-    #[must_use]
     pub fn request(id: &str, create_digest: Option<&str>) -> Self {
         match create_digest {
-            None => Self::plain(OwnerKind::Request, &[id]),
-            Some(digest) => Self::plain(OwnerKind::Request, &[id, digest]),
+            None => Self::shared(OwnerKind::Request, &[id]),
+            Some(digest) => Self::shared(OwnerKind::Request, &[id, digest]),
         }
     }
 
-    fn plain(kind: OwnerKind, parts: &[&str]) -> Self {
+    fn shared(kind: OwnerKind, parts: &[&str]) -> Self {
         Self { kind, tag: tag_value(kind, parts), adopted_tag: None }
     }
 
     /// The owner tag of actions that this owner creates or overwrites.
-    #[must_use]
     pub fn tag(&self) -> &str {
         &self.tag
     }
 
     /// The owner tag of actions that this owner adopts; `None` if adopting does not change the tag.
-    #[must_use]
     pub fn adopted_tag(&self) -> Option<&str> {
         self.adopted_tag.as_deref()
     }
 
     /// What this owner may do with an action that has the owner tag `tag`.
-    #[must_use]
     pub fn ownership(&self, tag: Option<&str>) -> Ownership {
         let Some(tag) = tag else { return Ownership::Unowned };
         if tag == self.tag {
@@ -133,8 +125,8 @@ impl Owner {
         let is_shared = OwnerKind::of(tag).is_some_and(OwnerKind::is_shared);
         match (is_shared, self.kind.is_shared()) {
             (true, true) => Ownership::Shared,
-            (true, false) => Ownership::Claimable,
-            (false, _) => Ownership::Foreign,
+            (true, false) => Ownership::OfEvents,
+            (false, _) => Ownership::OfAnother,
         }
     }
 }

@@ -13,20 +13,17 @@ impl Problem {
     const MAX_EXCERPT: usize = 80;
 
     /// The value at `path`, in JSON, is invalid.
-    #[must_use]
     pub fn invalid(path: &str, value: &str, expected: &str) -> Self {
         Self(format!("{}: invalid value {}: expected {expected}", excerpt(path), excerpt(value)))
     }
 
     /// There is no value at `path`.
-    #[must_use]
     pub fn missing(path: &str, expected: &str) -> Self {
         Self(format!("{}: missing: expected {expected}", excerpt(path)))
     }
 
     /// The name at the end of `path` is none of `known`; perhaps `meant` is meant. The value is not repeated, because it may
     /// be a secret under a misspelt name.
-    #[must_use]
     pub fn unknown(path: &str, meant: Option<&str>, known: &[String]) -> Self {
         let hint = match meant {
             Some(near) => format!("did you mean {near}?"),
@@ -36,66 +33,61 @@ impl Problem {
     }
 
     /// Another problem at `path`.
-    #[must_use]
     pub fn other(path: &str, words: &str) -> Self {
         Self(format!("{}: {words}", excerpt(path)))
     }
 
     /// The problem as text.
-    #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
-/// The problems of a request. All are counted but only the first ones kept, so that the cost of an
+/// The problems of a request. All are counted but only the first ones listed, so that the cost of an
 /// invalid request does not grow with the number of its problems.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Problems {
-    kept: Vec<Problem>,
-    kept_bytes: usize,
+    first: Vec<Problem>,
+    bytes: usize,
     count: usize,
 }
 
 impl Problems {
-    /// Bytes of problems that are kept; no message is longer.
-    const KEPT_BYTES: usize = 4096;
+    /// Bytes of the listed problems; no message is longer.
+    const MAX_BYTES: usize = 4096;
 
-    /// Adds a problem; `problem` is called only if it is kept.
+    /// Adds a problem; `problem` is called only if it is listed.
     pub fn add(&mut self, problem: impl FnOnce() -> Problem) {
         self.count = self.count.saturating_add(1);
-        if self.kept_bytes < Self::KEPT_BYTES {
+        if self.bytes < Self::MAX_BYTES {
             let problem = problem();
-            self.kept_bytes += problem.as_str().len();
-            self.kept.push(problem);
+            self.bytes += problem.as_str().len();
+            self.first.push(problem);
         }
     }
 
     /// Adds the problems of `other`.
     pub fn extend(&mut self, other: Self) {
-        let lost = other.count - other.kept.len();
-        for problem in other.kept {
+        let lost = other.count - other.first.len();
+        for problem in other.first {
             self.add(|| problem);
         }
         self.count = self.count.saturating_add(lost);
     }
 
-    /// The number of all problems, kept or not.
-    #[must_use]
+    /// The number of all problems.
     pub fn len(&self) -> usize {
         self.count
     }
 
     /// Whether the request has no problem.
-    #[must_use]
     pub fn is_empty(&self) -> bool {
         self.count == 0
     }
 
     /// The first problems, in the order in which they were found.
-    #[must_use]
-    pub fn kept(&self) -> &[Problem] {
-        &self.kept
+    pub fn first(&self) -> &[Problem] {
+        &self.first
     }
 
     /// As many as fit `budget` bytes of a JSON string, then "and N more".
@@ -103,12 +95,12 @@ impl Problems {
         /// The most bytes of "; and N more".
         const MORE: usize = 32;
 
-        let mut list = match (self.kept(), self.len()) {
+        let mut list = match (self.first(), self.len()) {
             ([only], 1) => return truncate(only.as_str(), budget),
             (_, count) => format!("{count} problems: "),
         };
         let mut left = budget.saturating_sub(list.len());
-        for (index, problem) in self.kept().iter().enumerate() {
+        for (index, problem) in self.first().iter().enumerate() {
             let separator = if index == 0 { "" } else { "; " };
             let length = separator.len() + json_len(problem.as_str());
             let is_last = index + 1 == self.len();
@@ -119,7 +111,7 @@ impl Problems {
             list.push_str(separator);
             list.push_str(problem.as_str());
         }
-        match self.len() - self.kept().len() {
+        match self.len() - self.first().len() {
             0 => list,
             more => and_more(list, "; ", more, budget),
         }

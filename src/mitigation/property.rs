@@ -28,7 +28,6 @@ string_enum! {
 
 impl Property {
     /// Whether a request of `operation` may have this property. A create takes all.
-    #[must_use]
     pub fn is_accepted_by(self, operation: Operation) -> bool {
         let is_read = matches!(operation, Operation::Delete | Operation::Describe);
         match self {
@@ -39,7 +38,6 @@ impl Property {
     }
 
     /// The names of the properties that `operation` takes.
-    #[must_use]
     pub fn names_of(operation: Operation) -> Vec<&'static str> {
         let accepted = Self::ALL.iter().filter(|property| property.is_accepted_by(operation));
         accepted.map(|property| property.as_str()).collect()

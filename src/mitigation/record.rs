@@ -29,7 +29,6 @@ pub struct Record {
 impl Record {
     /// Parses the value of a tag; `None` if the provider did not write it, or if the request was
     /// sent more than a minute after `now`, in seconds since 1970.
-    #[must_use]
     pub fn parse(value: &str, now: u64) -> Option<Self> {
         const CLOCK_SKEW: u64 = 60;
 
@@ -59,7 +58,6 @@ pub struct Records {
 
 impl Records {
     /// The last record.
-    #[must_use]
     pub fn last(&self) -> Option<&Record> {
         self.claimed.as_ref().or(self.created.as_ref())
     }

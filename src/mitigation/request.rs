@@ -4,8 +4,7 @@ use cloudformation_custom_resource::RequestDigest;
 
 use super::{
     ActionName, Definition, Location, Owner, Params, Record, RecordType, RoleArn, Tags,
-    digest::{digest, hex},
-    text::Parse,
+    text::{Parse, digest, hex},
 };
 
 string_enum! {
@@ -67,7 +66,6 @@ pub struct StackRequest {
 
 impl StackRequest {
     /// The record that the request leaves.
-    #[must_use]
     pub fn record(&self) -> Option<Record> {
         let request_type = self.record_type?;
         Some(Record { sent: self.sent, request: self.digest.clone(), request_type })
@@ -89,7 +87,6 @@ pub enum Task {
 
 impl Task {
     /// The name of the action; `None` for a delete of nothing.
-    #[must_use]
     pub fn action_name(&self) -> Option<&ActionName> {
         match self {
             Self::Create(Create { name, .. })
@@ -116,14 +113,13 @@ pub struct Create {
     /// What to do where another owner's action has the name, or one without an owner.
     pub on_conflict: OnConflict,
     /// What to do where the owner's own action has the name.
-    pub replay: Replay,
+    pub if_owned: IfOwned,
 }
 
 impl Create {
     /// A digest of what the create call sends: name, role, parameters, and tags by key.
-    #[must_use]
     pub fn digest(&self) -> String {
-        let Self { name, definition, tags, on_conflict: _, replay: _ } = self;
+        let Self { name, definition, tags, on_conflict: _, if_owned: _ } = self;
         let Definition { role_arn, params } = definition;
         let params = serde_json::to_string(params).unwrap_or_default();
         let mut parts = vec![name.as_str(), role_arn.as_str(), &params];
@@ -153,11 +149,11 @@ string_enum! {
 
 /// What a create does where its owner's own action has the name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Replay {
+pub enum IfOwned {
     /// Change it to this definition, because the owner declares a desired state.
-    Converge,
+    Update,
     /// Leave it, because it is the result of an earlier delivery of the same request.
-    Keep,
+    Return,
 }
 
 /// The parameters of an update, which changes an action in place.
@@ -194,7 +190,7 @@ pub struct Delete {
     /// The action, or how to find it.
     pub target: DeleteTarget,
     /// What to do where the action is another owner's.
-    pub on_foreign: OnForeign,
+    pub if_not_owned: IfNotOwned,
     /// What to look up about the action for its outcome.
     pub lookup: Lookup,
 }
@@ -227,7 +223,7 @@ pub struct UnknownPhysicalId {
 
 /// What a delete does where it finds only an action of another owner, or of none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum OnForeign {
+pub enum IfNotOwned {
     /// Leave it and succeed. If it has no owner, the policy of the resource says whether an earlier
     /// delivery may have released it.
     Skip(OnConflict),

@@ -74,7 +74,6 @@ impl Tags {
     }
 
     /// The tags with one more.
-    #[must_use]
     pub fn with(mut self, key: &str, value: impl Into<String>) -> Self {
         self.set(key, value);
         self
@@ -86,19 +85,16 @@ impl Tags {
     }
 
     /// Whether there is a tag with the key `key`.
-    #[must_use]
     pub fn contains(&self, key: &str) -> bool {
         self.0.contains_key(key)
     }
 
     /// The value of the owner tag, if any.
-    #[must_use]
     pub fn owner(&self) -> Option<&str> {
         self.0.get(OWNER_TAG).map(String::as_str)
     }
 
     /// The records that are valid at `now`, in seconds since 1970.
-    #[must_use]
     pub fn records(&self, now: u64) -> Records {
         let record = |key: &str| Record::parse(self.0.get(key)?, now);
         Records { created: record(CREATED_TAG), claimed: record(CLAIMED_TAG) }
@@ -110,13 +106,11 @@ impl Tags {
     }
 
     /// The number of tags.
-    #[must_use]
     pub fn len(&self) -> usize {
         self.0.len()
     }
 
     /// Whether there is no tag.
-    #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
@@ -124,7 +118,6 @@ impl Tags {
     /// The change from these tags, which the action has, to `desired`: removes those of
     /// `previous_keys` (from an earlier request) that exist and are no longer desired; sets what is
     /// missing or differs; leaves the rest.
-    #[must_use]
     pub fn change_to(&self, desired: &Self, previous_keys: &[String]) -> TagChange {
         let is_gone = |key: &&String| self.contains(key) && !desired.contains(key);
         let mut remove: Vec<String> = previous_keys.iter().filter(is_gone).cloned().collect();
@@ -136,7 +129,6 @@ impl Tags {
     }
 
     /// The number of tags after `change`.
-    #[must_use]
     pub(crate) fn len_after(&self, change: &TagChange) -> usize {
         let new = change.set.0.keys().filter(|key| !self.contains(key)).count();
         self.len() + new - change.remove.len()
@@ -177,7 +169,6 @@ pub struct TagChange {
 
 impl TagChange {
     /// Whether there is nothing to change.
-    #[must_use]
     pub fn is_empty(&self) -> bool {
         self.remove.is_empty() && self.set.is_empty()
     }

@@ -1,6 +1,8 @@
-//! Text that callers give: its rules, and its length in JSON.
+//! Text that callers give: its rules, and digests of it.
 
 use std::fmt;
+
+use sha2::{Digest, Sha256};
 
 /// Types that are text with a rule: a name, an ARN, one of a few words.
 pub trait Parse: Sized {
@@ -11,7 +13,6 @@ pub trait Parse: Sized {
     fn parse(text: &str) -> Option<Self>;
 
     /// What the author of a template who wrote `text` may have overlooked.
-    #[must_use]
     fn hint(text: &str) -> Option<&'static str> {
         let _ = text;
         None
@@ -34,4 +35,23 @@ impl std::error::Error for Expected {}
 pub(super) fn has_length(text: &str, least: usize, most: usize) -> bool {
     text.len() >= least
         && (least..=most).contains(&text.chars().take(most.saturating_add(1)).count())
+}
+
+/// The SHA-256 of `parts`, each followed by a zero byte.
+pub(super) fn digest(parts: &[&str]) -> [u8; 32] {
+    let mut hash = Sha256::new();
+    for part in parts {
+        hash.update(part.as_bytes());
+        hash.update([0]);
+    }
+    hash.finalize().into()
+}
+
+/// The first `bytes` of a digest in hexadecimal digits, upper case.
+pub(super) fn hex(digest: &[u8; 32], bytes: usize) -> String {
+    digest.iter().take(bytes).flat_map(|byte| [byte >> 4, byte & 0xf]).map(hex_digit).collect()
+}
+
+pub(super) fn hex_digit(nibble: u8) -> char {
+    char::from_digit(nibble.into(), 16).unwrap_or('0').to_ascii_uppercase()
 }

@@ -3,15 +3,15 @@
 
 use cloudformation_custom_resource::truncate;
 
-use super::reader::{Casing, Members, Node, Reader};
+use super::reader::{Members, Node, Reader, Syntax};
 use crate::mitigation::{
-    ActionName, AuditCheck, CertificateAction, Create, Definition, Expected, Flag, Kind, LogLevel,
-    OnConflict, Params, Parse, PolicyTemplate, Problem, Property, Replay, RoleArn, Tags,
+    ActionName, AuditCheck, CertificateAction, Create, Definition, Expected, Flag, IfOwned, Kind,
+    LogLevel, OnConflict, Params, Parse, PolicyTemplate, Problem, Property, RoleArn, Tags,
     ThingGroupName, ThingGroupNames, TopicArn,
 };
 
-impl Casing {
-    /// The policy for conflicts that `word` names in this casing.
+impl Syntax {
+    /// The policy for conflicts that `word` names in this syntax.
     pub(super) fn on_conflict(self, word: &str) -> Option<OnConflict> {
         OnConflict::ALL.iter().copied().find(|policy| self.is_name(policy.as_str(), word))
     }
@@ -24,7 +24,7 @@ impl Reader {
         &mut self,
         members: &Members<'_>,
         name: Option<ActionName>,
-        replay: Replay,
+        if_owned: IfOwned,
     ) -> Option<Create> {
         let role_arn: Option<RoleArn> =
             self.text(&self.member(members, Property::RoleArn.as_str()));
@@ -34,14 +34,14 @@ impl Reader {
         let kind = params.as_ref().map(Params::kind);
         self.check_names(&self.member(members, Property::CheckNames.as_str()), kind);
         let definition = Definition { role_arn: role_arn?, params: params? };
-        Some(Create { name: name?, definition, tags, on_conflict: on_conflict?, replay })
+        Some(Create { name: name?, definition, tags, on_conflict: on_conflict?, if_owned })
     }
 
     /// `actionParams`: the parameters of exactly one kind.
     pub fn params(&mut self, node: &Node<'_>) -> Option<Params> {
         let members: Vec<&str> = Kind::ALL.iter().map(|kind| kind.params_member()).collect();
-        let casing = self.casing();
-        let names = || members.iter().map(|name| casing.name(name)).collect::<Vec<_>>().join(", ");
+        let syntax = self.syntax();
+        let names = || members.iter().map(|name| syntax.name(name)).collect::<Vec<_>>().join(", ");
         let missing = |node: &Node<'_>| {
             Problem::missing(node.path(), &format!("an object with one of {}", names()))
         };
@@ -56,7 +56,7 @@ impl Reader {
         for kind in Kind::ALL {
             let node = self.member(&object, kind.params_member());
             if node.value().is_some() {
-                given.push((casing.name(kind.params_member()), self.params_of(*kind, &node)));
+                given.push((syntax.name(kind.params_member()), self.params_of(*kind, &node)));
             }
         }
         match given.as_slice() {
@@ -118,7 +118,7 @@ impl Reader {
 
     fn flag(&mut self, node: &Node<'_>) -> Option<Flag> {
         let Some(value) = node.value() else { return Some(Flag(None)) };
-        let text = Casing::CloudFormation.text(value).unwrap_or_default();
+        let text = Syntax::CloudFormation.text(value).unwrap_or_default();
         if text.eq_ignore_ascii_case("true") {
             Some(Flag(Some(true)))
         } else if text.eq_ignore_ascii_case("false") {
@@ -156,9 +156,9 @@ impl Reader {
             let Some(members) = reader.object(item, &["Key", "Value"]) else { return };
             let (key, value) = (reader.member(&members, "Key"), reader.member(&members, "Value"));
             let key_text = reader.tag_text(&key, Tags::check_key);
-            let value_text = match (value.value(), reader.casing()) {
-                (None, Casing::Api) => Some(String::new()),
-                (Some(_), Casing::Api) | (_, Casing::CloudFormation) => {
+            let value_text = match (value.value(), reader.syntax()) {
+                (None, Syntax::Api) => Some(String::new()),
+                (Some(_), Syntax::Api) | (_, Syntax::CloudFormation) => {
                     reader.tag_text(&value, Tags::check_value)
                 }
             };
@@ -185,7 +185,7 @@ impl Reader {
             self.missing(node, "a string");
             return None;
         };
-        let text = self.casing().text(value);
+        let text = self.syntax().text(value);
         match text.as_deref().map_or(Err(Expected("a string")), check) {
             Ok(()) => text.map(Into::into),
             Err(Expected(expected)) => {
@@ -203,10 +203,10 @@ impl Reader {
     /// `onConflict`; absent is the default.
     pub fn on_conflict(&mut self, node: &Node<'_>) -> Option<OnConflict> {
         let Some(value) = node.value() else { return Some(OnConflict::default()) };
-        let casing = self.casing();
-        let found = casing.text(value).and_then(|word| casing.on_conflict(&word));
+        let syntax = self.syntax();
+        let found = syntax.text(value).and_then(|word| syntax.on_conflict(&word));
         if found.is_none() {
-            let name = |policy: &OnConflict| casing.name(policy.as_str());
+            let name = |policy: &OnConflict| syntax.name(policy.as_str());
             let mut names: Vec<String> = OnConflict::ALL.iter().map(name).collect();
             let last = names.pop().unwrap_or_default();
             self.invalid(node, &format!("{} or {last}", names.join(", ")));
@@ -218,7 +218,7 @@ impl Reader {
     /// warning, because AWS adds checks.
     pub fn check_names(&mut self, node: &Node<'_>, kind: Option<Kind>) {
         self.list(node, "a list of names of audit checks", &mut |reader, item| {
-            let text = item.value().and_then(|value| reader.casing().text(value));
+            let text = item.value().and_then(|value| reader.syntax().text(value));
             let Some(name) = text.filter(|name| !name.is_empty()) else {
                 return reader.invalid(item, "the name of an audit check");
             };

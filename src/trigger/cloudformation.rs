@@ -4,23 +4,23 @@
 use std::time::SystemTime;
 
 use cloudformation_custom_resource::{
-    Request as CustomResourceRequest, RequestDigest, RequestType, Resource, Target,
+    Request as CustomResourceRequest, RequestType, Resource, Target,
     json::{self, Fields},
 };
 use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::{
-    FunctionLocation, Plan, Step,
-    reader::{Casing, Node, Reader},
+    Plan, Step,
+    reader::{Node, Reader, Syntax},
 };
 use crate::mitigation::{
-    Action, ActionName, Change, Create, Delete, DeleteTarget, Failure, Lookup, OnConflict,
-    OnForeign, Operation, Owner, Parse, Problem, Problems, Property, RecordType, Replay, Request,
-    StackId, StackRequest, Success, Tags, Task, UnknownPhysicalId, Update,
+    Action, ActionName, Change, Create, Delete, DeleteTarget, Failure, FunctionLocation,
+    IfNotOwned, IfOwned, Lookup, OnConflict, Operation, Owner, Parse, Problem, Problems, Property,
+    RecordType, Request, StackId, StackRequest, Success, Tags, Task, UnknownPhysicalId, Update,
 };
 
-const CASING: Casing = Casing::CloudFormation;
+const SYNTAX: Syntax = Syntax::CloudFormation;
 
 /// The properties that CloudFormation reads itself.
 const OF_CLOUDFORMATION: [&str; 2] = ["serviceToken", "serviceTimeout"];
@@ -38,7 +38,6 @@ pub struct Attributes {
 }
 
 /// An action as a resource of a stack.
-#[must_use]
 pub fn resource(action: Action) -> Resource<Attributes> {
     let Action { name, arn, id, action_type } = action;
     let (name, id) = (name.to_string(), id.unwrap_or_default());
@@ -56,7 +55,6 @@ pub fn resource(action: Action) -> Resource<Attributes> {
 }
 
 /// Plans a request for a function at `location`.
-#[must_use]
 pub fn plan(request: &CustomResourceRequest, location: &FunctionLocation) -> Plan {
     let mut warnings = Vec::new();
     let step = next_step(request, location, &mut warnings);
@@ -72,15 +70,14 @@ fn next_step(
     location: &FunctionLocation,
     warnings: &mut Vec<String>,
 ) -> Step {
-    let order = Order { sent: request.sent(), digest: request.digest() };
-    let planned = match (request.request_type(), read_stack(request, location)) {
-        (Some(RequestType::Delete), Ok(stack)) => Ok(plan_delete(request, &order, &stack)),
+    let planned = match (request.request_type, read_stack(request, location)) {
+        (Some(RequestType::Delete), Ok(stack)) => Ok(plan_delete(request, &stack)),
         (Some(RequestType::Delete), Err(problems)) => {
             let notice = format!("this resource cannot own an action: {problems}");
             return Step::Respond(Ok(Success::absent(notice)));
         }
-        (Some(RequestType::Create), Ok(stack)) => plan_create(request, &order, &stack, warnings),
-        (Some(RequestType::Update), Ok(stack)) => plan_update(request, &order, &stack, warnings),
+        (Some(RequestType::Create), Ok(stack)) => plan_create(request, &stack, warnings),
+        (Some(RequestType::Update), Ok(stack)) => plan_update(request, &stack, warnings),
         // The properties are parsed although they are not used, to report all problems at once.
         (Some(RequestType::Create | RequestType::Update), Err(mut problems)) => {
             let create = read_properties(request, None, warnings);
@@ -138,14 +135,7 @@ fn read_stack(
     }
 }
 
-/// The place of a request among those of its resource.
-struct Order {
-    sent: SystemTime,
-    digest: RequestDigest,
-}
-
 /// The name that a Create with these properties uses; `None` if its stack is unknown.
-#[must_use]
 pub fn name_of_create(request: &CustomResourceRequest) -> Option<String> {
     let stack = StackId::parse(&request.stack_id)?;
     let declared = name_of(request.raw_properties(), &stack, &request.logical_resource_id);
@@ -156,19 +146,17 @@ pub fn name_of_create(request: &CustomResourceRequest) -> Option<String> {
 
 fn plan_create(
     request: &CustomResourceRequest,
-    order: &Order,
     stack: &StackId,
     warnings: &mut Vec<String>,
 ) -> Result<Request, Problems> {
     let create = read_properties(request, Some(stack), warnings)?;
-    let stack_request = order.of(Some(RecordType::Create));
+    let stack_request = in_order(request, Some(RecordType::Create));
     Ok(new_request(request, stack, Task::Create(create), stack_request))
 }
 
 /// An Update in place, or a replacement if the name is new, which is planned like a Create.
 fn plan_update(
     request: &CustomResourceRequest,
-    order: &Order,
     stack: &StackId,
     warnings: &mut Vec<String>,
 ) -> Result<Request, Problems> {
@@ -186,20 +174,20 @@ fn plan_update(
         .and_then(|old| name_of(Some(old), stack, &request.logical_resource_id))
         .filter(|previous| *previous != create.name && Some(previous) != physical_name.as_ref());
     let task = if physical_name.as_ref() == Some(&create.name) {
-        let Create { name, definition, tags, on_conflict: _, replay: _ } = create;
+        let Create { name, definition, tags, on_conflict: _, if_owned: _ } = create;
         let previous_keys = old.map(tag_keys).unwrap_or_default();
         Task::Update(Update { name, change: Change::Whole(definition), tags, previous_keys })
     } else {
         Task::Create(create)
     };
-    let stack_request = order.of(Some(RecordType::Update));
+    let stack_request = in_order(request, Some(RecordType::Update));
     let stack_request = StackRequest { physical_name, previous_name, ..stack_request };
     Ok(new_request(request, stack, task, stack_request))
 }
 
 /// A Delete needs no valid properties: it deletes the action that the physical id names, or else
 /// the one with the name that a Create would use.
-fn plan_delete(request: &CustomResourceRequest, order: &Order, stack: &StackId) -> Request {
+fn plan_delete(request: &CustomResourceRequest, stack: &StackId) -> Request {
     let properties = request.raw_properties();
     let on_conflict = on_conflict_of(properties);
     let declared = name_of(properties, stack, &request.logical_resource_id);
@@ -222,8 +210,9 @@ fn plan_delete(request: &CustomResourceRequest, order: &Order, stack: &StackId) 
             }),
         },
     };
-    let delete = Delete { target, on_foreign: OnForeign::Skip(on_conflict), lookup: Lookup::Tags };
-    new_request(request, stack, Task::Delete(delete), order.of(None))
+    let delete =
+        Delete { target, if_not_owned: IfNotOwned::Skip(on_conflict), lookup: Lookup::Tags };
+    new_request(request, stack, Task::Delete(delete), in_order(request, None))
 }
 
 fn new_request(
@@ -240,17 +229,15 @@ fn new_request(
     }
 }
 
-impl Order {
-    /// The request at this place, which leaves records of that type.
-    fn of(&self, record_type: Option<RecordType>) -> StackRequest {
-        let since = self.sent.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        StackRequest {
-            sent: since.as_secs(),
-            digest: self.digest.clone(),
-            record_type,
-            physical_name: None,
-            previous_name: None,
-        }
+/// The place of a request in the order of its resource's requests. It leaves records of that type.
+fn in_order(request: &CustomResourceRequest, record_type: Option<RecordType>) -> StackRequest {
+    let since = request.sent.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    StackRequest {
+        sent: since.as_secs(),
+        digest: request.digest.clone(),
+        record_type,
+        physical_name: None,
+        previous_name: None,
     }
 }
 
@@ -269,7 +256,7 @@ fn read_properties(
     if !properties.get().starts_with('{') {
         return Err(Problem::invalid(PATH, properties.get(), "an object").into());
     }
-    let mut reader = Reader::new(CASING);
+    let mut reader = Reader::new(SYNTAX);
     let mut known = Property::names_of(Operation::Create);
     known.extend(OF_CLOUDFORMATION);
     let members = reader.object(&Node::new("", properties), &known);
@@ -279,7 +266,7 @@ fn read_properties(
             None => stack.map(|stack| ActionName::generated(stack, &request.logical_resource_id)),
             Some(_) => reader.optional_text(&name),
         };
-        reader.create(&members, name, Replay::Converge)
+        reader.create(&members, name, IfOwned::Update)
     });
     let (create, found) = reader.finish(create);
     warnings.extend(found);
@@ -290,14 +277,14 @@ fn read_properties(
 fn name_of(properties: Option<&RawValue>, stack: &StackId, logical_id: &str) -> Option<ActionName> {
     match property(properties, Property::ActionName).filter(|given| given.get() != "\"\"") {
         None => Some(ActionName::generated(stack, logical_id)),
-        Some(given) => ActionName::parse(&CASING.text(given)?),
+        Some(given) => ActionName::parse(&SYNTAX.text(given)?),
     }
 }
 
 /// The policy for conflicts in the properties, or the default.
 fn on_conflict_of(properties: Option<&RawValue>) -> OnConflict {
     let word = property(properties, Property::OnConflict).and_then(json::string);
-    word.and_then(|word| CASING.on_conflict(&word)).unwrap_or_default()
+    word.and_then(|word| SYNTAX.on_conflict(&word)).unwrap_or_default()
 }
 
 /// The keys of the tags in old properties that the provider can have set. Other properties may be
@@ -307,7 +294,7 @@ fn tag_keys(properties: &RawValue) -> Vec<String> {
     let Some(tags) = property(Some(properties), Property::Tags) else { return keys };
     json::each_item(tags.get(), &mut |tag| {
         let tag = Fields::read(tag.get(), &["Key"]).unwrap_or_default();
-        let key = tag.get("Key").and_then(|key| CASING.text(key));
+        let key = tag.get("Key").and_then(|key| SYNTAX.text(key));
         let key = key.filter(|key| Tags::check_key(key).is_ok());
         keys.extend(key.filter(|_| keys.len() < Tags::MAX).map(std::borrow::Cow::into_owned));
     })
@@ -321,7 +308,7 @@ fn tag_keys(properties: &RawValue) -> Vec<String> {
 fn property(of: Option<&RawValue>, property: Property) -> Option<&RawValue> {
     let mut found = None;
     json::each_member(of?.get(), &mut |name, value| {
-        if CASING.is_name(property.as_str(), &name) {
+        if SYNTAX.is_name(property.as_str(), &name) {
             found = Some(value);
         }
     })

@@ -3,8 +3,8 @@
 //! See <https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-events-structure.html>.
 
 use super::{
-    api::{ApiRequest, RequestIds, repeated},
-    unrecognized::Unrecognized,
+    MessageSource, Trigger, Unrecognized,
+    api::{ApiRequest, RequestIds, cut},
 };
 use crate::mitigation::{Failure, Owner, Problem, Success};
 use cloudformation_custom_resource::json::Fields;
@@ -16,14 +16,6 @@ const FAILED: &str = "Mitigation Action Request Failed";
 
 /// The `source` of result events.
 pub const SOURCE: &str = "mitigation-action-provider";
-
-/// An event.
-pub enum Event {
-    /// A request.
-    Request(Box<EventRequest>),
-    /// A result event of the provider itself, which it ignores.
-    OwnResult,
-}
 
 /// A request whose result is published: an event, or a request in a message.
 pub struct EventRequest {
@@ -48,51 +40,45 @@ pub struct ResultEvent {
     pub detail: String,
 }
 
-impl Event {
-    /// The members of an event that are read.
-    pub(super) const MEMBERS: [&'static str; 4] = ["detail-type", "source", "detail", "id"];
+/// The members of an event that are read.
+pub(super) const MEMBERS: [&str; 4] = ["detail-type", "source", "detail", "id"];
 
-    /// Whether an object is an event.
-    pub(super) fn has_event_members(fields: &Fields<'_>) -> bool {
-        ["detail-type", "source", "detail"].iter().all(|name| fields.has(name))
-    }
+/// Whether an object is an event.
+pub(super) fn has_event_members(fields: &Fields<'_>) -> bool {
+    ["detail-type", "source", "detail"].iter().all(|name| fields.has(name))
+}
 
-    /// Parses an event.
-    ///
-    /// # Errors
-    /// If it has another `detail-type`.
-    pub(super) fn read(fields: &Fields<'_>) -> Result<Self, Unrecognized> {
-        let text = |name: &str| fields.string(name).unwrap_or_default().into_owned();
-        let source = text("source");
-        if source == SOURCE {
-            return Ok(Self::OwnResult);
-        }
-        let detail_type = text("detail-type");
-        if detail_type != REQUESTED {
-            return Err(Unrecognized::AnotherDetailType {
-                given: repeated(&detail_type),
-                expected: REQUESTED,
-            });
-        }
-        let id = text("id");
-        let mut request = ApiRequest::read("detail", fields.get("detail"), RequestIds::Rejected);
-        if id.is_empty() {
-            let expected = "the event's id, which identifies a redelivery";
-            request = request.rejected(Problem::missing("id", expected));
-        }
-        let owner = Owner::event(&source, &id);
-        Ok(Self::Request(Box::new(EventRequest { api_request: request, owner, id, source })))
+/// Parses an event.
+///
+/// # Errors
+/// If it has another `detail-type`.
+pub(super) fn read(fields: &Fields<'_>) -> Result<Trigger, Unrecognized> {
+    let text = |name: &str| fields.string(name).unwrap_or_default().into_owned();
+    let source = text("source");
+    if source == SOURCE {
+        return Ok(Trigger::OwnResult);
     }
+    let detail_type = text("detail-type");
+    if detail_type != REQUESTED {
+        return Err(Unrecognized::AnotherDetailType {
+            given: cut(&detail_type),
+            expected: REQUESTED,
+        });
+    }
+    let id = text("id");
+    let mut request = ApiRequest::read("detail", fields.get("detail"), RequestIds::Rejected);
+    if id.is_empty() {
+        let expected = "the event's id, which identifies a redelivery";
+        request = request.rejected(Problem::missing("id", expected));
+    }
+    let owner = Owner::event(&source, &id);
+    Ok(Trigger::EventBridge(Box::new(EventRequest { api_request: request, owner, id, source })))
 }
 
 impl EventRequest {
-    /// A request in a message whose id is `id`, given in the member `id_member`.
-    pub(super) fn in_message(
-        request: ApiRequest,
-        id: String,
-        id_member: &str,
-        source: &'static str,
-    ) -> Self {
+    /// A request in a message without an event around it.
+    pub(super) fn in_message(request: ApiRequest, from: MessageSource) -> Self {
+        let MessageSource { id, id_member, source } = from;
         let source = source.to_owned();
         if let Some(given) = request.request_id() {
             let (id, owner) = (given.to_owned(), request.owner(given));
@@ -107,15 +93,13 @@ impl EventRequest {
     }
 
     /// The id of the event or of the message, or `requestId`.
-    #[must_use]
     pub fn id(&self) -> &str {
         &self.id
     }
 
     /// The result event. Texts of the request are truncated to 256 characters.
-    #[must_use]
     pub fn result_event(&self, result: &Result<Success, Failure>) -> ResultEvent {
-        let (id, source) = (repeated(&self.id), repeated(&self.source));
+        let (id, source) = (cut(&self.id), cut(&self.source));
         let document = self.api_request.result(result).for_event(&id, &source);
         let action = result.as_ref().ok().and_then(|success| success.action.as_ref());
         ResultEvent {

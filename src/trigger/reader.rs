@@ -1,4 +1,4 @@
-//! Parses the properties of a request in either casing, CloudFormation's or the API's, and collects
+//! Parses the properties of a request in either syntax, CloudFormation's or the API's, and collects
 //! all problems.
 //!
 //! The two differ in the case of the first letter. Besides, CloudFormation turns every scalar into
@@ -13,15 +13,15 @@ use cloudformation_custom_resource::json::{self, Fields};
 
 /// How names and scalars are written in a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Casing {
+pub enum Syntax {
     /// `ActionParams.UpdateCACertificateParams`; any scalar may be a string or not.
     CloudFormation,
     /// `actionParams.updateCACertificateParams`; only booleans may be strings.
     Api,
 }
 
-impl Casing {
-    /// The API's `name` in this casing.
+impl Syntax {
+    /// The API's `name` in this syntax.
     pub(super) fn name(self, name: &str) -> String {
         let mut letters = name.chars();
         match (self, letters.next()) {
@@ -32,7 +32,7 @@ impl Casing {
         }
     }
 
-    /// Whether `given` is the API's `name` in this casing.
+    /// Whether `given` is the API's `name` in this syntax.
     pub(super) fn is_name(self, name: &str, given: &str) -> bool {
         match self {
             Self::Api => name == given,
@@ -44,7 +44,7 @@ impl Casing {
         }
     }
 
-    /// The text of a scalar. CloudFormation turns scalars into strings, so its casing accepts any
+    /// The text of a scalar. CloudFormation turns scalars into strings, so its syntax accepts any
     /// scalar for a string.
     pub(super) fn text(self, value: &RawValue) -> Option<Cow<'_, str>> {
         match self {
@@ -56,7 +56,7 @@ impl Casing {
 
 /// Parses the values of one request, and collects problems and warnings.
 pub struct Reader {
-    casing: Casing,
+    syntax: Syntax,
     problems: Problems,
     warnings: Vec<String>,
 }
@@ -73,7 +73,7 @@ pub struct Node<'t> {
 pub struct Members<'t> {
     path: String,
     fields: Fields<'t>,
-    /// The known names that unknown ones probably mean, in the casing of the request.
+    /// The known names that unknown ones probably mean, in the syntax of the request.
     misspelt: Vec<String>,
 }
 
@@ -81,12 +81,12 @@ impl Reader {
     /// The most warnings that are kept.
     const MAX_WARNINGS: usize = 10;
 
-    pub fn new(casing: Casing) -> Self {
-        Self { casing, problems: Problems::default(), warnings: Vec::new() }
+    pub fn new(syntax: Syntax) -> Self {
+        Self { syntax, problems: Problems::default(), warnings: Vec::new() }
     }
 
-    pub fn casing(&self) -> Casing {
-        self.casing
+    pub fn syntax(&self) -> Syntax {
+        self.syntax
     }
 
     /// `value`, or the problems if there are any, and the warnings. A value that is `None` has left
@@ -120,7 +120,7 @@ impl Reader {
     }
 
     /// The members of the object at `node`; `None` if there is no value, and with a problem if it
-    /// is not an object. Names other than `known` (in the API's casing) are problems.
+    /// is not an object. Names other than `known` (in the API's syntax) are problems.
     pub fn object<'t>(&mut self, node: &Node<'t>, known: &[&'static str]) -> Option<Members<'t>> {
         let value = node.value?;
         if !value.get().starts_with('{') {
@@ -128,14 +128,14 @@ impl Reader {
             return None;
         }
         let (mut fields, mut misspelt) = (Fields::default(), Vec::new());
-        let casing = self.casing;
+        let syntax = self.syntax;
         let read = json::each_member(value.get(), &mut |name, value| match known
             .iter()
-            .find(|known| casing.is_name(known, &name))
+            .find(|known| syntax.is_name(known, &name))
         {
             Some(known) => fields.set(known, value),
             None => self.problems.add(|| {
-                let known: Vec<String> = known.iter().map(|name| casing.name(name)).collect();
+                let known: Vec<String> = known.iter().map(|name| syntax.name(name)).collect();
                 let meant = nearest(&name, &known);
                 misspelt.extend(meant.map(str::to_owned));
                 Problem::unknown(&join(&node.path, &name), meant, &known)
@@ -147,9 +147,9 @@ impl Reader {
         Some(Members { path: node.path.clone(), fields, misspelt })
     }
 
-    /// The member whose name in the API's casing is `name`.
+    /// The member whose name in the API's syntax is `name`.
     pub fn member<'t>(&self, members: &Members<'t>, name: &'static str) -> Node<'t> {
-        let given = self.casing.name(name);
+        let given = self.syntax.name(name);
         let is_misspelt = members.misspelt.contains(&given);
         let path = join(&members.path, &given);
         Node { path, value: members.fields.get(name), is_misspelt }
@@ -165,11 +165,11 @@ impl Reader {
 
     /// The text at `node`, if it is given.
     pub fn optional_text<T: Parse>(&mut self, node: &Node<'_>) -> Option<T> {
-        let text = self.casing.text(node.value?);
+        let text = self.syntax.text(node.value?);
         let parsed = text.as_deref().and_then(T::parse);
         if parsed.is_none() {
             let hint = text.as_deref().and_then(T::hint);
-            match hint.filter(|_| self.casing == Casing::CloudFormation) {
+            match hint.filter(|_| self.syntax == Syntax::CloudFormation) {
                 Some(hint) => self.invalid(node, &format!("{} ({hint})", T::EXPECTED)),
                 None => self.invalid(node, T::EXPECTED),
             }

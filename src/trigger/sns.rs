@@ -6,10 +6,7 @@
 use cloudformation_custom_resource::json::{self, Fields};
 use serde_json::value::RawValue;
 
-use super::{
-    message::{Content, MessageSource},
-    unrecognized::Unrecognized,
-};
+use super::{MessageSource, Trigger, Unrecognized};
 
 /// The `EventSource` of a record, and the source of a request without an event around it.
 const SOURCE: &str = "aws:sns";
@@ -27,24 +24,26 @@ pub(super) fn is_record(record: &RawValue) -> bool {
 ///
 /// # Errors
 /// If there are too many.
-pub(super) fn read_records(records: &[&RawValue]) -> Result<Vec<Content>, Unrecognized> {
+pub(super) fn read_records(
+    records: &[&RawValue],
+) -> Result<Vec<Result<Trigger, Unrecognized>>, Unrecognized> {
     if records.len() > MAX_RECORDS {
         return Err(Unrecognized::TooManyRecords);
     }
     Ok(records.iter().map(|record| read_record(record)).collect())
 }
 
-fn read_record(record: &RawValue) -> Content {
+fn read_record(record: &RawValue) -> Result<Trigger, Unrecognized> {
     let notification = Fields::read(record.get(), &["Sns"])
         .ok()
         .and_then(|record| record.object("Sns", &["Message", "MessageId"]));
     notification
         .and_then(|notification| read_message(&notification))
-        .unwrap_or(Content::Unrecognized(Unrecognized::NoRequestInside))
+        .unwrap_or(Err(Unrecognized::NoRequestInside))
 }
 
 /// The content of a notification in the body of an SQS message; `None` if the body is not one.
-pub(super) fn read_body(body: &str) -> Option<Content> {
+pub(super) fn read_body(body: &str) -> Option<Result<Trigger, Unrecognized>> {
     let body = json::raw(body)?.get();
     let fields = Fields::read(body, &["Type", "Message", "MessageId"]).ok()?;
     if fields.string("Type").as_deref() != Some("Notification") {
@@ -53,8 +52,9 @@ pub(super) fn read_body(body: &str) -> Option<Content> {
     read_message(&fields)
 }
 
-fn read_message(notification: &Fields<'_>) -> Option<Content> {
+fn read_message(notification: &Fields<'_>) -> Option<Result<Trigger, Unrecognized>> {
     let message = notification.string("Message")?;
     let id = notification.string("MessageId").unwrap_or_default().into_owned();
-    Some(Content::read(&message, MessageSource { id, id_member: "MessageId", source: SOURCE }))
+    let from = MessageSource { id, id_member: "MessageId", source: SOURCE };
+    Some(Trigger::recognize_message(&message, from))
 }

@@ -8,11 +8,7 @@ use std::collections::BTreeMap;
 use aws_lambda_events::event::sqs::SqsBatchResponse;
 use serde_json::value::RawValue;
 
-use super::{
-    message::{Content, MessageSource},
-    sns,
-    unrecognized::Unrecognized,
-};
+use super::{MessageSource, Trigger, Unrecognized, sns};
 
 /// The `eventSource` of a record, and the source of a request without an event around it.
 const SOURCE: &str = "aws:sqs";
@@ -74,7 +70,6 @@ impl Batch {
 
     /// Groups the messages; those of a group are served in order, and once one is redelivered, so
     /// is every later one. A FIFO queue has one group; a standard queue has one for each action.
-    #[must_use]
     pub fn groups(self) -> Vec<Vec<Message>> {
         let Self { mut messages, queue } = self;
         if queue == QueueType::Fifo {
@@ -112,24 +107,21 @@ impl Message {
     }
 
     /// Parses the body.
-    #[must_use]
-    pub fn content(&self) -> Content {
-        let Some(body) = &self.body else {
-            return Content::Unrecognized(Unrecognized::NoRequestInside);
-        };
+    ///
+    /// # Errors
+    /// If it holds no request.
+    pub fn content(&self) -> Result<Trigger, Unrecognized> {
+        let body = self.body.as_ref().ok_or(Unrecognized::NoRequestInside)?;
         sns::read_body(body).unwrap_or_else(|| {
-            let source =
-                MessageSource { id: self.id.clone(), id_member: "messageId", source: SOURCE };
-            Content::read(body, source)
+            let (id, id_member) = (self.id.clone(), "messageId");
+            Trigger::recognize_message(body, MessageSource { id, id_member, source: SOURCE })
         })
     }
 
     /// The action that the request in the body names.
     fn action_name(&self) -> Option<String> {
-        match self.content() {
-            Content::Request(request) => request.api_request.action_name().map(str::to_owned),
-            Content::CustomResource(_) | Content::OwnResult | Content::Unrecognized(_) => None,
-        }
+        let Ok(Trigger::EventBridge(request)) = self.content() else { return None };
+        request.api_request.action_name().map(str::to_owned)
     }
 }
 

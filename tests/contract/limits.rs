@@ -115,7 +115,7 @@ fn unknown_members(size: usize) -> String {
     members.join(",")
 }
 
-/// Requests of about `size` bytes that are invalid throughout, in the API's casing.
+/// Requests of about `size` bytes that are invalid throughout, in the API's syntax.
 fn hostile_requests(size: usize) -> Vec<(&'static str, String)> {
     let with = |member: &str, value: &str| format!("{{\"actionName\":\"a\",\"{member}\":{value}}}");
     let list_of = |item: &str| format!("[{}]", list(item, size));
@@ -145,7 +145,7 @@ fn hostile_requests(size: usize) -> Vec<(&'static str, String)> {
     ]
 }
 
-/// A request in CloudFormation's casing.
+/// A request in CloudFormation's syntax.
 fn properties(request: &str) -> String {
     let names =
         ["actionName", "roleArn", "actionParams", "addThingsToThingGroupParams", "thingGroupNames"];

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use mitigation_action_provider::mitigation::{
-    Action, ActionName, Create, Definition, ErrorCode, Failure, OnConflict, Outcome, Owner,
-    Ownership, Params, Parse as _, PolicyTemplate, Problem, Problems, Replay, RoleArn, StackId,
+    Action, ActionName, Create, Definition, ErrorCode, Failure, IfOwned, OnConflict, Outcome,
+    Owner, Ownership, Params, Parse as _, PolicyTemplate, Problem, Problems, RoleArn, StackId,
     Success, Tags,
 };
 use proptest::{collection::vec, prelude::*};
@@ -144,14 +144,14 @@ proptest! {
         let [stack_owner, event, message, request] = &owners;
         if logical != other_logical {
             let other = Owner::stack(&stack, other_logical);
-            prop_assert_eq!(stack_owner.ownership(Some(other.tag())), Ownership::Foreign);
-            prop_assert_eq!(stack_owner.ownership(other.adopted_tag()), Ownership::Foreign);
+            prop_assert_eq!(stack_owner.ownership(Some(other.tag())), Ownership::OfAnother);
+            prop_assert_eq!(stack_owner.ownership(other.adopted_tag()), Ownership::OfAnother);
         }
         prop_assert_eq!(stack_owner.ownership(stack_owner.adopted_tag()), Ownership::Adopted);
         for other in [event, message, request] {
-            prop_assert_eq!(stack_owner.ownership(Some(other.tag())), Ownership::Claimable);
-            prop_assert_eq!(other.ownership(Some(stack_owner.tag())), Ownership::Foreign);
-            prop_assert_eq!(other.ownership(stack_owner.adopted_tag()), Ownership::Foreign);
+            prop_assert_eq!(stack_owner.ownership(Some(other.tag())), Ownership::OfEvents);
+            prop_assert_eq!(other.ownership(Some(stack_owner.tag())), Ownership::OfAnother);
+            prop_assert_eq!(other.ownership(stack_owner.adopted_tag()), Ownership::OfAnother);
         }
         prop_assert_eq!(event.ownership(Some(message.tag())), Ownership::Shared);
     }
@@ -176,7 +176,7 @@ fn a_request_id_used_for_another_action_is_another_owner() {
         },
         tags: tags.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect(),
         on_conflict: OnConflict::Fail,
-        replay: Replay::Keep,
+        if_owned: IfOwned::Return,
     };
     let owner = |create: &Create| Owner::request("id", Some(&create.digest())).tag().to_owned();
     let one = owner(&create("a", &[("k", "v"), ("l", "w")]));

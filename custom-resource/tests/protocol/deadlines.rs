@@ -24,7 +24,7 @@ fn seconds(at: SystemTime) -> u64 {
 
 #[test]
 fn a_request_was_sent_at_the_date_of_its_url() {
-    let sent = |query: &str| seconds(read(&json!({ "ResponseURL": url(query) })).sent());
+    let sent = |query: &str| seconds(read(&json!({ "ResponseURL": url(query) })).sent);
     assert_eq!(sent("X-Amz-Date=20261122T101112Z&X-Amz-Expires=7200"), 1_795_342_272);
     assert_eq!(sent("AWSAccessKeyId=a&Expires=1795342272"), 1_795_342_272);
     let now = seconds(SystemTime::now());
@@ -43,7 +43,7 @@ fn cloudformation_waits_until_the_service_timeout_or_the_expiry_of_the_url() {
         let within = json!({
             "ResponseURL": url, "ResourceProperties": { "ServiceTimeout": timeout }
         });
-        let [beside, within] = [beside, within].map(|patch| seconds(read(&patch).waits_until()));
+        let [beside, within] = [beside, within].map(|patch| seconds(read(&patch).waits_until));
         assert_eq!(beside, within, "a property, and a member of the request");
         beside - SENT
     };
@@ -59,9 +59,9 @@ fn cloudformation_waits_until_the_service_timeout_or_the_expiry_of_the_url() {
         "ServiceTimeout": 20,
         "ResourceProperties": { "ServiceTimeout": "10" },
     });
-    assert_eq!(seconds(read(&both).waits_until()), SENT + 10, "the property counts");
+    assert_eq!(seconds(read(&both).waits_until), SENT + 10, "the property counts");
     let expires = json!({ "ResponseURL": url("Expires=1795342272") });
-    assert_eq!(seconds(read(&expires).waits_until()), SENT);
+    assert_eq!(seconds(read(&expires).waits_until), SENT);
 }
 
 #[tokio::test]
@@ -145,10 +145,10 @@ async fn a_response_is_tried_once_however_little_time_is_left() {
 async fn each_delivery_of_a_request_has_a_deadline_of_its_own() {
     let (topics, responses) = (Topics::default(), Recorder::default());
     let provider = Provider::new(REGION, responses);
-    let request = read(&json!({}));
+    let mut request = read(&json!({}));
     for _ in 0..2 {
         let until = SystemTime::now() + Duration::from_secs(10);
-        provider.serve(&topics, &request, until).await.unwrap();
+        provider.serve(&topics, &mut request, until).await.unwrap();
         assert!(topics.deadline.take().unwrap() > Instant::now() + Duration::from_secs(5));
         advance(Duration::from_secs(20)).await;
     }

@@ -78,7 +78,7 @@ impl Topics {
 
     fn called(&self, method: &'static str, request: &Request) {
         self.calls.borrow_mut().push(method);
-        self.deadline.replace(Some(request.deadline()));
+        self.deadline.replace(Some(request.deadline));
     }
 
     async fn put(
@@ -127,18 +127,18 @@ impl CustomResource for Topics {
         self.called("create", request);
         let Properties { name, .. } = request.properties()?;
         if let Some(topic) = self.existing.borrow().get(&name)
-            && topic.creator != request.digest()
+            && topic.creator != request.digest
         {
             return Err(Failure::new(format!("the name {name} is taken")));
         }
-        self.put(request, request.digest()).await
+        self.put(request, request.digest.clone()).await
     }
 
     async fn update(&self, request: &Request, id: &str) -> Result<Resource<Attributes>, Failure> {
         self.called("update", request);
         let Properties { name, .. } = request.properties()?;
         let creator = self.existing.borrow().get(id).map(|topic| topic.creator.clone());
-        let creator = creator.filter(|_| id == name).unwrap_or_else(|| request.digest());
+        let creator = creator.filter(|_| id == name).unwrap_or_else(|| request.digest.clone());
         self.put(request, creator).await
     }
 

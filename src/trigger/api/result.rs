@@ -77,7 +77,6 @@ struct ErrorPart {
 
 impl ApiRequest {
     /// The result document of this request.
-    #[must_use]
     pub fn result<'a>(&'a self, result: &'a Result<Success, Failure>) -> ResultDocument<'a> {
         let (status, result) = match result {
             Ok(success) => (Status::Succeeded, ResultPart::succeeded(success)),
@@ -102,7 +101,6 @@ impl<'a> ResultDocument<'a> {
 }
 
 /// The message of a failure in results and function errors.
-#[must_use]
 pub fn message(failure: &Failure) -> String {
     failure.message(MAX_MESSAGE)
 }
