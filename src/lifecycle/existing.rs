@@ -1,9 +1,11 @@
-//! An action that was looked up.
+//! Looks up actions.
 
 use tokio::time::Instant;
 
+use super::order::{Context, Stop};
 use crate::mitigation::{
-    Action, Definition, Description, ErrorCode, Failure, Records, TagChange, Tags, owned_by,
+    Action, ActionName, Definition, Description, ErrorCode, Failure, Records, TagChange, Tags,
+    owned_by,
 };
 
 /// An action that was looked up.
@@ -47,6 +49,49 @@ impl ExistingAction {
         let owner = owned_by(self.tags.owner());
         let text = format!("this request may not {verb} the action {name} ({arn}), {owner}");
         Failure::refusal(ErrorCode::InvalidRequest, text)
+    }
+}
+
+impl Context<'_> {
+    /// Looks up an action and its tags. Absence is believed only if `DescribeMitigationAction`
+    /// confirms it, because the tags of a new action lag behind.
+    ///
+    /// # Errors
+    /// That a later request supersedes this one, if the action is watched.
+    pub async fn find(&self, name: &ActionName) -> Result<Option<ExistingAction>, Stop> {
+        let mut attempts = 0;
+        loop {
+            let read_at = Instant::now();
+            let found = unless_absent(self.find_tags(name).await)?;
+            if found.is_some() || unless_absent(self.iot.describe(name).await)?.is_none() {
+                let was_there = attempts > 0 && self.record().is_some();
+                if found.is_none() && was_there {
+                    return Err(Stop::Superseded);
+                }
+                self.check(name, found.as_ref(), read_at)?;
+                return Ok(found);
+            }
+            attempts += 1;
+            self.iot.wait_for_tags(name, attempts).await?;
+        }
+    }
+
+    /// Looks up an action and its tags, with one call if its ARN is known beforehand.
+    ///
+    /// # Errors
+    /// `ResourceNotFoundException` if there is no such action, or if its tags lag behind.
+    pub async fn find_tags(&self, name: &ActionName) -> Result<ExistingAction, Failure> {
+        let read_at = Instant::now();
+        let action = match &self.request.location {
+            Some(location) => {
+                Action { name: name.clone(), arn: name.arn(location), id: None, action_type: None }
+            }
+            None => self.iot.describe(name).await?.0,
+        };
+        let tags = self.iot.tags(&action.arn).await?;
+        let records = tags.records(self.now());
+        self.note(name, &records);
+        Ok(ExistingAction { action, tags, records, read_at })
     }
 }
 

@@ -18,7 +18,7 @@ use std::{
 
 use tokio::time::Instant;
 
-use super::existing::{ExistingAction, unless_absent};
+use super::existing::ExistingAction;
 use crate::{
     iot::Session,
     mitigation::{
@@ -98,6 +98,13 @@ impl<'r> Context<'r> {
         self.physical_records.get()
     }
 
+    /// Notes the records of an action, if it is the one with the physical id and read first.
+    pub fn note(&self, name: &ActionName, records: &Records) {
+        if self.physical_name() == Some(name) {
+            self.physical_records.get_or_init(|| records.clone());
+        }
+    }
+
     /// What the owner tag of an action allows the owner of this request.
     pub fn ownership(&self, found: &ExistingAction) -> Ownership {
         self.request.owner.ownership(found.tags.owner())
@@ -126,52 +133,9 @@ impl<'r> Context<'r> {
         Some(last.sent.cmp(&sent))
     }
 
-    /// Looks up an action and its tags. Absence is believed only if `DescribeMitigationAction`
-    /// confirms it, because the tags of a new action lag behind.
-    ///
-    /// # Errors
-    /// That a later request supersedes this one, if the action is watched.
-    pub async fn find(&self, name: &ActionName) -> Result<Option<ExistingAction>, Stop> {
-        let mut attempts = 0;
-        loop {
-            let read_at = Instant::now();
-            let found = unless_absent(self.find_tags(name).await)?;
-            if found.is_some() || unless_absent(self.iot.describe(name).await)?.is_none() {
-                let was_there = attempts > 0 && self.record().is_some();
-                if found.is_none() && was_there {
-                    return Err(Stop::Superseded);
-                }
-                self.check(name, found.as_ref(), read_at)?;
-                return Ok(found);
-            }
-            attempts += 1;
-            self.iot.wait_for_tags(name, attempts).await?;
-        }
-    }
-
-    /// Looks up an action and its tags, with one call if its ARN is known beforehand.
-    ///
-    /// # Errors
-    /// `ResourceNotFoundException` if there is no such action, or if its tags lag behind.
-    pub async fn find_tags(&self, name: &ActionName) -> Result<ExistingAction, Failure> {
-        let read_at = Instant::now();
-        let action = match &self.request.location {
-            Some(location) => {
-                Action { name: name.clone(), arn: name.arn(location), id: None, action_type: None }
-            }
-            None => self.iot.describe(name).await?.0,
-        };
-        let tags = self.iot.tags(&action.arn).await?;
-        let records = tags.records(self.now());
-        if self.physical_name() == Some(name) {
-            self.physical_records.get_or_init(|| records.clone());
-        }
-        Ok(ExistingAction { action, tags, records, read_at })
-    }
-
     /// The time by which a record is of the future, in seconds since 1970. A request that is dated
     /// by the expiry of its URL is ahead of the clock, as are the others of its resource.
-    fn now(&self) -> u64 {
+    pub fn now(&self) -> u64 {
         let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
         let sent = self.request.stack.as_ref().map_or(0, |stack| stack.sent);
         let by_requests = sent.saturating_add(self.began.elapsed().as_secs());
@@ -179,7 +143,7 @@ impl<'r> Context<'r> {
     }
 
     /// Checks what was read of a watched action.
-    fn check(
+    pub fn check(
         &self,
         name: &ActionName,
         found: Option<&ExistingAction>,
