@@ -129,12 +129,9 @@ impl Trigger {
         let object = json::raw(text).ok_or(Unrecognized::NoRequestInside)?;
         let fields = Fields::read(object.get(), &Self::member_names())
             .map_err(|_| Unrecognized::NoRequestInside)?;
-        Ok(match Self::recognize_request(object, &fields, Unrecognized::NoRequestInside)? {
-            Self::Direct(request) => {
-                Self::EventBridge(Box::new(EventRequest::in_message(*request, from)))
-            }
-            other => other,
-        })
+        let found = Self::recognize_request(object, &fields, Unrecognized::NoRequestInside)?;
+        let Self::Direct(request) = found else { return Ok(found) };
+        Ok(Self::EventBridge(Box::new(EventRequest::in_message(*request, from))))
     }
 
     /// Recognizes `object`, whose members are `fields`.

@@ -192,6 +192,7 @@
 //!   own. Without it, the crate needs no HTTP client; implement [`Put`] with the one that your
 //!   function has.
 
+#![warn(missing_docs, clippy::missing_errors_doc, clippy::must_use_candidate)]
 #![cfg_attr(test, allow(clippy::panic, clippy::unwrap_used, reason = "a test fails by a panic"))]
 
 mod deadlines;

@@ -36,7 +36,6 @@ pub enum RequestType {
 /// its `ResponseURL`, which is one.
 ///
 /// See <https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/crpg-ref-requests.html>.
-#[expect(clippy::struct_field_names, reason = "named as CloudFormation names them")]
 pub struct Request {
     /// `StackId`; empty if it is missing, as are the following.
     pub stack_id: String,

@@ -8,8 +8,9 @@ use std::time::{Duration, Instant};
 use arbitrary::Arbitrary;
 use cloudformation_custom_resource::Request as CustomResourceRequest;
 use libfuzzer_sys::{Corpus, fuzz_target};
-use mitigation_action_provider::trigger::{
-    Content, FunctionLocation, Payload, Step, Trigger, cloudformation, eventbridge::Event,
+use mitigation_action_provider::{
+    mitigation::FunctionLocation,
+    trigger::{Payload, Step, Trigger, Unrecognized, cloudformation},
 };
 use rules::{peak_memory::peak_of, response};
 
@@ -85,27 +86,23 @@ impl Shape {
 
 /// Reads an event up to the first call to AWS.
 fn read(payload: &Payload) {
-    match Trigger::recognize(payload) {
-        Ok(Trigger::CloudFormation(request)) => plan(&request),
-        Ok(Trigger::Sns(contents)) => contents.iter().for_each(content),
-        Ok(Trigger::EventBridge(Event::Request(request))) => drop(request.api_request.task()),
-        Ok(Trigger::EventBridge(Event::OwnResult)) | Err(_) => {}
+    read_recognized(Trigger::recognize(payload));
+}
+
+fn read_recognized(recognized: Result<Trigger, Unrecognized>) {
+    match recognized {
+        Ok(Trigger::CloudFormation(mut request)) => plan(&mut request),
+        Ok(Trigger::Sns(contents)) => contents.into_iter().for_each(read_recognized),
+        Ok(Trigger::EventBridge(request)) => drop(request.api_request.task()),
+        Ok(Trigger::OwnResult) | Err(_) => {}
         Ok(Trigger::Sqs(batch)) => {
-            batch.groups().iter().flatten().for_each(|message| content(&message.content()));
+            batch.groups().iter().flatten().for_each(|message| read_recognized(message.content()));
         }
         Ok(Trigger::Direct(request)) => drop(request.task()),
     }
 }
 
-fn content(read: &Content) {
-    match read {
-        Content::CustomResource(request) => plan(request),
-        Content::Request(request) => drop(request.api_request.task()),
-        Content::OwnResult | Content::Unrecognized(_) => {}
-    }
-}
-
-fn plan(request: &CustomResourceRequest) {
+fn plan(request: &mut CustomResourceRequest) {
     let plan = cloudformation::plan(request, &FunctionLocation::new("", "eu-west-1"));
     if let Step::Respond(result) = plan.step {
         let response = response::respond(request, &result);

@@ -10,14 +10,14 @@ use libfuzzer_sys::{Corpus, fuzz_target};
 use mitigation_action_provider::{
     handler::{ErrorType, FunctionError},
     mitigation::{
-        CLAIMED_TAG, CREATED_TAG, Change, DeleteTarget, Detail, ErrorCode, Failure, OWNER_TAG,
-        Outcome, Request, Success, Tags, Task,
+        CLAIMED_TAG, CREATED_TAG, Change, DeleteTarget, Detail, ErrorCode, Failure,
+        FunctionLocation, OWNER_TAG, Outcome, Request, Success, Tags, Task,
     },
     trigger::{
-        Content, FunctionLocation, Payload, Plan, Step, Trigger, Unrecognized,
+        Payload, Plan, Step, Trigger, Unrecognized,
         api::{self, ApiRequest},
         cloudformation,
-        eventbridge::{Event, EventRequest, SOURCE},
+        eventbridge::{EventRequest, SOURCE},
         sqs::{Batch, batch_item_failures},
     },
 };
@@ -62,14 +62,14 @@ fuzz_target!(|data: &[u8]| -> Corpus {
             custom_resource(&request, read.expect("the payload is JSON"));
         }
         Ok(Trigger::Sns(contents)) => contents.iter().for_each(content),
-        Ok(Trigger::EventBridge(event)) => {
+        Ok(trigger @ (Trigger::EventBridge(_) | Trigger::OwnResult)) => {
             let is_own = value.as_ref().map(|value| value["source"] == SOURCE);
-            let is_ignored = matches!(event, Event::OwnResult);
+            let is_ignored = matches!(trigger, Trigger::OwnResult);
             assert!(
                 is_own.is_none_or(|is_own| is_own == is_ignored),
                 "a result event is taken for a request, or a request for a result event"
             );
-            if let Event::Request(request) = event {
+            if let Trigger::EventBridge(request) = trigger {
                 event_request(&request);
             }
         }
@@ -119,9 +119,9 @@ fn custom_resource(request: &CustomResourceRequest, text: &str) {
         logical: &logical,
         physical: &physical,
     };
-    let answerable = response::with_url(request);
+    let mut answerable = response::with_url(request);
     for result in results(request) {
-        response::check(&answerable, &given, &result);
+        response::check(&mut answerable, &given, &result);
     }
     resource(request);
 }
@@ -162,7 +162,7 @@ fn resource(request: &CustomResourceRequest) {
             (request_type, _) => panic!("{request_type:?} is executed"),
         }
         let result = Err(Failure::service(ErrorCode::Throttling, "t".repeat(5000)));
-        let response = response::respond(&response::with_url(request), &result);
+        let response = response::respond(&mut response::with_url(request), &result);
         assert!(response.is_some_and(|response| response.len() <= 4096));
     }
 }
@@ -300,12 +300,15 @@ fn event_request(request: &EventRequest) {
     }
 }
 
-fn content(content: &Content) {
+fn content(content: &Result<Trigger, Unrecognized>) {
     match content {
-        Content::CustomResource(request) => resource(request),
-        Content::Request(request) => event_request(request),
-        Content::OwnResult => {}
-        Content::Unrecognized(error) => unrecognized(error.clone()),
+        Ok(Trigger::CloudFormation(request)) => resource(request),
+        Ok(Trigger::EventBridge(request)) => event_request(request),
+        Ok(Trigger::OwnResult) => {}
+        Ok(Trigger::Sns(_) | Trigger::Sqs(_) | Trigger::Direct(_)) => {
+            panic!("a message holds what only an event does")
+        }
+        Err(error) => unrecognized(error.clone()),
     }
 }
 

@@ -112,10 +112,10 @@ fuzz_target!(|input: Input<'_>| -> Corpus {
     ];
     let event = Value::from_iter(BTreeMap::from(members)).to_string();
     let payload: Payload = serde_json::from_str(&event).expect("any JSON is a payload");
-    let Ok(Trigger::CloudFormation(request)) = Trigger::recognize(&payload) else {
+    let Ok(Trigger::CloudFormation(mut request)) = Trigger::recognize(&payload) else {
         panic!("a request with a ResponseURL is not recognized")
     };
-    response::check(&request, &given, &result);
+    response::check(&mut request, &given, &result);
     if let Err(failure) = &result {
         let message = serde_json::to_string(&api::message(failure)).expect("a message is a string");
         assert!(message.len() - 2 <= 4096, "a message of {} bytes", message.len());

@@ -111,7 +111,7 @@ thread_local! {
 ///
 /// # Panics
 /// If there is not exactly one response otherwise.
-pub fn respond(request: &Request, result: &Result<Success, Failure>) -> Option<String> {
+pub fn respond(request: &mut Request, result: &Result<Success, Failure>) -> Option<String> {
     let put = Captured::default();
     let provider = Provider::new("eu-west-1", put.clone()).allow_hosts(["localhost".to_owned()]);
     let until = SystemTime::now() + Duration::from_mins(1);
@@ -155,7 +155,7 @@ pub fn with_url(request: &Request) -> Request {
 ///
 /// # Panics
 /// If the response breaks a rule.
-pub fn check(request: &Request, given: &Given<'_>, result: &Result<Success, Failure>) {
+pub fn check(request: &mut Request, given: &Given<'_>, result: &Result<Success, Failure>) {
     let response = respond(request, result).expect("the URL is allowed, and does not expire");
     assert_eq!(Some(&response), respond(request, result).as_ref(), "another response");
     assert!(response.len() <= MAX_BYTES, "{} bytes", response.len());

@@ -16,9 +16,9 @@ use cloudformation_custom_resource::{
 };
 use hyper::{StatusCode, Uri};
 use mitigation_action_provider::{
-    mitigation::{Failure, Success},
+    mitigation::{Failure, FunctionLocation, Success},
     trigger::{
-        FunctionLocation, Payload, Plan, Trigger,
+        Payload, Plan, Trigger,
         cloudformation::{self, Attributes},
     },
 };
@@ -46,8 +46,8 @@ pub fn respond(event: &Value, result: &Result<Success, Failure>) -> String {
     let provider = provider.allow_hosts(["bucket".to_owned()]);
     let until = SystemTime::now() + Duration::from_secs(10);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
-    let (resource, request) = (Ended(result), read(&event));
-    match runtime.block_on(provider.serve(&resource, &request, until)).unwrap() {
+    let (resource, mut request) = (Ended(result), read(&event));
+    match runtime.block_on(provider.serve(&resource, &mut request, until)).unwrap() {
         cloudformation_custom_resource::Served::Responded(response) => response.get().to_owned(),
         cloudformation_custom_resource::Served::Expired => panic!("{event} has expired"),
     }

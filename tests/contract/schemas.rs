@@ -5,7 +5,7 @@ use std::path::Path;
 use jsonschema::Validator;
 use mitigation_action_provider::{
     mitigation::{Failure, Kind, Operation, Task},
-    trigger::{Payload, Trigger, eventbridge::Event},
+    trigger::{Payload, Trigger},
 };
 use proptest::{collection::btree_map, prelude::*, sample::select, strategy::Union};
 use serde_json::{Value, json};
@@ -83,7 +83,7 @@ fn task(detail: &Value) -> Result<Task, Failure> {
     });
     let payload: Payload = serde_json::from_str(&event.to_string()).unwrap();
     match Trigger::recognize(&payload) {
-        Ok(Trigger::EventBridge(Event::Request(request))) => request.api_request.task(),
+        Ok(Trigger::EventBridge(request)) => request.api_request.task(),
         _ => panic!("not an event: {event}"),
     }
 }

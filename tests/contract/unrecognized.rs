@@ -78,9 +78,10 @@ fn more_records_than_an_event_source_delivers_are_unrecognized() {
             Trigger::recognize(&payload).map(|trigger| match trigger {
                 Trigger::Sqs(batch) => batch.groups().iter().map(Vec::len).sum(),
                 Trigger::Sns(contents) => contents.len(),
-                Trigger::CloudFormation(_) | Trigger::EventBridge(_) | Trigger::Direct(_) => {
-                    panic!("{record} is neither a message nor a notification")
-                }
+                Trigger::CloudFormation(_)
+                | Trigger::EventBridge(_)
+                | Trigger::OwnResult
+                | Trigger::Direct(_) => panic!("{record} is neither a message nor a notification"),
             })
         };
         assert_eq!(recognize(most), Ok(most), "{record}");

@@ -126,12 +126,17 @@ async fn a_response_that_is_never_accepted_is_an_error_before_the_invocation_end
 
 #[tokio::test]
 async fn a_connection_that_fails_is_named_without_the_url() {
-    // No one listens there.
-    let event = request(&json!({ "ResponseURL": "http://127.0.0.1:1/key?5ec4e7" })).to_string();
-    let provider = Provider::new(REGION, HyperPut::new()).allow_hosts(["127.0.0.1".to_owned()]);
-    let until = SystemTime::now() + Duration::from_secs(1);
-    let error = provider.handle(&Topics::default(), &event, until).await.unwrap_err();
-    let expected =
-        "the response could not be delivered: the last attempt failed: the connection failed";
-    assert_eq!(error.to_string(), expected);
+    // No one listens at the first, and no name server knows the second.
+    for (url, why) in [
+        ("http://127.0.0.1:1/key?5ec4e7", "the connection was refused"),
+        ("http://bucket.invalid/key?5ec4e7", "the host name was not found"),
+    ] {
+        let event = request(&json!({ "ResponseURL": url })).to_string();
+        let hosts = ["127.0.0.1", "bucket.invalid"].map(str::to_owned);
+        let provider = Provider::new(REGION, HyperPut::new()).allow_hosts(hosts);
+        let until = SystemTime::now() + Duration::from_secs(1);
+        let error = provider.handle(&Topics::default(), &event, until).await.unwrap_err();
+        let start = "the response could not be delivered: the last attempt failed";
+        assert_eq!(error.to_string(), format!("{start}: {why}"));
+    }
 }
