@@ -95,7 +95,7 @@ impl InjectedFault {
 
     /// So much throttling of a call that it takes seconds.
     pub fn any_storm() -> impl Strategy<Value = Vec<Self>> {
-        let call = select(vec!["CreateMitigationAction", "UpdateMitigationAction"]);
+        let call = select(vec!["CreateMitigationAction", "UpdateMitigationAction", "TagResource"]);
         (call, 5..=6_usize).prop_map(|(call, times)| {
             vec![Self { call: call.to_owned(), kind: FaultKind::Throttled, times }]
         })

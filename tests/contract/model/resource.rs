@@ -39,7 +39,7 @@ use super::{InjectedFault, Model, Played, TestCaseResult, ensure, is_same, role_
 use crate::{function, world_with};
 use check::check_success;
 use request::{Kind, Request, age, is_owned};
-use step::{Declaration, Delivery, End, OtherId, Properties, Removal, Step};
+use step::{Declaration, Delivery, End, Properties, Removal, Step};
 
 const SETTINGS: [(&str, &str); 1] = [("ROLE_PROPAGATION_SECONDS", "3")];
 const TIMEOUT: Duration = Duration::from_secs(7);
@@ -183,16 +183,15 @@ impl State {
     }
 
     /// A successful Update cleans up what an Update before it has left, unless its calls fail, or
-    /// the physical id is another implementation's or that of an action that lost its owner tag.
+    /// the physical id is that of an action that lost its owner tag.
     fn clean_up(&mut self, request: &Request, delivery: &Delivery, physical: Option<&Action>) {
         let Some(name) = request.old.as_ref().map(Properties::action_name) else { return };
         let has_failed = delivery.faults.iter().any(|fault| fault.kind.is_final());
         let is_untagged = physical.is_some_and(|action| self.untagged.contains(&action.id));
-        let is_unknown = OtherId::ALL.iter().any(|id| id.text() == request.id);
         if name == request.id || name == request.action_name() {
             return;
         }
-        if has_failed || is_untagged || is_unknown {
+        if has_failed || is_untagged {
             self.left.insert(name);
         } else {
             self.left.remove(&name);

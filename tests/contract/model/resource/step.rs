@@ -136,7 +136,7 @@ impl Declaration {
             3 => (100..500_u16).prop_map(|cancel| (None, vec![], Some(cancel))),
             3 => (role_after(), 100..2000_u16)
                 .prop_map(|(role, cancel)| (Some(role), vec![], Some(cancel))),
-            2 => (InjectedFault::any_storm(), 800..1600_u16)
+            5 => (InjectedFault::any_storm(), 800..1600_u16)
                 .prop_map(|(storm, cancel)| (None, storm, Some(cancel))),
         ];
         let end = prop_oneof![
