@@ -247,6 +247,11 @@ test("synthesis fails with every problem at once, in the words of the provider",
   ]);
 });
 
+test("the name of a role instead of its ARN earns a hint", () => {
+  const [problem] = problems(action({ roleArn: "quarantine-things" }));
+  assert.match(problem ?? "", /^RoleArn: invalid value "quarantine-things": .*roleArn\)$/);
+});
+
 test("the lists of thing groups and the logging roles are checked", () => {
   const groups = (...thingGroupNames: string[]) =>
     problems(action({ params: MitigationParams.addThingsToThingGroup({ thingGroupNames }) }));

@@ -13,6 +13,8 @@ const MAX_EXCERPT = 80;
 /** A rule for a text, and what it expects. */
 interface Rule {
   readonly expected: string;
+  /** What the author of a text that breaks the rule may have overlooked. */
+  readonly hint?: (text: string) => string | undefined;
   readonly accepts: (text: string) => boolean;
 }
 
@@ -33,6 +35,7 @@ const ROLE_ARN: Rule = {
   accepts: (text) =>
     text.length <= 2048 &&
     /^arn:aws(-[a-z]+)*:iam::[0-9]{12}:role\/[!-~]*[!-.0-~]$/.test(text),
+  hint: (text) => (text.startsWith("arn:") ? undefined : "a role has its ARN in roleArn"),
 };
 const TOPIC_ARN: Rule = {
   expected:
@@ -128,7 +131,11 @@ function text(path: string, value: string | undefined, ...rules: Rule[]): string
     return [];
   }
   const broken = rules.find((rule) => !rule.accepts(value));
-  return broken ? [invalid(path, value, broken.expected)] : [];
+  if (!broken) {
+    return [];
+  }
+  const hint = broken.hint?.(value);
+  return [invalid(path, value, hint ? `${broken.expected} (${hint})` : broken.expected)];
 }
 
 function texts(path: string, values: string[] | undefined, rule: Rule): string[] {

@@ -2,6 +2,8 @@
 //!
 //! See <https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/crpg-ref-responses.html>.
 
+use std::borrow::Cow;
+
 use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 
@@ -17,10 +19,10 @@ struct Response<'a> {
     status: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<&'a str>,
-    physical_resource_id: &'a str,
-    stack_id: &'a str,
-    request_id: &'a str,
-    logical_resource_id: &'a str,
+    physical_resource_id: Cow<'a, str>,
+    stack_id: Cow<'a, str>,
+    request_id: Cow<'a, str>,
+    logical_resource_id: Cow<'a, str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     data: Option<&'a RawValue>,
 }
@@ -44,35 +46,36 @@ pub(crate) fn to_json<A: Serialize>(
     let mut response = Response {
         status: if result.is_ok() { "SUCCESS" } else { "FAILED" },
         reason: result.is_err().then_some(""),
-        physical_resource_id: physical_id,
-        stack_id: &request.stack_id,
-        request_id: &request.request_id,
-        logical_resource_id: &request.logical_resource_id,
+        physical_resource_id: physical_id.into(),
+        stack_id: (&request.stack_id).into(),
+        request_id: (&request.request_id).into(),
+        logical_resource_id: (&request.logical_resource_id).into(),
         data: data.as_deref(),
     };
-    let bare = write(&response)?;
     let min_reason = if result.is_ok() { 0 } else { MIN_REASON };
-    let [stack, id, logical] =
-        [&request.stack_id, &request.request_id, &request.logical_resource_id]
-            .map(|text| truncate(text, 512));
-    let physical = truncate(physical_id, 1024);
-    let bare = if bare.len() + min_reason <= MAX_RESPONSE {
-        bare
-    } else {
-        (response.stack_id, response.request_id) = (&stack, &id);
-        response.logical_resource_id = &logical;
-        if resource.is_none() {
-            response.physical_resource_id = &physical;
-        }
-        write(&response)?
-    };
-    let too_long = || Failure::new("the attributes of the resource are too long for a response");
-    let left = MAX_RESPONSE.checked_sub(bare.len()).ok_or_else(too_long)?;
+    let mut bare = write(&response)?;
+    if bare.len() + min_reason > MAX_RESPONSE {
+        // The id of a resource is not truncated, because it would be another one.
+        response.truncate_ids(if resource.is_some() { usize::MAX } else { 1024 });
+        bare = write(&response)?;
+    }
+    let left = MAX_RESPONSE.checked_sub(bare.len()).ok_or_else(|| {
+        Failure::new("the attributes of the resource are too long for a response")
+    })?;
     let Err(failure) = result else { return Ok(bare) };
     let reason = failure.reason(left);
     // CloudFormation rejects a failure without a reason.
     response.reason = Some(if reason.is_empty() { "no reason was given" } else { &reason });
     write(&response)
+}
+
+impl Response<'_> {
+    fn truncate_ids(&mut self, max_physical: usize) {
+        self.physical_resource_id = truncate(&self.physical_resource_id, max_physical).into();
+        for id in [&mut self.stack_id, &mut self.request_id, &mut self.logical_resource_id] {
+            *id = truncate(id, 512).into();
+        }
+    }
 }
 
 /// `Data`; none if the attributes are null, as those of the type `()` are.
