@@ -33,7 +33,13 @@ use hyper_util::{
     client::legacy::{Client, connect::HttpConnector},
     rt::{TokioExecutor, TokioIo, TokioTimer},
 };
-use rustls::{ClientConfig, RootCertStore, crypto::ring};
+use rustls::{
+    ClientConfig, RootCertStore, SupportedCipherSuite,
+    crypto::{
+        CryptoProvider,
+        ring::{self, cipher_suite::TLS13_AES_128_GCM_SHA256},
+    },
+};
 use tokio::net::TcpStream;
 use tower_service::Service;
 
@@ -61,7 +67,7 @@ impl Http {
     pub fn new(roots: Option<RootCertStore>) -> Result<Self, rustls::Error> {
         let roots =
             roots.unwrap_or_else(|| webpki_roots::TLS_SERVER_ROOTS.iter().cloned().collect());
-        let tls = ClientConfig::builder_with_provider(ring::default_provider().into())
+        let tls = ClientConfig::builder_with_provider(cryptography().into())
             .with_safe_default_protocol_versions()?
             .with_root_certificates(roots)
             .with_no_client_auth();
@@ -89,6 +95,15 @@ impl Http {
             *self.connections.preconnected() = Some((uri, Instant::now(), opened));
         }
     }
+}
+
+/// ring, with AES-128 first: a handshake then derives its keys with SHA-256, for which most
+/// processors have instructions, and not with SHA-384.
+fn cryptography() -> CryptoProvider {
+    let mut provider = ring::default_provider();
+    let is_other = |suite: &SupportedCipherSuite| *suite != TLS13_AES_128_GCM_SHA256;
+    provider.cipher_suites.sort_by_key(is_other);
+    provider
 }
 
 impl Put for Http {

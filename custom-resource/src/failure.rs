@@ -62,7 +62,10 @@ fn json_char_len(c: char) -> usize {
 /// As much of `text` as fits `bytes` bytes of a JSON string, with an ellipsis if it is truncated.
 #[must_use]
 pub fn truncate(text: &str, bytes: usize) -> String {
-    if text.len() <= bytes && json_len(text) <= bytes {
+    /// The most bytes of a character in a JSON string, for each of its own.
+    const LONGEST: usize = 6;
+
+    if text.len() * LONGEST <= bytes || text.len() <= bytes && json_len(text) <= bytes {
         return text.to_owned();
     }
     let mut left = bytes.saturating_sub('…'.len_utf8());
