@@ -37,6 +37,7 @@ pub async fn execute(request: &Request, iot: &Session<'_>) -> Result<Success, Fa
     let context = Context::new(request, iot);
     match &request.task {
         Task::Create(wanted) => {
+            // An Update with a new name is a create with a physical id.
             with_role_wait(&context, async || match context.physical_name() {
                 None => create::create(&context, wanted).await,
                 Some(physical) => update::rename(&context, physical, wanted).await,
@@ -75,7 +76,8 @@ async fn describe(name: &ActionName, iot: &Session<'_>) -> Result<Success, Failu
 }
 
 /// Repeats `attempt` for as long as a new role may be the cause of its failure. An attempt
-/// continues what an earlier one has done, as a replay does.
+/// continues what an earlier one has done, as a replay does. Then cleans up after a failed Update,
+/// or responds as superseded.
 async fn with_role_wait(
     context: &Context<'_>,
     attempt: impl AsyncFn() -> Result<Success, Stop>,

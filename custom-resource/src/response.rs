@@ -38,7 +38,7 @@ pub(crate) fn to_json<A: Serialize>(
     request: &Request,
     physical_id: &str,
     result: Result<Option<&Resource<A>>, &Failure>,
-) -> Result<String, Failure> {
+) -> Result<Box<RawValue>, Failure> {
     const MIN_REASON: usize = 128;
 
     let resource = result.ok().flatten();
@@ -54,12 +54,12 @@ pub(crate) fn to_json<A: Serialize>(
     };
     let min_reason = if result.is_ok() { 0 } else { MIN_REASON };
     let mut bare = write(&response)?;
-    if bare.len() + min_reason > MAX_RESPONSE {
+    if bare.get().len() + min_reason > MAX_RESPONSE {
         // The id of a resource is not truncated, because it would be another one.
         response.truncate_ids(if resource.is_some() { usize::MAX } else { 1024 });
         bare = write(&response)?;
     }
-    let left = MAX_RESPONSE.checked_sub(bare.len()).ok_or_else(|| {
+    let left = MAX_RESPONSE.checked_sub(bare.get().len()).ok_or_else(|| {
         Failure::new("the attributes of the resource are too long for a response")
     })?;
     let Err(failure) = result else { return Ok(bare) };
@@ -89,6 +89,6 @@ fn data_of(attributes: &impl Serialize) -> Result<Option<Box<RawValue>>, Failure
     }
 }
 
-fn write(response: &Response<'_>) -> Result<String, Failure> {
-    serde_json::to_string(response).map_err(Failure::new)
+fn write(response: &Response<'_>) -> Result<Box<RawValue>, Failure> {
+    to_raw_value(response).map_err(Failure::new)
 }

@@ -191,10 +191,10 @@ impl<P: Put> Provider<P> {
         // What a method holds is dropped here if it is abandoned, and may panic then, too.
         let _ = catch_unwind(AssertUnwindSafe(|| drop(work)));
         let response = respond(resource, request, &result);
-        put_response(&self.put, &url.expose(), &response, deadlines.respond)
+        put_response(&self.put, &url.expose(), response.get(), deadlines.respond)
             .await
             .map_err(Error::Undelivered)?;
-        Ok(Served::Responded(RawValue::from_string(response).unwrap_or_default()))
+        Ok(Served::Responded(response))
     }
 }
 
@@ -235,7 +235,7 @@ fn respond<R: CustomResource>(
     resource: &R,
     request: &Request,
     result: &Result<Option<Resource<R::Attributes>>, Failure>,
-) -> String {
+) -> Box<RawValue> {
     let id = match result {
         Ok(Some(resource)) => resource.physical_id.clone(),
         Ok(None) | Err(_) => physical_id(resource, request),

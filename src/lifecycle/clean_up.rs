@@ -6,16 +6,10 @@ use std::time::Duration;
 use tokio::time::timeout;
 
 use super::{
-    existing::{ExistingAction, unless_absent},
+    existing::ExistingAction,
     order::{Context, Stop},
 };
-use crate::{
-    mitigation::{
-        ActionName, CLAIMED_TAG, CREATED_TAG, OWNER_TAG, Outcome, Ownership, RecordType, Records,
-        Success, Task,
-    },
-    sdk::CallError,
-};
+use crate::mitigation::{ActionName, Ownership, RecordType, Records, Success};
 
 /// Seconds. What is older than that was retained.
 pub const DAY: u64 = 24 * 60 * 60;
@@ -35,52 +29,19 @@ pub async fn clean_up(
             if !ownership.is_exclusive() || !is_left(&found) {
                 return Ok(None);
             }
-            let records = &found.records;
             let is_adopted = ownership == Ownership::Adopted;
-            let cleaned = match (&records.created, records.last()) {
-                // The request created the action.
-                (Some(created), Some(last)) if !is_adopted && created.request == last.request => {
-                    delete(context, &found).await
-                }
-                // The resource had the action before: it was retained.
-                (Some(_), _) if !is_adopted => return Ok(None),
+            let created = found.records.created.as_ref().filter(|_| !is_adopted);
+            let last = found.records.last().map(|last| &last.request);
+            let cleaned = match created {
                 // The request took the action over.
-                _ => release(context, &found).await,
+                None => found.release_once(context).await,
+                Some(created) if last == Some(&created.request) => found.delete_once(context).await,
+                // The resource had the action before: it was retained.
+                Some(_) => return Ok(None),
             };
             cleaned.map(Some).map_err(|error| error.map(Stop::Failed))
         })
         .await
-}
-
-/// One attempt to delete an action. `DeleteMitigationAction` succeeds if there is no such action; a
-/// `ResourceNotFoundException` means the same.
-pub async fn delete(context: &Context<'_>, found: &ExistingAction) -> Result<Success, CallError> {
-    let action = &found.action;
-    absent_is_done(context.iot.delete(&action.name).await)?;
-    Ok(Success::new(Outcome::Deleted, action.clone()))
-}
-
-/// One attempt to release an action, which stays: the provider's own tags are removed.
-pub async fn release(context: &Context<'_>, found: &ExistingAction) -> Result<Success, CallError> {
-    let action = &found.action;
-    let own = [OWNER_TAG, CLAIMED_TAG, CREATED_TAG];
-    let keys: Vec<String> =
-        own.iter().filter(|key| found.tags.contains(key)).map(ToString::to_string).collect();
-    absent_is_done(context.iot.untag(&action.arn, &keys).await)?;
-    let notice = format!(
-        "the action {} was taken over, not created: it loses its owner tag and stays",
-        action.name
-    );
-    Ok(Success::new(Outcome::Released, action.clone()).with_notice(notice))
-}
-
-fn absent_is_done(result: Result<(), CallError>) -> Result<(), CallError> {
-    match result {
-        Err(CallError::Permanent(failure)) => {
-            unless_absent(Err(failure)).map(|_: Option<()>| ()).map_err(CallError::Permanent)
-        }
-        other => other,
-    }
 }
 
 /// Cleans up under the name in the old properties of an Update that has succeeded: an Update that
@@ -92,9 +53,10 @@ pub async fn after_update(context: &Context<'_>) {
 
     let stack = context.request.stack.as_ref();
     let Some(previous) = stack.and_then(|stack| stack.previous_name.as_ref()) else { return };
-    context.end();
+    context.stop_watching();
     let time = context.iot.time_left().saturating_sub(RESERVE);
-    let cleaned = timeout(time, clean_up(context, previous, |found| is_left(context, found)));
+    let cleaned =
+        timeout(time, clean_up(context, previous, |found| is_of_failed_update(context, found)));
     let why = match cleaned.await {
         Ok(Ok(_) | Err(Stop::Superseded)) => return,
         Ok(Err(Stop::Failed(failure))) => failure.to_string(),
@@ -105,20 +67,22 @@ pub async fn after_update(context: &Context<'_>) {
     ));
 }
 
-/// Whether an Update that failed left the action: one that was sent after the resource's action was
-/// created; or, if that was taken over, the one that claimed it last. If another implementation gave
-/// the physical id, or an earlier delivery of this request has overwritten what there was to compare
-/// with, it is one of the last day.
-fn is_left(context: &Context<'_>, found: &ExistingAction) -> bool {
+/// Whether the last record is of an Update that failed before this one, by the records of the
+/// action with the physical id.
+fn is_of_failed_update(context: &Context<'_>, found: &ExistingAction) -> bool {
     let (Some(last), Some(stack)) = (found.records.last(), &context.request.stack) else {
         return false;
     };
     let is_recent = stack.sent.saturating_sub(last.sent) <= DAY;
     let is_failed = match context.physical_records() {
-        None => is_recent && matches!(context.request.task, Task::Create(_)),
+        // Another implementation gave the physical id, so there is nothing to compare with.
+        None => is_recent && context.is_rename(),
+        // The failed one came after the resource had its action. An earlier delivery of this
+        // request may have overwritten what there was to compare with.
         Some(Records { created: Some(created), .. }) => {
             last.sent > created.sent || is_recent && context.is_own_record(created)
         }
+        // The action was taken over: the failed one claimed it last.
         Some(Records { created: None, claimed: Some(claimed) }) => {
             claimed.request == last.request || is_recent && context.is_own_record(claimed)
         }

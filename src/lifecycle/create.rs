@@ -57,7 +57,8 @@ async fn send(context: &Context<'_>, wanted: &Create) -> Result<Sent, Stop> {
         Err(Stop::Failed(failure)) if failure.is_response(ErrorCode::ResourceAlreadyExists) => {
             Ok(Sent::MayBeTaken(None))
         }
-        // The limit may be reached by the very action that has the name.
+        // The limit may be reached by the very action that has the name, and the response of a
+        // call that created it may have been lost.
         Err(Stop::Failed(failure))
             if failure.is_response(ErrorCode::LimitExceeded)
                 || may_have_worked && failure.is_response(ErrorCode::AccessDenied) =>
@@ -84,7 +85,7 @@ async fn resolve_conflict(
             IfOwned::Update => update_owned(context, wanted, found).await.map(Some),
         },
         Ownership::OfAnother => Err(name_conflict(wanted, found, Remedy::DeleteThere)),
-        // The resource's own, which lost its owner tag.
+        // Presumably the resource's own, which lost its owner tag.
         Ownership::Unowned if context.is_later(found) => Err(Stop::Superseded),
         Ownership::Shared | Ownership::OfEvents | Ownership::Unowned => match wanted.on_conflict {
             OnConflict::Fail => Err(name_conflict(wanted, found, Remedy::AdoptOrOverwrite)),
@@ -175,7 +176,7 @@ async fn take_over(
     found: &ExistingAction,
     own: Tags,
 ) -> Result<bool, Stop> {
-    /// No record: a `created` that is not taken off counts as absent at once.
+    /// Voids the record of the former creator in the call that sets the owner; it is removed next.
     const NOBODY: &str = "-";
 
     let mut change = found.tag_change(&wanted.tags, &[], &own)?;

@@ -7,7 +7,7 @@ use std::{cell::Cell, time::Duration};
 use tokio::time::sleep;
 
 use super::{
-    clean_up::{self, DAY, clean_up},
+    clean_up::{DAY, clean_up},
     existing::{ExistingAction, unless_absent},
     order::{Context, Stop},
 };
@@ -21,7 +21,9 @@ const LATER: &str = "a later request for this resource has taken over, so the ac
 
 pub async fn delete(context: &Context<'_>, wanted: &Delete) -> Result<Success, Stop> {
     match &wanted.target {
-        DeleteTarget::Named(name) => delete_named(context, name, wanted).await,
+        DeleteTarget::Named(name) => {
+            delete_named(context, name, wanted.if_not_owned, wanted.lookup).await
+        }
         DeleteTarget::FailedCreate(name, request) => {
             delete_failed_create(context, name, request).await
         }
@@ -33,16 +35,17 @@ pub async fn delete(context: &Context<'_>, wanted: &Delete) -> Result<Success, S
 async fn delete_named(
     context: &Context<'_>,
     name: &ActionName,
-    wanted: &Delete,
+    if_not_owned: IfNotOwned,
+    lookup: Lookup,
 ) -> Result<Success, Stop> {
     // An attempt whose response was lost may have deleted the action.
-    let sent: Cell<Option<Action>> = Cell::default();
-    let absent = || match sent.take() {
+    let tried: Cell<Option<Action>> = Cell::default();
+    let absent = || match tried.take() {
         Some(action) => Success::new(Outcome::Deleted, action),
         None => Success::absent(NO_SUCH_ACTION),
     };
     let attempt = async || {
-        let described = match wanted.lookup {
+        let described = match lookup {
             Lookup::Tags => None,
             Lookup::Description => {
                 match unless_absent(context.iot.describe(name).await).map_err(Stop::Failed)? {
@@ -52,14 +55,15 @@ async fn delete_named(
             }
         };
         let Some(found) = context.find(name).await? else { return Ok(absent()) };
-        if context.is_later(&found) {
+        let is_of_another = context.ownership(&found) == Ownership::OfAnother;
+        if !is_of_another && context.is_later(&found) {
             return Ok(Success::absent(LATER));
         }
         let found = ExistingAction { action: described.unwrap_or(found.action.clone()), ..found };
-        if let Some(success) = remove(context, &found, &sent).await? {
+        if let Some(success) = remove(context, &found, &tried).await? {
             return Ok(success);
         }
-        Ok(leave(name, &found, context.ownership(&found), wanted.if_not_owned)?)
+        Ok(leave(name, &found, context.ownership(&found), if_not_owned)?)
     };
     context.iot.retry(attempt).await
 }
@@ -69,14 +73,14 @@ async fn delete_named(
 async fn remove(
     context: &Context<'_>,
     found: &ExistingAction,
-    sent: &Cell<Option<Action>>,
+    tried: &Cell<Option<Action>>,
 ) -> Result<Option<Success>, AttemptError<Stop>> {
     let removed = match context.ownership(found) {
         Ownership::Own | Ownership::Shared => {
-            sent.set(Some(found.action.clone()));
-            clean_up::delete(context, found).await
+            tried.set(Some(found.action.clone()));
+            found.delete_once(context).await
         }
-        Ownership::Adopted => clean_up::release(context, found).await,
+        Ownership::Adopted => found.release_once(context).await,
         Ownership::Unowned | Ownership::OfEvents | Ownership::OfAnother => return Ok(None),
     };
     removed.map(Some).map_err(|error| error.map(Stop::Failed))
@@ -130,9 +134,7 @@ async fn delete_unknown(
     {
         // The id is known, as the name of an action with the resource's tag.
         let if_not_owned = IfNotOwned::Skip(unknown.on_conflict);
-        let target = DeleteTarget::Named(id.clone());
-        let wanted = Delete { target, if_not_owned, lookup: Lookup::Tags };
-        return delete_named(context, id, &wanted).await;
+        return delete_named(context, id, if_not_owned, Lookup::Tags).await;
     }
     let Some(name) = &unknown.name else {
         return Ok(Success::absent("the canceled Create has no valid name: it created nothing"));
@@ -140,8 +142,9 @@ async fn delete_unknown(
     let for_last_poll = Duration::from_secs(2).min(context.iot.time_left() / 4);
     let mut polls = 0_u32;
     loop {
+        // Only the last look has absence confirmed.
         let found = unless_absent(context.find_tags(name).await)?;
-        if let Some(success) = poll(context, name, found, unknown.on_conflict).await? {
+        if let Some(success) = decide(context, name, found, unknown.on_conflict).await? {
             return Ok(success);
         }
         let step = Duration::from_secs((1 << polls.min(3)).min(5));
@@ -154,27 +157,27 @@ async fn delete_unknown(
         polls += 1;
     }
     let found = context.find(name).await?;
-    let done = poll(context, name, found, unknown.on_conflict).await?;
+    let done = decide(context, name, found, unknown.on_conflict).await?;
     Ok(done.unwrap_or_else(|| Success::absent("the canceled Create has created nothing so far")))
 }
 
-/// One poll for what a canceled Create leaves; `None` if the Create may still be running.
-async fn poll(
+/// Decides about what a canceled Create leaves; `None` if it may still create or claim the action.
+async fn decide(
     context: &Context<'_>,
     name: &ActionName,
     found: Option<ExistingAction>,
     on_conflict: OnConflict,
 ) -> Result<Option<Success>, Stop> {
     let Some(found) = found else { return Ok(None) };
-    let is_waiting = match context.ownership(&found) {
-        // Without a record, the Create has not yet claimed the action.
+    let may_still_act = match context.ownership(&found) {
+        // A record says whether the Create has claimed the action.
         Ownership::Own | Ownership::Adopted => found.records.last().is_none(),
         Ownership::Shared | Ownership::OfEvents | Ownership::Unowned => {
             on_conflict != OnConflict::Fail
         }
         Ownership::OfAnother => false,
     };
-    if is_waiting {
+    if may_still_act {
         return Ok(None);
     }
     let cleaned = clean_up(context, name, |found| is_of_canceled_create(context, found)).await?;

@@ -3,9 +3,12 @@
 use tokio::time::Instant;
 
 use super::order::{Context, Stop};
-use crate::mitigation::{
-    Action, ActionName, Definition, Description, ErrorCode, Failure, Records, TagChange, Tags,
-    owned_by,
+use crate::{
+    mitigation::{
+        Action, ActionName, CLAIMED_TAG, CREATED_TAG, Definition, Description, ErrorCode, Failure,
+        OWNER_TAG, Outcome, Records, Success, TagChange, Tags, owned_by,
+    },
+    sdk::CallError,
 };
 
 /// An action that was looked up.
@@ -43,6 +46,26 @@ impl ExistingAction {
         Err(Failure::refusal(ErrorCode::InvalidRequest, text))
     }
 
+    /// One attempt to delete the action. `DeleteMitigationAction` succeeds if there is no such
+    /// action; a `ResourceNotFoundException` means the same.
+    pub async fn delete_once(&self, context: &Context<'_>) -> Result<Success, CallError> {
+        absent_is_done(context.iot.delete(&self.action.name).await)?;
+        Ok(Success::new(Outcome::Deleted, self.action.clone()))
+    }
+
+    /// One attempt to release the action, which stays: the provider's own tags are removed.
+    pub async fn release_once(&self, context: &Context<'_>) -> Result<Success, CallError> {
+        let Action { name, arn, .. } = &self.action;
+        let own = [OWNER_TAG, CLAIMED_TAG, CREATED_TAG].into_iter();
+        let keys: Vec<String> =
+            own.filter(|key| self.tags.contains(key)).map(str::to_owned).collect();
+        absent_is_done(context.iot.untag(arn, &keys).await)?;
+        let notice = format!(
+            "the action {name} was taken over, not created: it loses its owner tag and stays"
+        );
+        Ok(Success::new(Outcome::Released, self.action.clone()).with_notice(notice))
+    }
+
     /// The failure of a request that would change another owner's action.
     pub fn not_owned(&self, verb: &str) -> Failure {
         let Action { name, arn, .. } = &self.action;
@@ -57,7 +80,8 @@ impl Context<'_> {
     /// confirms it, because the tags of a new action lag behind.
     ///
     /// # Errors
-    /// That a later request supersedes this one, if the action is watched.
+    /// That a later request supersedes this one: the action was there a moment ago and is gone, or
+    /// it is watched and has changed hands.
     pub async fn find(&self, name: &ActionName) -> Result<Option<ExistingAction>, Stop> {
         let mut attempts = 0;
         loop {
@@ -90,7 +114,7 @@ impl Context<'_> {
         };
         let tags = self.iot.tags(&action.arn).await?;
         let records = tags.records(self.now());
-        self.note(name, &records);
+        self.remember_physical_records(name, &records);
         Ok(ExistingAction { action, tags, records, read_at })
     }
 }
@@ -107,4 +131,13 @@ pub fn unless_absent<T>(result: Result<T, Failure>) -> Result<Option<T>, Failure
 pub fn is_defined_as(found: &Description, wanted: &Definition) -> bool {
     found.role_arn.as_ref() == Some(&wanted.role_arn)
         && found.params.as_ref() == Some(&wanted.params)
+}
+
+fn absent_is_done(result: Result<(), CallError>) -> Result<(), CallError> {
+    match result {
+        Err(CallError::Permanent(failure)) if failure.is_response(ErrorCode::ResourceNotFound) => {
+            Ok(())
+        }
+        other => other,
+    }
 }

@@ -2,8 +2,8 @@
 //! decides, whatever overlaps or arrives late.
 //!
 //! - A request that finds the [record](Record) of a later one changes nothing: it is *superseded*.
-//! - Before a Create or an Update changes an action that exists, it *claims* it: it writes its own
-//!   record. So an earlier request that still runs sees it.
+//! - Before a Create or an Update changes an action of its resource, it *claims* it: it writes its
+//!   own record. So an earlier request that still runs sees it.
 //! - Before each changing call, a Create or an Update *looks* at the actions that it has claimed
 //!   and at the one with the physical id, unless it has read their records within a second.
 //!
@@ -23,7 +23,7 @@ use crate::{
     iot::Session,
     mitigation::{
         Action, ActionName, CLAIMED_TAG, Definition, ErrorCode, Failure, Ownership, Record,
-        Records, Request, TagChange, Tags,
+        RecordType, Records, Request, TagChange, Tags, Task,
     },
     sdk::CallError,
 };
@@ -98,8 +98,9 @@ impl<'r> Context<'r> {
         self.physical_records.get()
     }
 
-    /// Notes the records of an action, if it is the one with the physical id and read first.
-    pub fn note(&self, name: &ActionName, records: &Records) {
+    /// Remembers the records of the action with the physical id, as first read, for the clean-up
+    /// after this request.
+    pub fn remember_physical_records(&self, name: &ActionName, records: &Records) {
         if self.physical_name() == Some(name) {
             self.physical_records.get_or_init(|| records.clone());
         }
@@ -115,9 +116,15 @@ impl<'r> Context<'r> {
         self.request.stack.as_ref()?.record()
     }
 
-    /// Whether the last record of an action is of this request, in any delivery.
+    /// Whether `record` is of this request, in any delivery.
     pub fn is_own_record(&self, record: &Record) -> bool {
         self.request.stack.as_ref().is_some_and(|stack| stack.digest == record.request)
+    }
+
+    /// Whether this is an Update with a new name.
+    pub fn is_rename(&self) -> bool {
+        let is_update = |record: Record| record.request_type == RecordType::Update;
+        matches!(self.request.task, Task::Create(_)) && self.record().is_some_and(is_update)
     }
 
     /// Whether the last record of an action is of a request that was sent later than this one.
@@ -160,16 +167,13 @@ impl<'r> Context<'r> {
             (before, Some(Ownership::OfAnother)) => before != Some(Ownership::OfAnother),
             (_, Some(_)) => false,
         };
-        if is_superseded || found.is_some_and(|found| self.is_overtaken(found)) {
+        // A request of the same second that came in between counts as later.
+        let is_overtaken = found.and_then(|found| self.compare(found)).is_some_and(Ordering::is_ge);
+        if is_superseded || is_overtaken {
             return Err(Stop::Superseded);
         }
         *watched = Watched { name: name.clone(), read_at, seen };
         Ok(())
-    }
-
-    /// Whether the last record is another request's that was not sent earlier.
-    fn is_overtaken(&self, found: &ExistingAction) -> bool {
-        self.compare(found).is_some_and(Ordering::is_ge)
     }
 
     /// Looks at an action before each change from now on.
@@ -191,7 +195,7 @@ impl<'r> Context<'r> {
     }
 
     /// Watches no action any more: the work is over.
-    pub fn end(&self) {
+    pub fn stop_watching(&self) {
         self.watched.take();
     }
 

@@ -9,7 +9,7 @@ use crate::mitigation::{Change, Create, Definition, Failure, Outcome, Success, T
 /// Succeeds only if the action is as requested, as another delivery of the request may have made
 /// it. Otherwise it fails; `last` is the last failure that its role may have caused.
 pub async fn respond(context: &Context<'_>, last: Option<Failure>) -> Result<Success, Failure> {
-    context.end();
+    context.stop_watching();
     let success = match find_desired(context).await {
         Ok(success) => success,
         Err(Stop::Superseded) => None,

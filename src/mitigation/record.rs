@@ -57,7 +57,7 @@ pub struct Records {
 }
 
 impl Records {
-    /// The last record.
+    /// The last record: an action is claimed after it was created.
     pub fn last(&self) -> Option<&Record> {
         self.claimed.as_ref().or(self.created.as_ref())
     }

@@ -1,6 +1,6 @@
 //! A Delete: how it finds the action, and when it deletes nothing.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
 use stand_ins::{CLAIMED_TAG, CREATED_TAG, OWNER_TAG, fault::Fault, stack::merged};
@@ -98,13 +98,17 @@ async fn a_delete_whose_time_runs_out_does_not_take_the_action_for_absent() {
 }
 
 #[tokio::test]
-async fn a_delete_of_an_action_of_another_stack_is_skipped_even_if_it_was_adopted() {
-    let world = world().await;
-    world.plant_identical(NAME, &[(OWNER_TAG, OTHERS)]);
-    let adopted = json!({ "ResourceProperties": { "OnConflict": "Adopt" } });
-    world.send(&merged(sample("delete.json"), &adopted)).await.succeeded().changed_nothing();
-    let output = world.function.stop().await;
-    assert!(output.contains("\"DeletesSkipped\":1"), "{output}");
+async fn a_delete_of_an_action_of_another_stack_is_skipped_whatever_its_record_says() {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+    let later = format!("{}/{}/Create", now + 30, "A".repeat(16));
+    for tags in [vec![(OWNER_TAG, OTHERS)], vec![(OWNER_TAG, OTHERS), (CREATED_TAG, &later)]] {
+        let world = world().await;
+        world.plant_identical(NAME, &tags);
+        let adopted = json!({ "ResourceProperties": { "OnConflict": "Adopt" } });
+        world.send(&merged(sample("delete.json"), &adopted)).await.succeeded().changed_nothing();
+        let output = world.function.stop().await;
+        assert!(output.contains("\"DeletesSkipped\":1"), "{output}");
+    }
 }
 
 #[tokio::test]
