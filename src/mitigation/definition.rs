@@ -11,7 +11,7 @@ string_enum! {
     /// A kind of mitigation action, by the API's
     /// [`actionType`](https://docs.aws.amazon.com/iot/latest/apireference/API_DescribeMitigationAction.html).
     ///
-    /// When adding one, also add a variant to [`Params`](super::Params). The compiler names every
+    /// When adding one, also add a variant to [`Params`]. The compiler names every
     /// match in Rust. Then tests report what is missing:
     ///
     /// - `tests/contract/completeness/kinds.rs`: `schemas/`, [`AuditCheck`](super::AuditCheck),
