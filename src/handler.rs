@@ -43,7 +43,6 @@ pub struct Handler<'s> {
     is_cold: Cell<bool>,
 }
 
-/// What the work of one invocation shares.
 struct Invocation {
     trigger: TriggerName,
     /// Lambda's request id.
@@ -57,12 +56,10 @@ struct Invocation {
 }
 
 impl Invocation {
-    /// The deadlines of a request that ends with the invocation.
     fn deadlines(&self) -> Deadlines {
         Deadlines::new(SystemTime::now(), [self.deadline])
     }
 
-    /// The label of a request of this invocation, to be completed.
     fn label(&self) -> Label<'_> {
         Label {
             trigger: self.trigger,
@@ -83,7 +80,6 @@ fn trace_id(header: &str) -> &str {
 }
 
 impl<'s> Handler<'s> {
-    /// A handler with `settings`, whose calls all go over `http`.
     pub fn new(settings: &'s Settings, http: Http) -> Self {
         Self {
             settings,
@@ -104,8 +100,6 @@ impl<'s> Handler<'s> {
         }
     }
 
-    /// Serves one event.
-    ///
     /// # Errors
     /// A function error, if that is the caller's result, or if the result could not be delivered.
     pub async fn handle(

@@ -89,7 +89,6 @@ impl Http {
         Ok(Self { client, connections })
     }
 
-    /// Opens a connection for the first request to the host of `uri`.
     pub async fn preconnect(&self, uri: Uri) {
         if let Ok(opened) = self.connections.connector.clone().call(uri.clone()).await {
             *self.connections.preconnected() = Some((uri, Instant::now(), opened));

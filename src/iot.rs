@@ -26,7 +26,6 @@ use crate::{http::Http, sdk, settings::Settings};
 /// How long init waits for the first connection: longer than one takes on a working network.
 const PRECONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// The service, and the settings of its calls.
 pub struct Iot<'s> {
     client: Client,
     settings: &'s Settings,
@@ -34,14 +33,11 @@ pub struct Iot<'s> {
 }
 
 impl<'s> Iot<'s> {
-    /// A client for the region and endpoint of `settings`, over `http`, with the environment's
-    /// credentials.
     pub fn new(settings: &'s Settings, http: Http) -> Self {
         let config = sdk::config(settings, http, settings.iot_endpoint.as_deref());
         Self { client: Client::new(&config), settings, pace: Pace::default() }
     }
 
-    /// Opens the connection for the first call over `http`, unless that takes too long.
     pub async fn preconnect(&self, http: &Http) {
         let endpoint = match &self.settings.iot_endpoint {
             Some(endpoint) => Some(endpoint.clone()),

@@ -29,8 +29,6 @@ use crate::{
     },
 };
 
-/// Executes `request` with the calls of `iot`.
-///
 /// # Errors
 /// If the service rejects the request, or if it would change an action of another owner.
 pub async fn execute(request: &Request, iot: &Session<'_>) -> Result<Success, Failure> {
@@ -102,7 +100,6 @@ async fn with_role_wait(
     }
 }
 
-/// Whether a role that was created moments ago may be the cause.
 fn may_be_new_role(context: &Context<'_>, failure: &Failure) -> bool {
     let is_refused = [ErrorCode::InvalidRequest, ErrorCode::AccessDenied]
         .into_iter()

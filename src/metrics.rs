@@ -21,31 +21,21 @@ use crate::{settings::Settings, trigger::TriggerName};
 #[derive(Default)]
 pub struct Metrics(RefCell<BTreeMap<Metric, u32>>);
 
-/// The namespace of all metrics.
 const NAMESPACE: &str = "MitigationActionProvider";
 
 string_enum! {
-    /// What is counted, by its name in CloudWatch.
     pub enum Metric {
-        /// Starts of an instance.
         ColdStart = "ColdStart",
         /// Requests, of which a batch holds several.
         Requests = "Requests",
-        /// Of those, creates.
         CreateRequests = "CreateRequests",
-        /// Of those, updates.
         UpdateRequests = "UpdateRequests",
-        /// Of those, deletes.
         DeleteRequests = "DeleteRequests",
-        /// Of those, describes.
         DescribeRequests = "DescribeRequests",
         /// Requests that created an action, in this or an earlier delivery.
         Created = "Created",
-        /// Requests that adopted an action.
         Adopted = "Adopted",
-        /// Requests that changed an action.
         Updated = "Updated",
-        /// Requests that deleted an action.
         Deleted = "Deleted",
         /// Deletes that found nothing to delete.
         Absent = "Absent",
@@ -53,36 +43,28 @@ string_enum! {
         Released = "Released",
         /// Deletes that kept an action of the resource, because its owner tag is gone or another's.
         DeletesSkipped = "DeletesSkipped",
-        /// Requests that read an action.
         Described = "Described",
-        /// Requests that failed and would fail again.
         PermanentFailures = "PermanentFailures",
-        /// Requests that failed and may succeed later.
         TransientFailures = "TransientFailures",
         /// Failures that only the caller can fix.
         CallerMistakes = "CallerMistakes",
-        /// Requests that had expired.
         Expired = "Expired",
         /// Calls to AWS IoT.
         ServiceCalls = "ServiceCalls",
         /// Calls that AWS IoT throttled.
         Throttles = "Throttles",
-        /// Results that could not be published.
         ResultsUnpublished = "ResultsUnpublished",
-        /// Responses that could not be delivered.
         ResponsesUndelivered = "ResponsesUndelivered",
     }
 }
 
 impl Metrics {
-    /// Adds `number` to a metric.
     pub fn add(&self, metric: Metric, number: u32) {
         let mut counts = self.0.borrow_mut();
         let count = counts.entry(metric).or_default();
         *count = count.saturating_add(number);
     }
 
-    /// Writes the line of an invocation that took `duration`.
     pub fn write(self, settings: &Settings, trigger: TriggerName, duration: Duration) {
         let mut counts = self.0.into_inner();
         counts.retain(|_, count| *count > 0);

@@ -29,7 +29,6 @@ const CONFLICT: UnnamedConflict = UnnamedConflict::Nothing;
 /// The most characters of an entry's `TraceHeader`; a longer one would fail the whole call.
 const MAX_TRACE_HEADER: usize = 500;
 
-/// Why a result event was not published.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unpublished(pub String);
 
@@ -56,20 +55,15 @@ impl<'s> ResultBus<'s> {
     /// Attempts at a call: what fails more often is redelivered.
     const MAX_ATTEMPTS: u32 = 3;
 
-    /// The bus of `settings`, reached over `http`.
     pub fn new(settings: &'s Settings, http: Http) -> Self {
         Self { settings, http, client: OnceCell::new() }
     }
 
-    /// Whether the settings name one.
     pub fn is_set(&self) -> bool {
         self.settings.result_event_bus.is_some()
     }
 
     /// Publishes one event by `until`, where there is a bus.
-    ///
-    /// # Errors
-    /// Why it was not published.
     pub async fn publish(
         &self,
         event: &ResultEvent,

@@ -40,7 +40,6 @@ pub fn config(settings: &Settings, http: Http, endpoint: Option<&str>) -> SdkCon
     config.build()
 }
 
-/// How one attempt at a call failed.
 pub type CallError = AttemptError<Failure>;
 
 /// What a 409 without an error name means.
@@ -52,7 +51,6 @@ pub enum UnnamedConflict {
     Nothing,
 }
 
-/// Classifies `error`, with which `operation` failed.
 pub fn call_error<E: ProvideErrorMetadata>(
     operation: &str,
     conflict: UnnamedConflict,

@@ -44,12 +44,10 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// The settings in the process's environment.
     pub fn from_environment() -> Self {
         Self::read(|name| std::env::var_os(name).map(|value| value.to_string_lossy().into_owned()))
     }
 
-    /// The settings in the variables that `lookup` finds by name.
     pub(crate) fn read(lookup: impl Fn(&str) -> Option<String>) -> Self {
         let mut variables = Variables { lookup, problems: Problems::default() };
         let everywhere = variables.optional("AWS_ENDPOINT_URL", ENDPOINT, endpoint);
@@ -88,8 +86,6 @@ impl Settings {
         }
     }
 
-    /// Checks that the function can work with its settings.
-    ///
     /// # Errors
     /// Everything that is wrong with them: the failure of every request.
     pub fn check(&self) -> Result<(), Failure> {
@@ -154,7 +150,6 @@ impl<F: Fn(&str) -> Option<String>> Variables<F> {
         name.unwrap_or_else(|| env!("CARGO_PKG_NAME").to_owned())
     }
 
-    /// A level of Lambda's log filter.
     fn log_level(&self) -> &'static str {
         let given = self.value("AWS_LAMBDA_LOG_LEVEL").unwrap_or_default();
         let levels = ["TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL"];

@@ -11,16 +11,13 @@ macro_rules! string_enum {
         pub enum $name { $($(#[$variant_doc])* $variant,)+ }
 
         impl $name {
-            /// All variants.
             #[allow(dead_code, reason = "not every enum is iterated over")]
             pub const ALL: &'static [Self] = &[$(Self::$variant,)+];
 
-            /// The word.
             pub const fn as_str(self) -> &'static str {
                 match self { $(Self::$variant => $word,)+ }
             }
 
-            /// The variant of that word.
             #[allow(dead_code, reason = "some of the words are only written")]
             pub fn from_word(word: &str) -> Option<Self> {
                 Self::ALL.iter().copied().find(|variant| variant.as_str() == word)

@@ -36,17 +36,12 @@ impl<'de> Deserialize<'de> for Payload {
 string_enum! {
     /// The name of a trigger in logs and metrics.
     pub enum TriggerName {
-        /// A CloudFormation custom resource request.
         CloudFormation = "cloudformation",
-        /// SNS notifications.
         Sns = "sns",
-        /// An EventBridge event.
         EventBridge = "eventbridge",
-        /// A batch of SQS messages.
         Sqs = "sqs",
         /// A direct invocation with a request in the API's JSON.
         Direct = "direct",
-        /// None of these.
         Unrecognized = "unrecognized",
     }
 }
@@ -58,7 +53,6 @@ string_enum! {
 /// which of these still lack it: the message of [`Unrecognized`], the template's dashboard, a
 /// sample in `events/`, `docs/reference.md` and `bench/src/soak/action_lifecycle.rs`.
 pub enum Trigger {
-    /// A request for a custom resource.
     CloudFormation(Box<CustomResourceRequest>),
     /// SNS notifications, by their content. Each is of another trigger than `Sns` and `Sqs`.
     Sns(Vec<Result<Self, Unrecognized>>),
@@ -66,7 +60,6 @@ pub enum Trigger {
     EventBridge(Box<EventRequest>),
     /// A result event of the provider itself, which it ignores.
     OwnResult,
-    /// A batch of SQS messages.
     Sqs(Batch),
     /// A request whose caller waits for the result.
     Direct(Box<ApiRequest>),
@@ -82,10 +75,6 @@ struct MessageSource {
 }
 
 impl Trigger {
-    /// Recognizes an event by its members.
-    ///
-    /// # Errors
-    /// If the event is of no trigger.
     pub fn recognize(payload: &Payload) -> Result<Self, Unrecognized> {
         let event = payload.0.as_deref().ok_or(Unrecognized::NotAnObject)?;
         let text = event.get();
@@ -162,7 +151,6 @@ impl Trigger {
         names
     }
 
-    /// The name of the trigger, for logs and metrics.
     pub fn name(&self) -> TriggerName {
         match self {
             Self::CloudFormation(_) => TriggerName::CloudFormation,
@@ -174,7 +162,6 @@ impl Trigger {
     }
 }
 
-/// What to do about a request.
 pub struct Plan {
     pub step: Step,
     /// The name of the action, for the log; `None` if the request does not give one.
@@ -183,9 +170,7 @@ pub struct Plan {
     pub warnings: Vec<String>,
 }
 
-/// The next step of a plan.
 pub enum Step {
-    /// Execute the request.
     Execute(Box<Request>),
     /// Respond at once, because the result is known without a call to AWS IoT.
     Respond(Result<Success, Failure>),

@@ -20,14 +20,12 @@ use crate::{
     },
 };
 
-/// The resource type, in one invocation.
 struct MitigationActions<'a> {
     handler: &'a Handler<'a>,
     invocation: &'a Invocation,
 }
 
 impl Invocation {
-    /// The label of a custom resource request.
     fn resource_label<'a>(&'a self, request: &'a Request) -> Label<'a> {
         let given = request.raw_request_type().and_then(json::scalar);
         Label {

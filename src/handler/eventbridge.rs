@@ -15,7 +15,6 @@ use crate::{
 };
 
 impl Handler<'_> {
-    /// Executes a request whose result is an event.
     pub(super) async fn execute_event(
         &self,
         request: &EventRequest,

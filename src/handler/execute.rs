@@ -17,10 +17,8 @@ use crate::{
     trigger::{Plan, Step, Syntax, api::ApiRequest, describe_conflict},
 };
 
-/// What limits the execution of a request.
 #[derive(Clone, Copy)]
 pub struct Limits {
-    /// When work ends.
     pub until: Instant,
     pub on_timeout: OnTimeout,
     pub pacing: Pacing,
@@ -62,7 +60,6 @@ impl Handler<'_> {
         result
     }
 
-    /// Executes a request in the API's JSON for `owner`, under its id.
     pub(super) async fn execute_api(
         &self,
         request: &ApiRequest,
@@ -83,7 +80,6 @@ impl Handler<'_> {
     }
 }
 
-/// The value of `work`, or the failure of a panic.
 pub async fn catch_panic<T>(work: impl Future<Output = T>) -> Result<T, Failure> {
     AssertUnwindSafe(work).catch_unwind().await.map_err(|_| panicked())
 }

@@ -14,19 +14,15 @@ use crate::{
 /// The most bytes of a message.
 const MAX_MESSAGE: usize = 4096;
 
-/// A failed invocation.
 #[derive(Debug, PartialEq, Eq)]
 pub struct FunctionError {
-    /// `errorType`.
     pub error_type: ErrorType,
     /// `errorMessage`: at most 4 KB.
     pub message: String,
 }
 
-/// The type of a function error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ErrorType {
-    /// The event is none that the function serves.
     UnrecognizedEvent,
     /// A response may not be sent to the `ResponseURL`, so nothing is done.
     ForbiddenResponseUrl,
@@ -34,12 +30,10 @@ pub enum ErrorType {
     UndeliverableResponse,
     /// The result event was not published.
     UndeliverableResult,
-    /// The request failed.
     Request(ErrorCode),
 }
 
 impl ErrorType {
-    /// The name that callers and the log get.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::UnrecognizedEvent => "UnrecognizedEvent",

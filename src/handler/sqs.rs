@@ -24,7 +24,6 @@ use crate::{
     },
 };
 
-/// What the work on a batch shares.
 #[derive(Clone, Copy)]
 struct BatchContext<'a> {
     invocation: &'a Invocation,
@@ -32,26 +31,21 @@ struct BatchContext<'a> {
 }
 
 impl BatchContext<'_> {
-    /// The label of a message, whatever it holds.
     fn message_label<'l>(&'l self, message: &'l Message) -> Label<'l> {
         Label { id: &message.id, ..self.invocation.label() }
     }
 }
 
-/// The outcome of a message.
 enum MessageOutcome {
     /// It is done, and there is nothing to publish.
     Done,
     /// It is done, and this result has to be published.
     Result(ResultEvent),
-    /// It is redelivered.
     Redelivered,
 }
 
-/// The outcome of a group.
 #[derive(Default)]
 struct GroupOutcome {
-    /// The messages that are redelivered.
     redelivered: Vec<String>,
     /// The result of the last message, which is published together with those of other groups.
     last: Option<(String, ResultEvent)>,

@@ -13,21 +13,17 @@ use crate::{
 
 /// A request, as the log and the metrics name it.
 pub struct Label<'a> {
-    /// Its trigger.
     pub trigger: TriggerName,
-    /// Its operation, if that is known.
     pub operation: Option<Operation>,
     /// Its operation, as given.
     pub operation_text: Cow<'a, str>,
     /// The logical id of a resource, or the name of an action.
     pub subject: &'a str,
-    /// The name of the action, if it is known.
     pub action: Option<&'a str>,
     /// The request's own id.
     pub id: &'a str,
     /// Lambda's request id.
     pub request_id: &'a str,
-    /// The X-Ray trace id, where there is one.
     pub trace_id: Option<&'a str>,
 }
 

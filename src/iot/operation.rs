@@ -3,7 +3,6 @@
 use crate::sdk::UnnamedConflict;
 
 string_enum! {
-    /// An operation, by its name in the API.
     pub enum IotOperation {
         /// Sets the tags, too.
         Create = "CreateMitigationAction",
@@ -17,13 +16,11 @@ string_enum! {
         ListTags = "ListTagsForResource",
         /// Adds and replaces tags.
         Tag = "TagResource",
-        /// Removes tags.
         Untag = "UntagResource",
     }
 }
 
 impl IotOperation {
-    /// What a 409 without an error name means.
     pub fn unnamed_conflict(self) -> UnnamedConflict {
         if self == Self::Create { UnnamedConflict::NameTaken } else { UnnamedConflict::Nothing }
     }

@@ -21,7 +21,6 @@ impl RolePropagation {
         Self { limit, waited: Cell::default(), waits: Cell::default() }
     }
 
-    /// The next wait, no longer than `longest`.
     pub fn next_wait(&self, longest: Duration) -> Option<Duration> {
         let waits = self.waits.get();
         let left = self.limit.saturating_sub(self.waited.get());

@@ -23,7 +23,6 @@ use crate::{
 /// A call of the SDK. Boxed, else the types of its futures overflow the compiler's queries.
 type BoxedCall<'a, T, E> = Pin<Box<dyn Future<Output = Result<T, SdkError<E, HttpResponse>>> + 'a>>;
 
-/// The failure of a request whose time runs out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OnTimeout {
     /// The last error from the service, because the request is not redelivered.
@@ -32,7 +31,6 @@ pub enum OnTimeout {
     Transient,
 }
 
-/// How the calls of a request are spaced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pacing {
     /// Not at all: the request comes alone.
@@ -58,7 +56,6 @@ pub struct Session<'s> {
 }
 
 impl Iot<'_> {
-    /// The calls of one request, which end by `until`.
     pub fn session(&self, until: Instant, on_timeout: OnTimeout, pacing: Pacing) -> Session<'_> {
         Session {
             iot: self,
@@ -82,17 +79,14 @@ impl Session<'_> {
         self.calls.get()
     }
 
-    /// Calls that the service throttled.
     pub fn throttles(&self) -> u32 {
         self.throttles.get()
     }
 
-    /// How long ago the request began.
     pub fn age(&self) -> Duration {
         self.began.elapsed()
     }
 
-    /// The time that is left for calls.
     pub fn time_left(&self) -> Duration {
         time_left(self.until)
     }
@@ -102,15 +96,11 @@ impl Session<'_> {
         self.warnings.borrow_mut().push(warning.into());
     }
 
-    /// The warnings so far.
     pub fn take_warnings(&self) -> Vec<String> {
         self.warnings.take()
     }
 
     /// Waits as after that number of failed attempts at a call.
-    ///
-    /// # Errors
-    /// If no time is left.
     pub async fn back_off(&self, attempts: u32) -> Result<(), Failure> {
         let wait = backoff(attempts, self.time_left()).ok_or_else(|| self.out_of_time())?;
         sleep(wait).await;
@@ -118,9 +108,6 @@ impl Session<'_> {
     }
 
     /// Waits for the tags of an action that is there, which lag behind.
-    ///
-    /// # Errors
-    /// If no time is left.
     pub async fn wait_for_tags(&self, name: &ActionName, attempts: u32) -> Result<(), Failure> {
         let text = format!("the tags of the action {name} are not visible yet");
         self.last_no_response.replace(Some(text));
@@ -137,7 +124,6 @@ impl Session<'_> {
         self.role.describe(failure)
     }
 
-    /// The failure of a request whose time ran out.
     pub fn out_of_time(&self) -> Failure {
         let calls = self.calls.get();
         let noun = if calls == 1 { "call" } else { "calls" };
@@ -160,9 +146,6 @@ impl Session<'_> {
     }
 
     /// Makes `attempt` until it succeeds, fails permanently or leaves no time to respond.
-    ///
-    /// # Errors
-    /// The failure that is permanent, or that time ran out.
     pub async fn retry<T, E: From<Failure>>(
         &self,
         attempt: impl AsyncFnMut() -> Result<T, AttemptError<E>>,
@@ -173,7 +156,6 @@ impl Session<'_> {
         })
     }
 
-    /// Makes one attempt at a call.
     pub(super) async fn attempt<T, E>(
         &self,
         operation: IotOperation,

@@ -10,7 +10,6 @@ use crate::mitigation::{
 };
 use cloudformation_custom_resource::retry::AttemptError;
 
-/// How a create call ended.
 enum Sent {
     Created(Action),
     /// An action may have the name. If none has, the failure is final.

@@ -11,11 +11,9 @@ use crate::{
     sdk::CallError,
 };
 
-/// An action that was looked up.
 pub struct ExistingAction {
     pub action: Action,
     pub tags: Tags,
-    /// The records in its tags.
     pub records: Records,
     /// When the call that read the tags was sent, or earlier.
     pub read_at: Instant,
@@ -66,7 +64,6 @@ impl ExistingAction {
         Ok(Success::new(Outcome::Released, self.action.clone()).with_notice(notice))
     }
 
-    /// The failure of a request that would change another owner's action.
     pub fn not_owned(&self, verb: &str) -> Failure {
         let Action { name, arn, .. } = &self.action;
         let owner = owned_by(self.tags.owner());

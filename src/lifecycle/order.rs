@@ -31,7 +31,6 @@ use crate::{
 /// For how long what was read is fresh enough for a change.
 const FRESH: Duration = Duration::from_secs(1);
 
-/// Why a request stops before it has done its work.
 #[derive(Debug)]
 pub enum Stop {
     Failed(Failure),
@@ -45,7 +44,6 @@ impl From<Failure> for Stop {
     }
 }
 
-/// The message of a request that is superseded.
 pub const SUPERSEDED: &str =
     "superseded: a later request for this resource has taken over, so nothing more is changed";
 
@@ -69,7 +67,6 @@ pub struct Context<'r> {
     physical_records: OnceCell<Records>,
 }
 
-/// An action at which to look before each change.
 struct Watched {
     name: ActionName,
     read_at: Instant,
@@ -88,7 +85,6 @@ impl<'r> Context<'r> {
         }
     }
 
-    /// The name in the physical id of an Update.
     pub fn physical_name(&self) -> Option<&ActionName> {
         self.request.stack.as_ref()?.physical_name.as_ref()
     }
@@ -106,12 +102,10 @@ impl<'r> Context<'r> {
         }
     }
 
-    /// What the owner tag of an action allows the owner of this request.
     pub fn ownership(&self, found: &ExistingAction) -> Ownership {
         self.request.owner.ownership(found.tags.owner())
     }
 
-    /// The record that this request leaves, if it leaves one.
     pub fn record(&self) -> Option<Record> {
         self.request.stack.as_ref()?.record()
     }
@@ -202,9 +196,6 @@ impl<'r> Context<'r> {
     /// Reads the records of the watched actions that were read more than a second ago. A read that
     /// itself took that long is repeated; but a slow service must not keep a request from its work
     /// for ever.
-    ///
-    /// # Errors
-    /// That a later request supersedes this one.
     async fn look(&self) -> Result<(), Stop> {
         const MAX_READS: usize = 3;
 
@@ -227,9 +218,6 @@ impl<'r> Context<'r> {
     }
 
     /// Makes a changing call until it succeeds or fails permanently, and looks before each attempt.
-    ///
-    /// # Errors
-    /// The permanent failure, or that a later request supersedes this one.
     pub async fn change<T>(
         &self,
         mut attempt: impl AsyncFnMut() -> Result<T, CallError>,
@@ -241,7 +229,6 @@ impl<'r> Context<'r> {
         self.iot.retry(attempt).await
     }
 
-    /// Updates the whole definition of an action.
     pub async fn update_definition(
         &self,
         name: &ActionName,

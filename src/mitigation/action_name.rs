@@ -34,13 +34,11 @@ impl ActionName {
         Self(name)
     }
 
-    /// The ARN of the action of this name at `location`.
     pub fn arn(&self, location: &Location) -> String {
         let Location { partition, region, account } = location;
         format!("arn:{partition}:iot:{region}:{account}:mitigationaction/{self}")
     }
 
-    /// The name.
     pub fn as_str(&self) -> &str {
         &self.0
     }

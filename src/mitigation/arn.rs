@@ -18,7 +18,6 @@ pub struct Arn<'a> {
 }
 
 impl<'a> Arn<'a> {
-    /// Parses `text`; `None` if it is not an ARN.
     pub fn parse(text: &'a str) -> Option<Self> {
         let mut parts = text.splitn(6, ':');
         if parts.next() != Some("arn") {
@@ -36,7 +35,6 @@ impl<'a> Arn<'a> {
         has_needed_parts.then_some(arn)
     }
 
-    /// Whether the account is twelve digits.
     pub fn has_account(&self) -> bool {
         self.account.len() == 12 && self.account.bytes().all(|b| b.is_ascii_digit())
     }
@@ -65,12 +63,9 @@ pub fn partition_of(region: &str) -> &'static str {
     found.map_or("aws", |(_, partition)| partition)
 }
 
-/// Where an action is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Location {
-    /// `aws`, `aws-cn`, `aws-us-gov`, …
     pub partition: String,
-    /// `eu-west-1`, …
     pub region: String,
     /// Twelve digits.
     pub account: String,
@@ -98,7 +93,6 @@ pub struct FunctionLocation {
     location: Option<Location>,
 }
 
-/// The error for a stack in another account or region than the function.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LocationMismatch {
     stack: String,
@@ -122,10 +116,6 @@ impl FunctionLocation {
         self.location.as_ref()
     }
 
-    /// Checks that the function can serve a stack in `stack`.
-    ///
-    /// # Errors
-    /// If the stack is in another account or region.
     pub fn check(&self, stack: &Location) -> Result<(), LocationMismatch> {
         let (is_same, function) = match &self.location {
             Some(location) => (location == stack, location.to_string()),
@@ -154,14 +144,12 @@ pub struct StackId {
     pub text: String,
     /// Where the stack is, and therefore its actions.
     pub location: Location,
-    /// The part of the resource before the UUID.
     pub name: String,
     /// Distinguishes the stack from an earlier one of the same name.
     pub uuid: String,
 }
 
 impl StackId {
-    /// Parses `text`; `None` if it is not the ARN of a stack.
     pub fn parse(text: &str) -> Option<Self> {
         let arn = Arn::parse(text).filter(|arn| arn.service == "cloudformation")?;
         let (name, uuid) = arn.resource.strip_prefix("stack/")?.split_once('/')?;

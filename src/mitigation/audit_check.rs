@@ -5,7 +5,6 @@
 
 use super::Kind;
 
-/// A known audit check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AuditCheck {
     /// The kinds for its findings, besides [`Kind::PublishFindingToSns`], which is for all; `None` if
@@ -66,7 +65,6 @@ const TABLE: [Row; 5] = [
 ];
 
 impl AuditCheck {
-    /// The check with any of these names; `None` if it is not known.
     pub fn named(name: &str) -> Option<Self> {
         if UNDOCUMENTED.contains(&name) {
             return Some(Self { kinds: None });

@@ -11,7 +11,7 @@ string_enum! {
     /// A kind of mitigation action, by the API's
     /// [`actionType`](https://docs.aws.amazon.com/iot/latest/apireference/API_DescribeMitigationAction.html).
     ///
-    /// When adding one, also add a variant to [`Params`](super::Params). The compiler names every
+    /// When adding one, also add a variant to [`Params`]. The compiler names every
     /// match in Rust. Then tests report what is missing:
     ///
     /// - `tests/contract/completeness/kinds.rs`: `schemas/`, [`AuditCheck`](super::AuditCheck),
@@ -24,9 +24,7 @@ string_enum! {
     pub enum Kind {
         /// Moves things to thing groups, typically for quarantine.
         AddThingsToThingGroup = "ADD_THINGS_TO_THING_GROUP",
-        /// Turns AWS IoT logging on.
         EnableIoTLogging = "ENABLE_IOT_LOGGING",
-        /// Publishes the finding to an SNS topic.
         PublishFindingToSns = "PUBLISH_FINDING_TO_SNS",
         /// Replaces a policy with a blank one.
         ReplaceDefaultPolicyVersion = "REPLACE_DEFAULT_POLICY_VERSION",
@@ -58,7 +56,6 @@ impl Kind {
 pub struct Definition {
     /// The role that Device Defender assumes to apply the action.
     pub role_arn: RoleArn,
-    /// The change, and its parameters.
     pub params: Params,
 }
 
@@ -66,16 +63,13 @@ pub struct Definition {
 /// exactly one kind of change. Serializes as in the API.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub enum Params {
-    /// Moves things to thing groups, typically for quarantine.
     #[serde(rename = "addThingsToThingGroupParams", rename_all = "camelCase")]
     AddThingsToThingGroup {
-        /// One to ten groups.
         thing_group_names: ThingGroupNames,
         /// Whether a thing leaves dynamic groups when it has reached the limit of groups.
         #[serde(skip_serializing_if = "Flag::is_absent")]
         override_dynamic_groups: Flag,
     },
-    /// Turns AWS IoT logging on.
     #[serde(rename = "enableIoTLoggingParams", rename_all = "camelCase")]
     EnableIoTLogging {
         /// The least severe level that is logged.
@@ -83,34 +77,17 @@ pub enum Params {
         /// The role that AWS IoT assumes to write logs.
         role_arn_for_logging: RoleArn,
     },
-    /// Publishes the finding to a topic.
     #[serde(rename = "publishFindingToSnsParams", rename_all = "camelCase")]
-    PublishFindingToSns {
-        /// The topic that gets the finding.
-        topic_arn: TopicArn,
-    },
-    /// Replaces a policy with a blank one.
+    PublishFindingToSns { topic_arn: TopicArn },
     #[serde(rename = "replaceDefaultPolicyVersionParams", rename_all = "camelCase")]
-    ReplaceDefaultPolicyVersion {
-        /// The template of the new version.
-        template_name: PolicyTemplate,
-    },
-    /// Deactivates a CA certificate.
+    ReplaceDefaultPolicyVersion { template_name: PolicyTemplate },
     #[serde(rename = "updateCACertificateParams", rename_all = "camelCase")]
-    UpdateCaCertificate {
-        /// The change to the certificate.
-        action: CertificateAction,
-    },
-    /// Deactivates a device certificate.
+    UpdateCaCertificate { action: CertificateAction },
     #[serde(rename = "updateDeviceCertificateParams", rename_all = "camelCase")]
-    UpdateDeviceCertificate {
-        /// The change to the certificate.
-        action: CertificateAction,
-    },
+    UpdateDeviceCertificate { action: CertificateAction },
 }
 
 impl Params {
-    /// The kind of these parameters.
     pub fn kind(&self) -> Kind {
         match self {
             Self::AddThingsToThingGroup { .. } => Kind::AddThingsToThingGroup,
@@ -151,10 +128,8 @@ pub struct ThingGroupNames(Vec<ThingGroupName>);
 impl ThingGroupNames {
     pub const MAX: usize = 10;
 
-    /// What is expected, as [`Parse::EXPECTED`].
     pub const EXPECTED: &'static str = "a list of 1 to 10 names";
 
-    /// The list; `None` if it is empty or longer than ten.
     pub fn new(names: Vec<ThingGroupName>) -> Option<Self> {
         (1..=Self::MAX).contains(&names.len()).then_some(Self(names))
     }
@@ -193,12 +168,10 @@ macro_rules! text {
         pub struct $name(String);
 
         impl $name {
-            /// A text from the service, valid or not.
             pub fn from_service(text: String) -> Self {
                 Self(text)
             }
 
-            /// The text.
             pub fn as_str(&self) -> &str {
                 &self.0
             }
@@ -252,14 +225,8 @@ text!(
     LogLevel, "DEBUG, INFO, WARN or ERROR (the service rejects DISABLED)",
     |text| matches!(text, "DEBUG" | "INFO" | "WARN" | "ERROR")
 );
-text!(
-    /// The change to a certificate.
-    CertificateAction, "DEACTIVATE", |text| text == "DEACTIVATE"
-);
-text!(
-    /// The template of a new policy version.
-    PolicyTemplate, "BLANK_POLICY", |text| text == "BLANK_POLICY"
-);
+text!(CertificateAction, "DEACTIVATE", |text| text == "DEACTIVATE");
+text!(PolicyTemplate, "BLANK_POLICY", |text| text == "BLANK_POLICY");
 
 fn is_arn(text: &str, rule: impl FnOnce(Arn<'_>) -> bool) -> bool {
     Arn::parse(text).is_some_and(|arn| arn.has_aws_partition() && arn.has_account() && rule(arn))

@@ -13,7 +13,6 @@ string_enum! {
         InvalidRequest = "InvalidRequestException",
         /// The name of a create is taken by another owner's action, or one without an owner.
         ResourceAlreadyExists = "ResourceAlreadyExistsException",
-        /// There is no such action.
         ResourceNotFound = "ResourceNotFoundException",
         /// The account has reached the limit of actions.
         LimitExceeded = "LimitExceededException",
@@ -36,49 +35,38 @@ impl ErrorCode {
     }
 }
 
-/// A request that failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {
-    /// What callers branch on.
     pub code: ErrorCode,
-    /// What people read.
     pub detail: Detail,
 }
 
-/// Why a request failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Detail {
-    /// The request is invalid, for these reasons.
     Problems(Problems),
     /// The message of the service, or that its response is not usable.
     Service(String),
-    /// A call had no response.
     NoResponse(String),
     /// Time ran out: the code is that of the last error, but says nothing about the last call.
     OutOfTime(String),
     /// Why the provider itself refuses the request.
     Refusal(String),
-    /// The name of a create is taken.
     NameConflict(NameConflict),
 }
 
 /// The facts of a name conflict. Each trigger describes them with its own property names.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NameConflict {
-    /// The name that the create was to use.
     pub name: ActionName,
     /// The ARN of the action that has it.
     pub arn: String,
     /// The value of that action's owner tag, if any.
     pub owner: Option<String>,
-    /// What the caller can do.
     pub remedy: Remedy,
 }
 
-/// How a caller can resolve a name conflict.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Remedy {
-    /// Set another policy for conflicts.
     AdoptOrOverwrite,
     /// The action differs, so it cannot be adopted: change one to match, or overwrite it.
     MatchOrOverwrite,
@@ -87,12 +75,10 @@ pub enum Remedy {
 }
 
 impl Failure {
-    /// A failure of a call.
     pub fn service(code: ErrorCode, text: impl Into<String>) -> Self {
         Self { code, detail: Detail::Service(text.into()) }
     }
 
-    /// A failure that the provider decides on.
     pub fn refusal(code: ErrorCode, text: impl Into<String>) -> Self {
         Self { code, detail: Detail::Refusal(text.into()) }
     }
@@ -108,7 +94,6 @@ impl Failure {
         matches!(self.detail, Detail::Service(_)) && self.code == code
     }
 
-    /// An invalid request.
     pub fn invalid(problems: Problems) -> Self {
         Self { code: ErrorCode::InvalidRequest, detail: Detail::Problems(problems) }
     }
@@ -167,7 +152,6 @@ impl fmt::Display for NameConflict {
     }
 }
 
-/// Describes the owner that an owner tag names.
 pub(crate) fn owned_by(tag: Option<&str>) -> String {
     match tag {
         Some(tag) => format!("owned by \"{tag}\""),

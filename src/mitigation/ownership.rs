@@ -65,26 +65,22 @@ pub enum Ownership {
 }
 
 impl Ownership {
-    /// Whether this owner created or adopted the action, and does not share it.
     pub(crate) fn is_exclusive(self) -> bool {
         matches!(self, Self::Own | Self::Adopted)
     }
 }
 
 impl Owner {
-    /// The resource `logical_id` of a stack.
     pub fn stack(stack: &StackId, logical_id: &str) -> Self {
         let parts = [stack.name.as_str(), &stack.uuid, logical_id];
         let adopted_tag = Some(tag_value(OwnerKind::Adopted, &parts));
         Self { kind: OwnerKind::Stack, tag: tag_value(OwnerKind::Stack, &parts), adopted_tag }
     }
 
-    /// The EventBridge event `id` of `source`.
     pub fn event(source: &str, id: &str) -> Self {
         Self::shared(OwnerKind::Event, &[source, id])
     }
 
-    /// The message `id`.
     pub fn message(id: &str) -> Self {
         Self::shared(OwnerKind::Message, &[id])
     }
@@ -113,7 +109,6 @@ impl Owner {
         self.adopted_tag.as_deref()
     }
 
-    /// What this owner may do with an action that has the owner tag `tag`.
     pub fn ownership(&self, tag: Option<&str>) -> Ownership {
         let Some(tag) = tag else { return Ownership::Unowned };
         if tag == self.tag {

@@ -17,7 +17,6 @@ impl Problem {
         Self(format!("{}: invalid value {}: expected {expected}", excerpt(path), excerpt(value)))
     }
 
-    /// There is no value at `path`.
     pub fn missing(path: &str, expected: &str) -> Self {
         Self(format!("{}: missing: expected {expected}", excerpt(path)))
     }
@@ -32,12 +31,10 @@ impl Problem {
         Self(format!("{}: unknown property: {hint}", excerpt(path)))
     }
 
-    /// Another problem at `path`.
     pub fn other(path: &str, words: &str) -> Self {
         Self(format!("{}: {words}", excerpt(path)))
     }
 
-    /// The problem as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -66,7 +63,6 @@ impl Problems {
         }
     }
 
-    /// Adds the problems of `other`.
     pub fn extend(&mut self, other: Self) {
         let lost = other.count - other.first.len();
         for problem in other.first {
@@ -80,7 +76,6 @@ impl Problems {
         self.count
     }
 
-    /// Whether the request has no problem.
     pub fn is_empty(&self) -> bool {
         self.count == 0
     }

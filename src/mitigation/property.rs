@@ -11,15 +11,10 @@ string_enum! {
     /// reads it (`src/trigger/action_properties.rs`), `schemas/`, `cdk/src/index.ts`,
     /// `docs/reference.md` and `fuzz/dict/invocation.dict`.
     pub enum Property {
-        /// The name of the action.
         ActionName = "actionName",
-        /// The role that Device Defender assumes.
         RoleArn = "roleArn",
-        /// The change and its parameters.
         ActionParams = "actionParams",
-        /// The caller's tags.
         Tags = "tags",
-        /// What to do if the name is taken.
         OnConflict = "onConflict",
         /// The audit checks that the action is meant for.
         CheckNames = "checkNames",
@@ -37,7 +32,6 @@ impl Property {
         }
     }
 
-    /// The names of the properties that `operation` takes.
     pub fn names_of(operation: Operation) -> Vec<&'static str> {
         let accepted = Self::ALL.iter().filter(|property| property.is_accepted_by(operation));
         accepted.map(|property| property.as_str()).collect()

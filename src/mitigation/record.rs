@@ -8,7 +8,6 @@ use cloudformation_custom_resource::RequestDigest;
 string_enum! {
     /// The type of a request that leaves a record.
     pub enum RecordType {
-        /// A Create.
         Create = "Create",
         /// An Update, in place or with a new name.
         Update = "Update",
@@ -22,7 +21,6 @@ pub struct Record {
     pub sent: u64,
     /// The request, in all of its deliveries.
     pub request: RequestDigest,
-    /// The type of the request.
     pub request_type: RecordType,
 }
 
@@ -47,7 +45,6 @@ impl fmt::Display for Record {
     }
 }
 
-/// The records of an action.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Records {
     /// The request that created the action; `None` if the provider took it over.

@@ -8,20 +8,14 @@ use super::{
 };
 
 string_enum! {
-    /// The operations.
-    ///
     /// When adding one, the compiler names every match in Rust. The tests of
     /// `tests/contract/completeness/operations.rs` report which of these still lack it:
     /// [`Parse::EXPECTED`], `schemas/`, `docs/reference.md`, and a sample of an event and of a
     /// direct invocation in `events/`.
     pub enum Operation {
-        /// Create an action.
         Create = "CreateMitigationAction",
-        /// Change an action.
         Update = "UpdateMitigationAction",
-        /// Delete an action.
         Delete = "DeleteMitigationAction",
-        /// Read an action.
         Describe = "DescribeMitigationAction",
     }
 }
@@ -38,13 +32,11 @@ impl Parse for Operation {
 /// A request, in the same form for every trigger.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Request {
-    /// The operation and its parameters.
     pub task: Task,
     /// Whose actions they are; decides what the request may change.
     pub owner: Owner,
     /// Where the actions are; `None` if the account is unknown, so that ARNs are looked up.
     pub location: Option<Location>,
-    /// What only the request of a stack has.
     pub stack: Option<StackRequest>,
 }
 
@@ -65,21 +57,16 @@ pub struct StackRequest {
 }
 
 impl StackRequest {
-    /// The record that the request leaves.
     pub fn record(&self) -> Option<Record> {
         let request_type = self.record_type?;
         Some(Record { sent: self.sent, request: self.digest.clone(), request_type })
     }
 }
 
-/// An operation and its parameters.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Task {
-    /// Create an action.
     Create(Create),
-    /// Change an action in place.
     Update(Update),
-    /// Delete an action.
     Delete(Delete),
     /// Describe an action of any owner.
     Describe(ActionName),
@@ -101,18 +88,13 @@ impl Task {
     }
 }
 
-/// The parameters of a create.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Create {
-    /// Unique in an account and region.
     pub name: ActionName,
-    /// The role and what the action does.
     pub definition: Definition,
     /// The caller's tags; the provider adds its own.
     pub tags: Tags,
-    /// What to do where another owner's action has the name, or one without an owner.
     pub on_conflict: OnConflict,
-    /// What to do where the owner's own action has the name.
     pub if_owned: IfOwned,
 }
 
@@ -161,7 +143,6 @@ pub enum IfOwned {
 pub struct Update {
     /// The name, which an update cannot change.
     pub name: ActionName,
-    /// The definition, or the parts of it that change.
     pub change: Change,
     /// Tags to set; tags with other keys stay.
     pub tags: Tags,
@@ -169,36 +150,24 @@ pub struct Update {
     pub previous_keys: Vec<String>,
 }
 
-/// How an update changes the definition of an action.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Change {
     /// The whole definition, so that an action that is gone can be created again, and one that lost
     /// its owner tag is tagged again.
     Whole(Definition),
     /// The given parts. An action that is gone is an error.
-    Parts {
-        /// The role, if it changes.
-        role_arn: Option<RoleArn>,
-        /// The parameters, if they change.
-        params: Option<Params>,
-    },
+    Parts { role_arn: Option<RoleArn>, params: Option<Params> },
 }
 
-/// The parameters of a delete.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Delete {
-    /// The action, or how to find it.
     pub target: DeleteTarget,
-    /// What to do where the action is another owner's.
     pub if_not_owned: IfNotOwned,
-    /// What to look up about the action for its outcome.
     pub lookup: Lookup,
 }
 
-/// Which action to delete.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DeleteTarget {
-    /// The action of this name.
     Named(ActionName),
     /// What a failed request may have created: the action of this name, if its last record has this
     /// digest.
@@ -217,7 +186,6 @@ pub struct UnknownPhysicalId {
     pub id: Option<ActionName>,
     /// The name that the Create uses, if it has a valid one.
     pub name: Option<ActionName>,
-    /// What the Create does about an action that is not its own.
     pub on_conflict: OnConflict,
 }
 
@@ -227,7 +195,6 @@ pub enum IfNotOwned {
     /// Leave it and succeed. If it has no owner, the policy of the resource says whether an earlier
     /// delivery may have released it.
     Skip(OnConflict),
-    /// Leave it and fail.
     Fail,
 }
 

@@ -10,7 +10,6 @@ use super::{
     text::{Expected, has_length},
 };
 
-/// The key of the tag with the owner of an action.
 pub const OWNER_TAG: &str = "mitigation-action-provider:owner";
 
 /// The key of the tag with the record of the request that created an action.
@@ -38,9 +37,6 @@ impl Tags {
 
     /// Checks the key of a tag: 1 to 128 characters of `[\p{L}\p{Z}\p{N}_.:/=+\-@]`, and no prefix
     /// that AWS or the provider reserves.
-    ///
-    /// # Errors
-    /// What is expected of a key instead.
     pub(crate) fn check_key(key: &str) -> Result<(), Expected> {
         let begins_with = |prefix: &str| {
             let start = key.trim_start().get(..prefix.len());
@@ -60,36 +56,27 @@ impl Tags {
         }
     }
 
-    /// Checks the value of a tag: at most 256 characters.
-    ///
-    /// # Errors
-    /// What is expected of a value instead.
     pub(crate) fn check_value(value: &str) -> Result<(), Expected> {
         if has_length(value, 0, 256) { Ok(()) } else { Err(Expected("at most 256 characters")) }
     }
 
-    /// Sets a tag.
     pub fn set(&mut self, key: impl Into<String>, value: impl Into<String>) {
         self.0.insert(key.into(), value.into());
     }
 
-    /// The tags with one more.
     pub fn with(mut self, key: &str, value: impl Into<String>) -> Self {
         self.set(key, value);
         self
     }
 
-    /// Sets the tags of `other`, too.
     pub fn extend(&mut self, other: Self) {
         self.0.extend(other.0);
     }
 
-    /// Whether there is a tag with the key `key`.
     pub fn contains(&self, key: &str) -> bool {
         self.0.contains_key(key)
     }
 
-    /// The value of the owner tag, if any.
     pub fn owner(&self) -> Option<&str> {
         self.0.get(OWNER_TAG).map(String::as_str)
     }
@@ -105,12 +92,10 @@ impl Tags {
         self.0.iter().map(|(key, value)| (key.as_str(), value.as_str()))
     }
 
-    /// The number of tags.
     pub fn len(&self) -> usize {
         self.0.len()
     }
 
-    /// Whether there is no tag.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
@@ -128,7 +113,6 @@ impl Tags {
         TagChange { remove, set: Self(set) }
     }
 
-    /// The number of tags after `change`.
     pub(crate) fn len_after(&self, change: &TagChange) -> usize {
         let new = change.set.0.keys().filter(|key| !self.contains(key)).count();
         self.len() + new - change.remove.len()
@@ -161,14 +145,11 @@ impl Serialize for Tags {
 /// The calls that change tags: first `remove`, then `set`; there is no call for an empty one.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TagChange {
-    /// Keys to remove.
     pub remove: Vec<String>,
-    /// Tags to add or to change.
     pub set: Tags,
 }
 
 impl TagChange {
-    /// Whether there is nothing to change.
     pub fn is_empty(&self) -> bool {
         self.remove.is_empty() && self.set.is_empty()
     }

@@ -9,7 +9,6 @@ pub trait Parse: Sized {
     /// What is expected, as the end of a sentence: "expected …".
     const EXPECTED: &'static str;
 
-    /// Parses `text`; `None` if it breaks the rule.
     fn parse(text: &str) -> Option<Self>;
 
     /// What the author of a template who wrote `text` may have overlooked.

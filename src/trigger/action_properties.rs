@@ -11,7 +11,6 @@ use crate::mitigation::{
 };
 
 impl Syntax {
-    /// The policy for conflicts that `word` names in this syntax.
     pub(super) fn on_conflict(self, word: &str) -> Option<OnConflict> {
         OnConflict::ALL.iter().copied().find(|policy| self.is_name(policy.as_str(), word))
     }
@@ -200,7 +199,6 @@ impl Reader {
         self.add(|| Problem::other(node.path(), &text));
     }
 
-    /// `onConflict`; absent is the default.
     pub fn on_conflict(&mut self, node: &Node<'_>) -> Option<OnConflict> {
         let Some(value) = node.value() else { return Some(OnConflict::default()) };
         let syntax = self.syntax();

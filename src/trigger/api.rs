@@ -33,7 +33,6 @@ pub struct ApiRequest {
     warnings: Vec<String>,
 }
 
-/// Whether a request may have a `requestId`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RequestIds {
     /// It may, in a direct invocation or in a message without an event around it.
@@ -80,12 +79,10 @@ impl ApiRequest {
         }
     }
 
-    /// Parses a whole event or message as a request.
     pub(in crate::trigger) fn whole(value: &RawValue) -> Self {
         Self::read("", Some(value), RequestIds::Accepted)
     }
 
-    /// Adds a problem to the request.
     pub(in crate::trigger) fn rejected(self, problem: Problem) -> Self {
         let mut problems = Problems::from(problem);
         if let Err(own) = self.task {
@@ -94,15 +91,10 @@ impl ApiRequest {
         Self { task: Err(problems), ..self }
     }
 
-    /// The task of the request.
-    ///
-    /// # Errors
-    /// If the request is invalid.
     pub fn task(&self) -> Result<Task, Failure> {
         self.task.clone().map_err(Failure::invalid)
     }
 
-    /// Plans the request of `owner` for a function at `location`.
     pub fn plan(&self, owner: &Owner, location: &FunctionLocation) -> Plan {
         let step = match self.task() {
             Err(failure) => Step::Respond(Err(failure)),
@@ -124,7 +116,6 @@ impl ApiRequest {
         }
     }
 
-    /// The operation; `None` if it is unknown.
     pub fn operation(&self) -> Option<Operation> {
         self.operation
     }
@@ -139,7 +130,6 @@ impl ApiRequest {
         self.action_name.as_deref()
     }
 
-    /// `requestId`, where it is given.
     pub fn request_id(&self) -> Option<&str> {
         self.request_id.as_ref().map(|id| id.0.as_str())
     }
@@ -236,7 +226,6 @@ impl Parse for RequestId {
     }
 }
 
-/// The beginning of a text of the request, as a result repeats it.
 pub(super) fn cut(text: &str) -> String {
     text.chars().take(MAX_REPEATED).collect()
 }

@@ -37,7 +37,6 @@ pub struct Attributes {
     action_type: String,
 }
 
-/// An action as a resource of a stack.
 pub fn resource(action: Action) -> Resource<Attributes> {
     let Action { name, arn, id, action_type } = action;
     let (name, id) = (name.to_string(), id.unwrap_or_default());
@@ -54,7 +53,6 @@ pub fn resource(action: Action) -> Resource<Attributes> {
     }
 }
 
-/// Plans a request for a function at `location`.
 pub fn plan(request: &CustomResourceRequest, location: &FunctionLocation) -> Plan {
     let mut warnings = Vec::new();
     let step = next_step(request, location, &mut warnings);
@@ -241,7 +239,6 @@ fn in_order(request: &CustomResourceRequest, record_type: Option<RecordType>) ->
     }
 }
 
-/// Parses the properties; reports all of their problems.
 fn read_properties(
     request: &CustomResourceRequest,
     stack: Option<&StackId>,

@@ -21,18 +21,15 @@ pub const SOURCE: &str = "mitigation-action-provider";
 pub struct EventRequest {
     /// The detail of the event, or the message.
     pub api_request: ApiRequest,
-    /// The owner of what the request creates.
     pub owner: Owner,
     id: String,
     source: String,
 }
 
-/// An event with the result of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ResultEvent {
     /// The id of the request, as in the log.
     pub request_id: String,
-    /// Says whether the request succeeded.
     pub detail_type: &'static str,
     /// The ARN of the action, if there is one.
     pub resource: Option<String>,
@@ -40,16 +37,12 @@ pub struct ResultEvent {
     pub detail: String,
 }
 
-/// The members of an event that are read.
 pub(super) const MEMBERS: [&str; 4] = ["detail-type", "source", "detail", "id"];
 
-/// Whether an object is an event.
 pub(super) fn has_event_members(fields: &Fields<'_>) -> bool {
     ["detail-type", "source", "detail"].iter().all(|name| fields.has(name))
 }
 
-/// Parses an event.
-///
 /// # Errors
 /// If it has another `detail-type`.
 pub(super) fn read(fields: &Fields<'_>) -> Result<Trigger, Unrecognized> {
@@ -76,7 +69,6 @@ pub(super) fn read(fields: &Fields<'_>) -> Result<Trigger, Unrecognized> {
 }
 
 impl EventRequest {
-    /// A request in a message without an event around it.
     pub(super) fn in_message(request: ApiRequest, from: MessageSource) -> Self {
         let MessageSource { id, id_member, source } = from;
         let source = source.to_owned();

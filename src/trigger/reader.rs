@@ -69,7 +69,6 @@ pub struct Node<'t> {
     is_misspelt: bool,
 }
 
-/// The members of an object at a path.
 pub struct Members<'t> {
     path: String,
     fields: Fields<'t>,
@@ -78,7 +77,6 @@ pub struct Members<'t> {
 }
 
 impl Reader {
-    /// The most warnings that are kept.
     const MAX_WARNINGS: usize = 10;
 
     pub fn new(syntax: Syntax) -> Self {
@@ -107,7 +105,6 @@ impl Reader {
         self.problems.add(problem);
     }
 
-    /// Adds the problem that the value at `node` is invalid.
     pub fn invalid(&mut self, node: &Node<'_>, expected: &str) {
         let value = node.value.map_or("null", RawValue::get);
         self.problems.add(|| Problem::invalid(&node.path, value, expected));
@@ -163,7 +160,6 @@ impl Reader {
         self.optional_text(node)
     }
 
-    /// The text at `node`, if it is given.
     pub fn optional_text<T: Parse>(&mut self, node: &Node<'_>) -> Option<T> {
         let text = self.syntax.text(node.value?);
         let parsed = text.as_deref().and_then(T::parse);
@@ -219,7 +215,6 @@ impl<'t> Node<'t> {
         &self.path
     }
 
-    /// The value, unless it is absent or null.
     pub fn value(&self) -> Option<&'t RawValue> {
         self.value
     }

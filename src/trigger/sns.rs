@@ -14,16 +14,12 @@ const SOURCE: &str = "aws:sns";
 /// The most notifications in an event; Lambda delivers one.
 const MAX_RECORDS: usize = 100;
 
-/// Whether a record is an SNS notification.
 pub(super) fn is_record(record: &RawValue) -> bool {
     let record = Fields::read(record.get(), &["EventSource"]).unwrap_or_default();
     record.string("EventSource").as_deref() == Some(SOURCE)
 }
 
 /// Parses the records of an event. An invalid one does not affect the others.
-///
-/// # Errors
-/// If there are too many.
 pub(super) fn read_records(
     records: &[&RawValue],
 ) -> Result<Vec<Result<Trigger, Unrecognized>>, Unrecognized> {

@@ -13,13 +13,11 @@ use super::{MessageSource, Trigger, Unrecognized, sns};
 /// The `eventSource` of a record, and the source of a request without an event around it.
 const SOURCE: &str = "aws:sqs";
 
-/// A batch of messages.
 pub struct Batch {
     messages: Vec<Message>,
     queue: QueueType,
 }
 
-/// The type of the queue, which decides the order of a batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum QueueType {
     /// Messages that name the same action are ordered by `SentTimestamp`.
@@ -39,19 +37,14 @@ pub struct Message {
 }
 
 impl Batch {
-    /// The most messages in an event.
     pub(super) const MAX_MESSAGES: usize = 10_000;
 
-    /// Whether a record is an SQS message.
     pub(super) fn is_record(record: &RawValue) -> bool {
         let record = Fields::read(record.get(), &["eventSource"]).unwrap_or_default();
         record.string("eventSource").as_deref() == Some(SOURCE)
     }
 
     /// Parses the records of an event. An invalid one does not affect the others.
-    ///
-    /// # Errors
-    /// If there are more than an event source delivers.
     pub(super) fn read(records: &[&RawValue]) -> Result<Self, Unrecognized> {
         if records.len() > Self::MAX_MESSAGES {
             return Err(Unrecognized::TooManyRecords);
@@ -106,10 +99,6 @@ impl Message {
         }
     }
 
-    /// Parses the body.
-    ///
-    /// # Errors
-    /// If it holds no request.
     pub fn content(&self) -> Result<Trigger, Unrecognized> {
         let body = self.body.as_ref().ok_or(Unrecognized::NoRequestInside)?;
         sns::read_body(body).unwrap_or_else(|| {
@@ -118,7 +107,6 @@ impl Message {
         })
     }
 
-    /// The action that the request in the body names.
     fn action_name(&self) -> Option<String> {
         let Ok(Trigger::EventBridge(request)) = self.content() else { return None };
         request.api_request.action_name().map(str::to_owned)
@@ -126,9 +114,6 @@ impl Message {
 }
 
 /// The response to a batch, with the ids of the messages to be redelivered.
-///
-/// # Errors
-/// If it cannot be serialized.
 pub fn batch_item_failures(
     ids: impl IntoIterator<Item = String>,
 ) -> Result<Box<RawValue>, serde_json::Error> {

@@ -4,35 +4,22 @@ use std::{borrow::Cow, fmt};
 
 use cloudformation_custom_resource::json::Fields;
 
-/// Why an event is not recognized.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Unrecognized {
     /// The event is neither a JSON object nor an array of records.
     NotAnObject,
-    /// It has none of the expected members.
     NoKnownMember,
-    /// It is an event with another `detail-type`.
     AnotherDetailType {
-        /// The `detail-type` of the event.
         given: String,
-        /// The one of requests.
         expected: &'static str,
     },
-    /// It is a notification or a message without a request.
     NoRequestInside,
-    /// It is a stack's request in a message of a queue.
     StackRequestInQueue,
-    /// It has records of neither SQS nor SNS.
     UnknownRecords,
-    /// It has more records than an event source delivers.
     TooManyRecords,
-    /// It looks like a CloudFormation template.
     Template,
-    /// It looks like a resource of a template, or its properties.
     Properties,
-    /// It looks like a request with property names as in a template.
     PascalCase,
-    /// It looks like an entry of `PutEvents`.
     PutEventsEntry,
 }
 
@@ -76,7 +63,6 @@ const LOOKED_FOR: &str = "expected one of: ResponseURL (a CloudFormation custom 
                           EventBridge event), actionName or operation (a direct invocation)";
 
 impl Unrecognized {
-    /// Describes the event.
     fn words(&self) -> Cow<'static, str> {
         Cow::Borrowed(match self {
             Self::NotAnObject => "the event is not a JSON object",

@@ -9,7 +9,6 @@ use crate::mitigation::{Description, ErrorCode, Failure, Outcome, Params, RoleAr
 const MAX_MESSAGE: usize = 4096;
 
 string_enum! {
-    /// Whether a request succeeded.
     pub enum Status {
         /// The result has an outcome.
         Succeeded = "SUCCEEDED",
@@ -18,7 +17,6 @@ string_enum! {
     }
 }
 
-/// The result document.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ResultDocument<'a> {
@@ -76,7 +74,6 @@ struct ErrorPart {
 }
 
 impl ApiRequest {
-    /// The result document of this request.
     pub fn result<'a>(&'a self, result: &'a Result<Success, Failure>) -> ResultDocument<'a> {
         let (status, result) = match result {
             Ok(success) => (Status::Succeeded, ResultPart::succeeded(success)),
