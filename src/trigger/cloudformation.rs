@@ -69,21 +69,23 @@ fn next_step(
     warnings: &mut Vec<String>,
 ) -> Step {
     let planned = match (request.request_type, read_stack(request, location)) {
+        (Some(RequestType::Create), Ok(stack)) => {
+            let create = read_properties(request, Some(&stack), warnings);
+            let record_type = Some(RecordType::Create);
+            create.map(|create| new_request(request, &stack, Task::Create(create), record_type))
+        }
+        (Some(RequestType::Update), Ok(stack)) => plan_update(request, &stack, warnings),
         (Some(RequestType::Delete), Ok(stack)) => Ok(plan_delete(request, &stack)),
         (Some(RequestType::Delete), Err(problems)) => {
             let notice = format!("this resource cannot own an action: {problems}");
             return Step::Respond(Ok(Success::absent(notice)));
         }
-        (Some(RequestType::Create), Ok(stack)) => plan_create(request, &stack, warnings),
-        (Some(RequestType::Update), Ok(stack)) => plan_update(request, &stack, warnings),
         // The properties are parsed although they are not used, to report all problems at once.
-        (Some(RequestType::Create | RequestType::Update), Err(mut problems)) => {
-            let create = read_properties(request, None, warnings);
-            problems.extend(create.err().unwrap_or_default());
-            Err(problems)
-        }
-        (None, stack) => {
-            let mut problems = Problems::from(unknown_request_type(request));
+        (request_type, stack) => {
+            let mut problems = Problems::default();
+            if request_type.is_none() {
+                problems.add(|| unknown_request_type(request));
+            }
             let stack = stack.map_err(|more| problems.extend(more)).ok();
             let create = read_properties(request, stack.as_ref(), warnings);
             problems.extend(create.err().unwrap_or_default());
@@ -142,16 +144,6 @@ pub fn name_of_create(request: &CustomResourceRequest) -> Option<String> {
     Some(name.as_str().to_owned())
 }
 
-fn plan_create(
-    request: &CustomResourceRequest,
-    stack: &StackId,
-    warnings: &mut Vec<String>,
-) -> Result<Request, Problems> {
-    let create = read_properties(request, Some(stack), warnings)?;
-    let stack_request = in_order(request, Some(RecordType::Create));
-    Ok(new_request(request, stack, Task::Create(create), stack_request))
-}
-
 /// An Update in place, or a replacement if the name is new, which is planned like a Create.
 fn plan_update(
     request: &CustomResourceRequest,
@@ -178,9 +170,9 @@ fn plan_update(
     } else {
         Task::Create(create)
     };
-    let stack_request = in_order(request, Some(RecordType::Update));
-    let stack_request = StackRequest { physical_name, previous_name, ..stack_request };
-    Ok(new_request(request, stack, task, stack_request))
+    let planned = new_request(request, stack, task, Some(RecordType::Update));
+    let in_order = |order| StackRequest { physical_name, previous_name, ..order };
+    Ok(Request { stack: planned.stack.map(in_order), ..planned })
 }
 
 /// A Delete needs no valid properties: it deletes the action that the physical id names, or else
@@ -210,32 +202,28 @@ fn plan_delete(request: &CustomResourceRequest, stack: &StackId) -> Request {
     };
     let delete =
         Delete { target, if_not_owned: IfNotOwned::Skip(on_conflict), lookup: Lookup::Tags };
-    new_request(request, stack, Task::Delete(delete), in_order(request, None))
+    new_request(request, stack, Task::Delete(delete), None)
 }
 
+/// A request of the resource, which leaves records of that type.
 fn new_request(
     request: &CustomResourceRequest,
     stack: &StackId,
     task: Task,
-    stack_request: StackRequest,
+    record_type: Option<RecordType>,
 ) -> Request {
+    let since = request.sent.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     Request {
         task,
         owner: Owner::stack(stack, &request.logical_resource_id),
         location: Some(stack.location.clone()),
-        stack: Some(stack_request),
-    }
-}
-
-/// The place of a request in the order of its resource's requests. It leaves records of that type.
-fn in_order(request: &CustomResourceRequest, record_type: Option<RecordType>) -> StackRequest {
-    let since = request.sent.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    StackRequest {
-        sent: since.as_secs(),
-        digest: request.digest.clone(),
-        record_type,
-        physical_name: None,
-        previous_name: None,
+        stack: Some(StackRequest {
+            sent: since.as_secs(),
+            digest: request.digest.clone(),
+            record_type,
+            physical_name: None,
+            previous_name: None,
+        }),
     }
 }
 
@@ -284,8 +272,7 @@ fn on_conflict_of(properties: Option<&RawValue>) -> OnConflict {
     word.and_then(|word| SYNTAX.on_conflict(&word)).unwrap_or_default()
 }
 
-/// The keys of the tags in old properties that the provider can have set. Other properties may be
-/// invalid.
+/// The keys of the tags in old properties that the provider can have set.
 fn tag_keys(properties: &RawValue) -> Vec<String> {
     let mut keys = Vec::new();
     let Some(tags) = property(Some(properties), Property::Tags) else { return keys };
@@ -300,8 +287,7 @@ fn tag_keys(properties: &RawValue) -> Vec<String> {
     keys
 }
 
-/// A property, whether or not the others are valid; `None` if there are no properties, or no such
-/// one.
+/// A property, whether or not the others are valid.
 fn property(of: Option<&RawValue>, property: Property) -> Option<&RawValue> {
     let mut found = None;
     json::each_member(of?.get(), &mut |name, value| {
