@@ -24,7 +24,7 @@ use serde_json::value::RawValue;
 pub use self::function_error::{ErrorType, FunctionError};
 use self::{execute::Limits, telemetry::Label};
 use crate::{
-    http::Http,
+    http::{Http, HttpPut},
     iot::Iot,
     metrics::{Metric, Metrics},
     mitigation::{ErrorCode, Failure, FunctionLocation},
@@ -37,7 +37,7 @@ use crate::{
 pub struct Handler<'s> {
     settings: &'s Settings,
     http: Http,
-    provider: Provider<Http>,
+    provider: Provider<HttpPut>,
     iot: Iot<'s>,
     result_bus: ResultBus<'s>,
     is_cold: Cell<bool>,
@@ -83,7 +83,7 @@ impl<'s> Handler<'s> {
     pub fn new(settings: &'s Settings, http: Http) -> Self {
         Self {
             settings,
-            provider: Provider::new(settings.region.as_str(), http.clone())
+            provider: Provider::new(settings.region.as_str(), http.put())
                 .allow_hosts(settings.response_hosts.iter().cloned()),
             http: http.clone(),
             iot: Iot::new(settings, http.clone()),

@@ -23,7 +23,7 @@ use aws_smithy_runtime_api::client::{
     runtime_components::RuntimeComponents,
 };
 use aws_smithy_types::body::SdkBody;
-use cloudformation_custom_resource::{NoResponse, Put, PutResponse, no_response, put_over};
+use cloudformation_custom_resource::{HyperPut, no_response};
 use hyper::{
     Uri,
     rt::{Read as _, ReadBuf},
@@ -50,6 +50,9 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 /// How long a preconnected connection may wait for its first request: its peer may drop it after
 /// that.
 const PRECONNECTED_FOR: Duration = Duration::from_mins(1);
+
+/// Sends the responses to CloudFormation.
+pub type HttpPut = HyperPut<Connections, SdkBody>;
 
 /// The HTTP client. Clones share its connections.
 #[derive(Clone)]
@@ -89,6 +92,11 @@ impl Http {
         Ok(Self { client, connections })
     }
 
+    /// Sends responses to CloudFormation over the same connections.
+    pub fn put(&self) -> HttpPut {
+        HyperPut::over(self.client.clone())
+    }
+
     pub async fn preconnect(&self, uri: Uri) {
         if let Ok(opened) = self.connections.connector.clone().call(uri.clone()).await {
             *self.connections.preconnected() = Some((uri, Instant::now(), opened));
@@ -103,12 +111,6 @@ fn cryptography() -> CryptoProvider {
     let is_other = |suite: &SupportedCipherSuite| *suite != TLS13_AES_128_GCM_SHA256;
     provider.cipher_suites.sort_by_key(is_other);
     provider
-}
-
-impl Put for Http {
-    async fn put(&self, url: Uri, body: String) -> Result<PutResponse, NoResponse> {
-        put_over(&self.client, url, body).await
-    }
 }
 
 impl fmt::Debug for Http {
@@ -147,7 +149,7 @@ type Connection = MaybeHttpsStream<TokioIo<TcpStream>>;
 
 /// Opens connections; one may have been opened during init.
 #[derive(Clone)]
-struct Connections {
+pub struct Connections {
     connector: HttpsConnector<HttpConnector>,
     preconnected: Arc<Mutex<Option<(Uri, Instant, Connection)>>>,
 }

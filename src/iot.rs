@@ -6,9 +6,7 @@
 
 mod calls;
 mod convert;
-mod operation;
 mod pace;
-mod role_propagation;
 mod session;
 
 use std::time::Duration;
@@ -19,12 +17,40 @@ use aws_sdk_iot::{
 };
 use tokio::time::timeout;
 
+use self::pace::Pace;
 pub use self::session::{OnTimeout, Pacing, Session};
-use self::{operation::IotOperation, pace::Pace};
-use crate::{http::Http, sdk, settings::Settings};
+use crate::{
+    http::Http,
+    sdk::{self, UnnamedConflict},
+    settings::Settings,
+};
 
 /// How long init waits for the first connection: longer than one takes on a working network.
 const PRECONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+
+string_enum! {
+    pub enum IotOperation {
+        /// Sets the tags, too.
+        Create = "CreateMitigationAction",
+        /// Changes what is given; the rest stays.
+        Update = "UpdateMitigationAction",
+        /// Succeeds if the action does not exist.
+        Delete = "DeleteMitigationAction",
+        /// Returns the definition without the tags.
+        Describe = "DescribeMitigationAction",
+        /// Returns the tags, a page at a time.
+        ListTags = "ListTagsForResource",
+        /// Adds and replaces tags.
+        Tag = "TagResource",
+        Untag = "UntagResource",
+    }
+}
+
+impl IotOperation {
+    pub fn unnamed_conflict(self) -> UnnamedConflict {
+        if self == Self::Create { UnnamedConflict::NameTaken } else { UnnamedConflict::Nothing }
+    }
+}
 
 pub struct Iot<'s> {
     client: Client,

@@ -84,7 +84,9 @@ async fn with_role_wait(
     loop {
         match attempt().await {
             Ok(success) => {
-                clean_up::after_update(context).await;
+                if let Some(previous) = context.previous_name() {
+                    clean_up::after_update(context, previous).await;
+                }
                 return Ok(success);
             }
             Err(Stop::Superseded) => return superseded::respond(context, last).await,

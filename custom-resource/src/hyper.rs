@@ -16,15 +16,14 @@ use hyper_util::{
 
 use crate::{NoResponse, Put, PutResponse};
 
-/// Sends a PUT over HTTP/1.1, with rustls and built-in root certificates. Clones share its
-/// connections.
+/// Sends a PUT over a hyper client. Clones share its connections.
 #[derive(Clone)]
-pub struct HyperPut {
-    client: Client<HttpsConnector<HttpConnector>, Full<bytes::Bytes>>,
+pub struct HyperPut<C = HttpsConnector<HttpConnector>, B = Full<bytes::Bytes>> {
+    client: Client<C, B>,
 }
 
 impl HyperPut {
-    /// A client without connections.
+    /// A client of its own: HTTP/1.1, rustls and built-in root certificates.
     ///
     /// # Panics
     /// Never: ring has cipher suites for TLS 1.2 and 1.3.
@@ -41,7 +40,15 @@ impl HyperPut {
             .https_or_http()
             .enable_http1()
             .wrap_connector(tcp);
-        Self { client: Client::builder(TokioExecutor::new()).build(connector) }
+        Self::over(Client::builder(TokioExecutor::new()).build(connector))
+    }
+}
+
+impl<C, B> HyperPut<C, B> {
+    /// Shares the client of something else, such as of the AWS SDK.
+    #[must_use]
+    pub fn over(client: Client<C, B>) -> Self {
+        Self { client }
     }
 }
 
@@ -51,44 +58,32 @@ impl Default for HyperPut {
     }
 }
 
-impl fmt::Debug for HyperPut {
+impl<C, B> fmt::Debug for HyperPut<C, B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("HyperPut")
     }
 }
 
-impl Put for HyperPut {
-    async fn put(&self, url: Uri, body: String) -> Result<PutResponse, NoResponse> {
-        put_over(&self.client, url, body).await
-    }
-}
-
-/// One PUT over a hyper client of your own, for your implementation of [`Put`].
-///
-/// # Errors
-/// If there was no response, [why](no_response).
-pub async fn put_over<C, B>(
-    client: &Client<C, B>,
-    url: Uri,
-    body: String,
-) -> Result<PutResponse, NoResponse>
+impl<C, B> Put for HyperPut<C, B>
 where
     C: Connect + Clone + Send + Sync + 'static,
     B: Body<Data: Send, Error: Into<Box<dyn Error + Send + Sync>>>,
     B: From<String> + Send + Unpin + 'static,
 {
-    let request = Request::put(url)
-        .body(B::from(body))
-        .map_err(|_| NoResponse("the request could not be built"))?;
-    let response = client.request(request).await.map_err(|error| no_response(&error))?;
-    let status = response.status();
-    // S3 says in the body of a 4xx what is wrong, so it gets a second. Any other body is read only
-    // so that the connection can be reused, so it gets 100 ms.
-    let wait = Duration::from_millis(if status.is_client_error() { 1000 } else { 100 });
-    let body = Limited::new(response.into_body(), 64 * 1024).collect();
-    let body = tokio::time::timeout(wait, body).await.ok().and_then(Result::ok);
-    let body = body.map(|body| body.to_bytes().to_vec()).unwrap_or_default();
-    Ok(PutResponse { status, body })
+    async fn put(&self, url: Uri, body: String) -> Result<PutResponse, NoResponse> {
+        let request = Request::put(url)
+            .body(B::from(body))
+            .map_err(|_| NoResponse("the request could not be built"))?;
+        let response = self.client.request(request).await.map_err(|error| no_response(&error))?;
+        let status = response.status();
+        // S3 says in the body of a 4xx what is wrong, so it gets a second. Any other body is read
+        // only so that the connection can be reused, so it gets 100 ms.
+        let wait = Duration::from_millis(if status.is_client_error() { 1000 } else { 100 });
+        let body = Limited::new(response.into_body(), 64 * 1024).collect();
+        let body = tokio::time::timeout(wait, body).await.ok().and_then(Result::ok);
+        let body = body.map(|body| body.to_bytes().to_vec()).unwrap_or_default();
+        Ok(PutResponse { status, body })
+    }
 }
 
 /// Why a request over a hyper client had no response, in a fixed text.

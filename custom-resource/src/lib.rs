@@ -188,9 +188,8 @@
 //!
 //! # Features
 //!
-//! - `hyper`: `HyperPut`, a [`Put`] on hyper and rustls, and `put_over` for a hyper client of your
-//!   own. Without it, the crate needs no HTTP client; implement [`Put`] with the one that your
-//!   function has.
+//! - `hyper`: `HyperPut`, a [`Put`] on hyper and rustls, or on a hyper client of your own. Without
+//!   it, the crate needs no HTTP client; implement [`Put`] with the one that your function has.
 
 #![warn(missing_docs, clippy::missing_errors_doc, clippy::must_use_candidate)]
 #![cfg_attr(test, allow(clippy::panic, clippy::unwrap_used, reason = "a test fails by a panic"))]
@@ -210,7 +209,7 @@ pub mod scalar;
 mod serve;
 
 #[cfg(feature = "hyper")]
-pub use self::hyper::{HyperPut, no_response, put_over};
+pub use self::hyper::{HyperPut, no_response};
 pub use self::{
     deadlines::Deadlines,
     failure::{Failure, json_len, truncate},

@@ -47,12 +47,10 @@ pub async fn clean_up(
 /// Cleans up under the name in the old properties of an Update that has succeeded: an Update that
 /// failed in between may have left an action there. A failure is a warning, because the Update
 /// itself has succeeded.
-pub async fn after_update(context: &Context<'_>) {
+pub async fn after_update(context: &Context<'_>, previous: &ActionName) {
     /// Kept for the response.
     const RESERVE: Duration = Duration::from_millis(200);
 
-    let stack = context.request.stack.as_ref();
-    let Some(previous) = stack.and_then(|stack| stack.previous_name.as_ref()) else { return };
     context.stop_watching();
     let time = context.iot.time_left().saturating_sub(RESERVE);
     let cleaned =

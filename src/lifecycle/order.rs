@@ -89,6 +89,11 @@ impl<'r> Context<'r> {
         self.request.stack.as_ref()?.physical_name.as_ref()
     }
 
+    /// The name at which an Update cleans up after one that failed.
+    pub fn previous_name(&self) -> Option<&ActionName> {
+        self.request.stack.as_ref()?.previous_name.as_ref()
+    }
+
     /// The records of the action with the physical id, as they were before this request.
     pub fn physical_records(&self) -> Option<&Records> {
         self.physical_records.get()

@@ -206,10 +206,7 @@ async fn the_delete_of_a_canceled_create_takes_nothing_that_it_did_not_make() {
 #[tokio::test]
 async fn an_adopted_action_is_released_even_if_it_still_has_a_created_record() {
     let world = world().await;
-    world.plant_identical(
-        NAME,
-        &[(OWNER_TAG, ADOPTED), (CREATED_TAG, &record(5, 'A', "Create"))],
-    );
+    world.plant_identical(NAME, &[(OWNER_TAG, ADOPTED), (CREATED_TAG, &record(5, 'A', "Create"))]);
     world.send_at(0, &canceled(&create())).await.succeeded();
     assert_eq!(world.aws.iot.action(NAME).unwrap().tags.len(), 0);
 }
