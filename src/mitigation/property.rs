@@ -5,11 +5,11 @@ use super::Operation;
 string_enum! {
     /// A property, by its name in the API. A template writes its first letter in upper case.
     ///
-    /// When adding one, the compiler asks for the operations that take it, and where
-    /// [`Create`](super::Create) is read, sent and digested. The tests of
-    /// `tests/contract/completeness/properties.rs` report which of these still lack it: the code that
-    /// reads it (`src/trigger/action_properties.rs`), `schemas/`, `cdk/src/index.ts`,
-    /// `docs/reference.md` and `fuzz/dict/invocation.dict`.
+    /// When adding one, follow CONTRIBUTING.md. The compiler asks for the operations that take it and
+    /// for a generator in the tests; with a field of [`Create`](super::Create), also for where that is
+    /// built, sent and digested. `tests/contract/completeness/properties.rs` reports which of these
+    /// still lack it: the code that reads it (`src/trigger/{action_properties,api}.rs`), `schemas/`,
+    /// `cdk/src/{index,problems}.ts`, `docs/reference.md` and `fuzz/dict/invocation.dict`.
     pub enum Property {
         ActionName = "actionName",
         RoleArn = "roleArn",

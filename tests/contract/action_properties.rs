@@ -6,11 +6,11 @@ mod check_names;
 mod json;
 mod tags;
 
-use mitigation_action_provider::trigger::Step;
+use mitigation_action_provider::{mitigation::Property, trigger::Step};
 use serde_json::{Value, json};
 use stand_ins::stack::merged;
 
-use crate::{cloudformation::plan, sample};
+use crate::{cloudformation::plan, completeness::in_pascal_case, sample};
 
 /// The problems of a Create with these `properties` merged into its own.
 fn problems(properties: &Value) -> Option<String> {
@@ -116,10 +116,10 @@ fn an_unknown_property_is_reported_without_its_value_and_with_a_known_one_that_i
     }
     let secret = "a-secret-under-a-name-that-is-no-property";
     let problems = problems(&json!({ "Password": secret })).unwrap();
-    assert_eq!(
-        problems,
-        "Password: unknown property: expected one of ActionName, RoleArn, ActionParams, Tags, \
-         OnConflict, CheckNames, ServiceToken, ServiceTimeout"
-    );
+    let mut known: Vec<String> =
+        Property::ALL.iter().map(|property| in_pascal_case(property.as_str())).collect();
+    known.extend(["ServiceToken", "ServiceTimeout"].map(str::to_owned));
+    let expected = format!("Password: unknown property: expected one of {}", known.join(", "));
+    assert_eq!(problems, expected);
     valid(&json!({ "ServiceTimeout": "60" }));
 }

@@ -27,7 +27,7 @@ fn words(list: &Value) -> BTreeSet<&str> {
 }
 
 /// A word of the API's as CloudFormation writes it.
-fn in_pascal_case(word: &str) -> String {
+pub fn in_pascal_case(word: &str) -> String {
     let (first, rest) = word.split_at(1);
     first.to_uppercase() + rest
 }

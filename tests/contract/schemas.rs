@@ -4,11 +4,11 @@ use std::path::Path;
 
 use jsonschema::Validator;
 use mitigation_action_provider::{
-    mitigation::{Failure, Kind, Operation, Task},
+    mitigation::{Failure, Kind, Operation, Property, Task},
     trigger::{Payload, Trigger},
 };
 use proptest::{collection::btree_map, prelude::*, sample::select, strategy::Union};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::sample;
 
@@ -227,40 +227,41 @@ fn any_check_names() -> BoxedStrategy<Value> {
     prop_oneof![5 => list, 1 => Just(json!("LOGGING_DISABLED_CHECK"))].boxed()
 }
 
+/// A value of a property, valid or not, and how likely a request has one.
+fn any_value(property: Property) -> (BoxedStrategy<Value>, f64) {
+    match property {
+        Property::ActionName => {
+            let names = [json!("a b"), json!("a:b"), json!(7), json!("é"), json!("a-_9")];
+            let name = prop_oneof![text(&[0, 1, 128, 129]), select(names.to_vec())];
+            (name.boxed(), 0.9)
+        }
+        Property::RoleArn => (any_role(), 0.5),
+        Property::ActionParams => (any_params(), 0.5),
+        Property::Tags => (any_tags(), 0.5),
+        Property::OnConflict => {
+            let words = ["fail", "adopt", "overwrite", "Adopt"].map(Value::from);
+            (select([words.as_slice(), &[json!(1)]].concat()).boxed(), 0.2)
+        }
+        Property::CheckNames => (any_check_names(), 0.4),
+    }
+}
+
 /// A request in which each member is valid, invalid or absent.
 fn any_request() -> impl Strategy<Value = Value> {
-    let names = [json!("a b"), json!("a:b"), json!(7), json!("é"), json!("a-_9")];
-    let name = prop_oneof![text(&[0, 1, 128, 129]), select(names.to_vec())];
     let operations = Operation::ALL.iter().map(|operation| operation.as_str()).chain(["Other"]);
     let operations: Vec<Value> = operations.map(Value::from).collect();
-    let on_conflicts =
-        [json!("fail"), json!("adopt"), json!("overwrite"), json!("Adopt"), json!(1)];
-    let maybe = prop::option::of::<BoxedStrategy<Value>>;
-    let members = (
-        maybe(select(operations).boxed()),
-        prop::option::weighted(0.9, name),
-        maybe(any_role()),
-        maybe(any_params()),
-        maybe(any_tags()),
-        prop::option::weighted(0.2, select(on_conflicts.to_vec())),
-        prop::option::weighted(0.05, Just(json!("x"))),
-        prop::option::weighted(0.4, any_check_names()),
-    );
-    members.prop_map(|(operation, name, role, params, tags, on_conflict, request_id, checks)| {
-        let members = [
-            ("operation", operation),
-            ("actionName", name),
-            ("roleArn", role),
-            ("actionParams", params),
-            ("tags", tags),
-            ("onConflict", on_conflict),
-            ("requestId", request_id),
-            ("checkNames", checks),
-        ];
-        let present =
-            members.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?)));
-        present.collect::<serde_json::Map<_, _>>().into()
-    })
+    let properties = Property::ALL.iter().map(|property| (property.as_str(), any_value(*property)));
+    let others = [
+        ("operation", (select(operations).boxed(), 0.5)),
+        ("requestId", (Just(json!("x")).boxed(), 0.05)),
+    ];
+    let maybe = |(name, (value, likely)): (&'static str, (BoxedStrategy<Value>, f64))| {
+        prop::option::weighted(likely, value)
+            .prop_map(move |value| value.map(|value| (name.to_owned(), value)))
+            .boxed()
+    };
+    let members: Vec<_> = properties.chain(others).map(maybe).collect();
+    members.prop_map(|members| members.into_iter().flatten().collect::<Map<_, _>>().into())
 }
 
 #[test]

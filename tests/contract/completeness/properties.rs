@@ -15,6 +15,8 @@ use crate::{
     world,
 };
 
+const NOT_READ: &str = "Reader::create (src/trigger/action_properties.rs) does not read";
+
 fn in_template(property: Property) -> String {
     in_pascal_case(property.as_str())
 }
@@ -25,20 +27,20 @@ fn a_resource_reads_every_property() {
         let name = in_template(*property);
         let event =
             merged(create_request(), &json!({ "ResourceProperties": { &name: { "a": "b" } } }));
-        let Step::Respond(Err(failure)) = plan(&event).step else { panic!("{name} is not read") };
-        assert!(failure.to_string().contains(&name), "{name}: {failure}");
+        let Step::Respond(Err(failure)) = plan(&event).step else { panic!("{NOT_READ} {name}") };
+        assert!(failure.to_string().contains(&name), "{NOT_READ} {name}: {failure}");
     }
 }
 
 #[tokio::test]
-async fn a_request_reads_every_property_of_its_operation() {
+async fn a_request_for_a_create_reads_every_property() {
     let world = world().await;
     for property in Property::ALL {
         let detail = create_event()["detail"].clone();
         let request = merged(detail, &json!({ property.as_str(): { "a": "b" } }));
         let invocation = invoke(&world, &request).await;
         let message = invocation.function_error("InvalidRequestException");
-        assert!(message.contains(property.as_str()), "{property}: {message}");
+        assert!(message.contains(property.as_str()), "{NOT_READ} {property}: {message}");
     }
 }
 
@@ -47,9 +49,54 @@ fn the_schemas_have_every_property() {
     let (requests, properties) = (schema("request"), schema("properties"));
     for property in Property::ALL {
         let has = |schema: &Value, name: &str| schema["properties"].get(name).is_some();
-        assert!(has(&requests, property.as_str()), "no {property} in request.json");
+        assert!(has(&requests, property.as_str()), "no {property} in schemas/request.json");
         let name = in_template(*property);
-        assert!(has(&properties, &name), "no {name} in properties.json");
+        assert!(has(&properties, &name), "no {name} in schemas/properties.json");
+    }
+}
+
+#[test]
+fn the_schema_rejects_a_property_for_an_operation_that_does_not_take_it() {
+    let requests = schema("request");
+    for operation in Operation::ALL {
+        let names = |rule: &Value| {
+            let given = &rule["if"]["properties"]["operation"];
+            let word = Value::from(operation.as_str());
+            given["const"] == word
+                || given["enum"].as_array().is_some_and(|words| words.contains(&word))
+        };
+        let rules = requests["allOf"].as_array().unwrap().iter().filter(|rule| names(rule));
+        let rules: Vec<&Value> = rules.map(|rule| &rule["then"]["properties"]).collect();
+        for property in Property::ALL {
+            let is_rejected = rules.iter().any(|rule| rule[property.as_str()] == false);
+            let text = format!("\"{property}\": false for {operation} in request.json");
+            assert_eq!(is_rejected, !property.is_accepted_by(*operation), "{text}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_request_of_an_unknown_operation_reads_every_property() {
+    let world = world().await;
+    for property in Property::ALL {
+        let detail = create_event()["detail"].clone();
+        let change = json!({ "operation": "Other", property.as_str(): { "a": "b" } });
+        let invocation = invoke(&world, &merged(detail, &change)).await;
+        let message = invocation.function_error("InvalidRequestException");
+        let text = format!("; {property}");
+        assert!(
+            message.contains(&text),
+            "check_members (src/trigger/api.rs) does not read {property}: {message}"
+        );
+    }
+}
+
+#[test]
+fn the_cdk_library_validates_every_property() {
+    let source = file("cdk/src/problems.ts");
+    for property in Property::ALL {
+        let name = format!("properties.{}", in_template(*property));
+        assert!(source.contains(&name), "no {name} in cdk/src/problems.ts");
     }
 }
 
@@ -58,7 +105,7 @@ fn the_cdk_library_passes_every_property() {
     let source = file("cdk/src/index.ts");
     for property in Property::ALL {
         let name = format!("{}:", in_template(*property));
-        assert!(source.contains(&name), "no {name}");
+        assert!(source.contains(&name), "no {name} in cdk/src/index.ts");
     }
 }
 

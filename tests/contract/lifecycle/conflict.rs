@@ -243,3 +243,21 @@ async fn at_the_limit_an_action_of_that_name_is_a_conflict_like_any() {
         };
     }
 }
+
+#[tokio::test]
+async fn an_action_that_disappears_while_it_is_taken_over_is_looked_up_again() {
+    for (on_conflict, call) in [
+        ("Adopt", "DescribeMitigationAction"),
+        ("Adopt", "TagResource"),
+        ("Overwrite", "UpdateMitigationAction"),
+        ("Overwrite", "TagResource"),
+    ] {
+        let world = world().await;
+        world.plant_identical(NAME, &[]);
+        let gone = Fault::Refuse(404, "ResourceNotFoundException");
+        world.aws.iot.faults.set(call, gone, 1);
+        world.send(&create_with(&json!({ "OnConflict": on_conflict }))).await.succeeded();
+        let owner = if on_conflict == "Adopt" { ADOPTED } else { OURS };
+        assert_eq!(world.aws.iot.action(NAME).unwrap().tags[OWNER_TAG], owner, "{call}");
+    }
+}

@@ -216,6 +216,25 @@ async fn a_late_delivery_of_an_update_changes_nothing() {
 }
 
 #[tokio::test]
+async fn a_late_delivery_of_a_create_does_not_adopt_what_lost_its_owner_tag() {
+    let world = world().await;
+    let late = create_with(&json!({ "OnConflict": "Adopt" }));
+    world.send(&late).await.succeeded();
+    // It claims the action and leaves it as it is.
+    let properties = &late["ResourceProperties"];
+    let again = json!({ "ResourceProperties": properties, "OldResourceProperties": properties });
+    world.send(&merged(update(), &again)).await.succeeded();
+    world.aws.iot.tamper(NAME, |action| {
+        action.as_mut().unwrap().tags.remove(OWNER_TAG);
+    });
+    let before = world.aws.iot.actions();
+    let late = world.send(&late).await;
+    let reason = late.failed("InternalFailureException").reason();
+    assert!(reason.contains(SUPERSEDED), "{reason}");
+    assert_eq!(world.aws.iot.actions(), before);
+}
+
+#[tokio::test]
 async fn a_late_delivery_that_finds_what_it_asks_for_succeeds_and_changes_nothing() {
     let world = world().await;
     world.send(&create()).await.succeeded();
