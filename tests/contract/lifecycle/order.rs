@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 use stand_ins::{
     CLAIMED_TAG, CREATED_TAG, OWNER_TAG,
     fault::Fault,
-    iot::Call,
-    stack::{World, merged},
+    iot::{Action, Call},
+    stack::{Exchange, World, merged},
 };
 
 use super::{
@@ -28,6 +28,20 @@ fn update_without_tags() -> Value {
 fn record(seconds: u64, request_type: &str) -> String {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
     format!("{}/0011223344556677/{request_type}", now.as_secs() - seconds)
+}
+
+/// Sends a request, and changes an action half a second later, while the request waits.
+async fn send_and_tamper(
+    world: &World,
+    event: &Value,
+    name: &str,
+    change: impl FnOnce(&mut Option<Action>),
+) -> Exchange {
+    let tamper = async {
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        world.aws.iot.tamper(name, change);
+    };
+    tokio::join!(world.send(event), tamper).0
 }
 
 fn tag(world: &World, name: &str, key: &str) -> Option<String> {
@@ -309,12 +323,10 @@ async fn a_tag_of_somebody_does_not_disturb_an_update_that_waits() {
     let (world, _) = waiting_world().await;
     deny(&world, "UpdateMitigationAction", 2);
     let event = update();
-    let (played, ()) = tokio::join!(world.send(&event), async {
-        tokio::time::sleep(Duration::from_millis(500)).await;
-        world.aws.iot.tamper(NAME, |action| {
-            action.as_mut().unwrap().tags.insert("others".to_owned(), "stay".to_owned());
-        });
-    });
+    let played = send_and_tamper(&world, &event, NAME, |action| {
+        action.as_mut().unwrap().tags.insert("others".to_owned(), "stay".to_owned());
+    })
+    .await;
     played.succeeded();
     assert_eq!(tag(&world, NAME, "others").as_deref(), Some("stay"));
 }
@@ -324,12 +336,10 @@ async fn an_update_whose_claim_is_seen_late_succeeds() {
     let (world, _) = waiting_world().await;
     deny(&world, "UpdateMitigationAction", 1);
     let event = update();
-    let (played, ()) = tokio::join!(world.send(&event), async {
-        tokio::time::sleep(Duration::from_millis(500)).await;
-        world.aws.iot.tamper(NAME, |action| {
-            action.as_mut().unwrap().tags.remove(CLAIMED_TAG);
-        });
-    });
+    let played = send_and_tamper(&world, &event, NAME, |action| {
+        action.as_mut().unwrap().tags.remove(CLAIMED_TAG);
+    })
+    .await;
     played.succeeded();
 }
 
@@ -338,10 +348,7 @@ async fn an_action_that_an_update_had_found_is_not_created_again() {
     let (world, _) = waiting_world().await;
     deny(&world, "UpdateMitigationAction", 1);
     let event = update();
-    let (played, ()) = tokio::join!(world.send(&event), async {
-        tokio::time::sleep(Duration::from_millis(500)).await;
-        world.aws.iot.tamper(NAME, |action| *action = None);
-    });
+    let played = send_and_tamper(&world, &event, NAME, |action| *action = None).await;
     played.failed("AccessDeniedException");
     assert_eq!(names(&world), [""; 0]);
 }
@@ -351,13 +358,11 @@ async fn an_action_that_becomes_anothers_meanwhile_is_left_alone() {
     let (world, _) = waiting_world().await;
     deny(&world, "UpdateMitigationAction", 1);
     let event = update();
-    let (played, ()) = tokio::join!(world.send(&event), async {
-        tokio::time::sleep(Duration::from_millis(500)).await;
-        world.aws.iot.tamper(NAME, |action| {
-            let owner = super::OTHERS.to_owned();
-            action.as_mut().unwrap().tags.insert(OWNER_TAG.to_owned(), owner);
-        });
-    });
+    let played = send_and_tamper(&world, &event, NAME, |action| {
+        let owner = super::OTHERS.to_owned();
+        action.as_mut().unwrap().tags.insert(OWNER_TAG.to_owned(), owner);
+    })
+    .await;
     played.failed("AccessDeniedException");
     assert_eq!(
         world.aws.iot.action(NAME).unwrap().params["addThingsToThingGroupParams"]["overrideDynamicGroups"],
@@ -419,13 +424,11 @@ async fn a_rename_from_a_foreign_physical_id_ends_when_a_later_request_claims_it
     world.plant_identical("somebodys", &[]);
     deny(&world, "CreateMitigationAction", 1);
     let event = merged(rename(), &json!({ "PhysicalResourceId": "somebodys" }));
-    let (played, ()) = tokio::join!(world.send(&event), async {
-        tokio::time::sleep(Duration::from_millis(500)).await;
-        world.aws.iot.tamper("somebodys", |action| {
-            let tags = &mut action.as_mut().unwrap().tags;
-            tags.insert(CLAIMED_TAG.to_owned(), record(0, "Update"));
-        });
-    });
+    let played = send_and_tamper(&world, &event, "somebodys", |action| {
+        let tags = &mut action.as_mut().unwrap().tags;
+        tags.insert(CLAIMED_TAG.to_owned(), record(0, "Update"));
+    })
+    .await;
     played.failed("AccessDeniedException");
     assert_eq!(names(&world), ["somebodys"]);
 }
