@@ -8,11 +8,11 @@
 //! [`mitigation`] is the domain, pure. `lifecycle` creates, updates, deletes and describes an
 //! action, and decides who may do what. `iot` calls AWS IoT, and `result_bus` calls EventBridge,
 //! both over [`http`]. [`handler`] is one invocation from start to finish, with a file for how each
-//! trigger is served.
+//! trigger is served. CloudFormation's protocol is the crate `cloudformation_custom_resource`.
 //!
 //! [`settings`] reads the environment. `sdk` configures the SDK's clients and classifies their
-//! errors, and `retry` is the one retry loop. [`logs`] and `metrics` write to standard output.
-//! `string_enum` declares enums that are words on the wire.
+//! errors. [`logs`] and `metrics` write to standard output. `string_enum` declares enums that are
+//! words on the wire.
 //!
 //! Imports run one way: `main -> handler -> trigger -> mitigation`, and `handler -> lifecycle ->
 //! iot -> mitigation`. Only what `main.rs`, the tests and the fuzzer use is public.
