@@ -1,4 +1,7 @@
 //! Triggers: recognizes an event by its members and parses it by its protocol. No I/O.
+//!
+//! Events are read a member at a time, not as the types of `aws_lambda_events`: there, one member of
+//! another type makes a record unreadable, and with it the id that reports it. Responses are theirs.
 
 mod action_properties;
 pub mod api;
