@@ -104,8 +104,8 @@ impl Http {
     }
 }
 
-/// ring, with AES-128 first: a handshake then derives its keys with SHA-256, for which most
-/// processors have instructions, and not with SHA-384.
+/// ring, with the AES-128 of TLS 1.3 first: a handshake then derives its keys with SHA-256, for
+/// which most processors have instructions, and not with SHA-384.
 fn cryptography() -> CryptoProvider {
     let mut provider = ring::default_provider();
     let is_other = |suite: &SupportedCipherSuite| *suite != TLS13_AES_128_GCM_SHA256;

@@ -18,16 +18,38 @@ mod update;
 
 use tokio::time::sleep;
 
-use self::{
-    existing::unless_absent,
-    order::{Context, Stop},
-};
+use self::{existing::unless_absent, order::Context};
 use crate::{
     iot::Session,
     mitigation::{
         ActionName, Change, Description, ErrorCode, Failure, Outcome, Request, Success, Task,
     },
 };
+
+#[derive(Debug)]
+enum Stop {
+    Failed(Failure),
+    /// A later request for the resource decides.
+    Superseded,
+}
+
+impl From<Failure> for Stop {
+    fn from(failure: Failure) -> Self {
+        Self::Failed(failure)
+    }
+}
+
+const SUPERSEDED: &str =
+    "superseded: a later request for this resource has taken over, so nothing more is changed";
+
+impl From<Stop> for Failure {
+    fn from(stop: Stop) -> Self {
+        match stop {
+            Stop::Failed(failure) => failure,
+            Stop::Superseded => Self::refusal(ErrorCode::InternalFailure, SUPERSEDED),
+        }
+    }
+}
 
 /// # Errors
 /// If the service rejects the request, or if it would change an action of another owner.
@@ -84,7 +106,8 @@ async fn with_role_wait(
     loop {
         match attempt().await {
             Ok(success) => {
-                if let Some(previous) = context.previous_name() {
+                let stack = context.request.stack.as_ref();
+                if let Some(previous) = stack.and_then(|stack| stack.previous_name.as_ref()) {
                     clean_up::after_update(context, previous).await;
                 }
                 return Ok(success);

@@ -82,6 +82,9 @@ impl Request {
     /// The most bytes that are kept of an id; no response can repeat more.
     const MAX_ID: usize = 4096;
 
+    /// The most bytes of a URL that can be parsed.
+    const MAX_URL: usize = 65_534;
+
     /// Reads a request, which is an object with a `ResponseURL`; `None` if `event` is something
     /// else.
     #[must_use]
@@ -96,7 +99,8 @@ impl Request {
         let id = |name: &str| truncate(&text(name), Self::MAX_ID);
         let raw = |name: &str| fields.get(name).map(RawValue::to_owned);
         fields.get("ResponseURL")?;
-        let response_url = text("ResponseURL").into_owned();
+        let response_url = Some(text("ResponseURL")).filter(|url| url.len() <= Self::MAX_URL);
+        let response_url = response_url.unwrap_or_default().into_owned();
         let (request_id, received) = (id("RequestId"), SystemTime::now());
         let signature = Signature::of(&response_url);
         Some(Self {

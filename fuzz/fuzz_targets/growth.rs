@@ -31,7 +31,8 @@ enum Shape {
 }
 
 /// Events in which `@` stands for the repeated value.
-const PLACES: [&str; 12] = [
+const PLACES: [&str; 13] = [
+    r#"{"ResponseURL":@,"StackId":"S","LogicalResourceId":"L","RequestType":"Delete"}"#,
     r#"{"ResponseURL":"https://localhost/","StackId":"S","LogicalResourceId":"L",
         "RequestType":"Create","ResourceProperties":@}"#,
     r#"{"ResponseURL":"https://localhost/","RequestType":"Update",

@@ -26,7 +26,7 @@ struct MitigationActions<'a> {
 }
 
 impl Invocation {
-    fn resource_label<'a>(&'a self, request: &'a Request) -> Label<'a> {
+    pub(super) fn resource_label<'a>(&'a self, request: &'a Request) -> Label<'a> {
         let given = request.raw_request_type().and_then(json::scalar);
         Label {
             operation: request.request_type.map(operation_of),

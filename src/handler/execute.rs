@@ -24,6 +24,19 @@ pub struct Limits {
     pub pacing: Pacing,
 }
 
+impl Invocation {
+    /// The label of a request in the API's JSON.
+    pub(super) fn api_label<'a>(&'a self, request: &'a ApiRequest, id: &'a str) -> Label<'a> {
+        Label {
+            operation: request.operation(),
+            operation_text: request.operation_text().into(),
+            subject: request.action_name().unwrap_or_default(),
+            id,
+            ..self.label()
+        }
+    }
+}
+
 impl Handler<'_> {
     /// Plans a request and executes it, under a deadline and with panics caught; logs and counts
     /// the outcome. `plan` runs inside, so that a panic in it becomes a failure, too.
@@ -68,13 +81,7 @@ impl Handler<'_> {
         invocation: &Invocation,
         limits: Limits,
     ) -> Result<Success, Failure> {
-        let label = Label {
-            operation: request.operation(),
-            operation_text: request.operation_text().into(),
-            subject: request.action_name().unwrap_or_default(),
-            id,
-            ..invocation.label()
-        };
+        let label = invocation.api_label(request, id);
         let plan = || request.plan(owner, &invocation.location);
         self.execute(&plan, Syntax::Api, label, limits, &invocation.metrics).await
     }

@@ -2,8 +2,15 @@
 
 use serde_json::value::RawValue;
 
-use super::{FunctionError, Handler, Invocation, telemetry, to_json};
+use super::{FunctionError, Handler, Invocation, Label, telemetry, to_json};
 use crate::trigger::{Trigger, Unrecognized};
+
+/// What the log names of a notification.
+struct Named {
+    id: String,
+    subject: String,
+    operation: String,
+}
 
 impl Handler<'_> {
     pub(super) async fn serve_notifications(
@@ -14,12 +21,16 @@ impl Handler<'_> {
         let mut documents = Vec::new();
         let mut first_error = None;
         for content in contents {
+            let named = Named::of(&content, invocation);
             match Box::pin(self.serve(content, invocation)).await {
                 Ok(document) => documents.push(document),
                 Err(error) if first_error.is_none() => first_error = Some(error),
                 // The invocation fails with the first one.
                 Err(error) => {
-                    telemetry::record_error(&invocation.label(), &error, "notification failed");
+                    let Named { id, subject, operation } = &named;
+                    let operation_text = operation.into();
+                    let label = Label { operation_text, subject, id, ..invocation.label() };
+                    telemetry::record_error(&label, &error, "notification failed");
                 }
             }
         }
@@ -27,6 +38,24 @@ impl Handler<'_> {
             (Some(error), _) => Err(error),
             (None, [only]) => Ok(only.clone()),
             (None, several) => to_json(&several),
+        }
+    }
+}
+
+impl Named {
+    fn of(content: &Result<Trigger, Unrecognized>, invocation: &Invocation) -> Self {
+        let label = match content {
+            Ok(Trigger::CloudFormation(request)) => invocation.resource_label(request),
+            Ok(Trigger::EventBridge(request)) => {
+                invocation.api_label(&request.api_request, request.id())
+            }
+            Ok(Trigger::Sns(_) | Trigger::OwnResult | Trigger::Sqs(_) | Trigger::Direct(_))
+            | Err(_) => invocation.label(),
+        };
+        Self {
+            id: label.id.to_owned(),
+            subject: label.subject.to_owned(),
+            operation: label.operation_text.into_owned(),
         }
     }
 }

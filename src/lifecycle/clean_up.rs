@@ -5,11 +5,8 @@ use std::time::Duration;
 
 use tokio::time::timeout;
 
-use super::{
-    existing::ExistingAction,
-    order::{Context, Stop},
-};
-use crate::mitigation::{ActionName, Ownership, RecordType, Records, Success};
+use super::{Stop, existing::ExistingAction, order::Context};
+use crate::mitigation::{ActionName, Ownership, RecordType, Records, Success, Task};
 
 /// Seconds. What is older than that was retained.
 pub const DAY: u64 = 24 * 60 * 60;
@@ -34,8 +31,10 @@ pub async fn clean_up(
             let last = found.records.last().map(|last| &last.request);
             let cleaned = match created {
                 // The request took the action over.
-                None => found.release_once(context).await,
-                Some(created) if last == Some(&created.request) => found.delete_once(context).await,
+                None => found.release_once(context.iot).await,
+                Some(created) if last == Some(&created.request) => {
+                    found.delete_once(context.iot).await
+                }
                 // The resource had the action before: it was retained.
                 Some(_) => return Ok(None),
             };
@@ -72,9 +71,10 @@ fn is_of_failed_update(context: &Context<'_>, found: &ExistingAction) -> bool {
         return false;
     };
     let is_recent = stack.sent.saturating_sub(last.sent) <= DAY;
+    let is_rename = matches!(context.request.task, Task::Create(_));
     let is_failed = match context.physical_records() {
         // Another implementation gave the physical id, so there is nothing to compare with.
-        None => is_recent && context.is_rename(),
+        None => is_recent && is_rename,
         // The failed one came after the resource had its action. An earlier delivery of this
         // request may have overwritten what there was to compare with.
         Some(Records { created: Some(created), .. }) => {

@@ -1,8 +1,9 @@
 //! Create, and what a create does if its name is taken.
 
 use super::{
+    Stop,
     existing::{ExistingAction, is_defined_as, unless_absent},
-    order::{Context, Stop, superseded_if_absent},
+    order::{Context, superseded_if_absent},
 };
 use crate::mitigation::{
     Action, CLAIMED_TAG, CREATED_TAG, Create, ErrorCode, Failure, IfOwned, NameConflict, OWNER_TAG,
@@ -40,13 +41,14 @@ pub async fn create(context: &Context<'_>, wanted: &Create) -> Result<Success, S
 }
 
 async fn send(context: &Context<'_>, wanted: &Create) -> Result<Sent, Stop> {
-    let mut tags = wanted.tags.clone().with(OWNER_TAG, context.request.owner.tag());
+    let Create { name, definition, tags, on_conflict: _, if_owned: _ } = wanted;
+    let mut tags = tags.clone().with(OWNER_TAG, context.request.owner.tag());
     if let Some(record) = context.record() {
         tags.set(CREATED_TAG, record.to_string());
     }
     let mut may_have_worked = false;
     let attempt = async || {
-        let created = context.iot.create(&wanted.name, &wanted.definition, &tags).await;
+        let created = context.iot.create(name, definition, &tags).await;
         may_have_worked |= created.as_ref().is_err_and(AttemptError::is_transient);
         created
     };

@@ -7,13 +7,14 @@ use std::{cell::Cell, time::Duration};
 use tokio::time::sleep;
 
 use super::{
+    Stop,
     clean_up::{DAY, clean_up},
     existing::{ExistingAction, unless_absent},
-    order::{Context, Stop},
+    order::Context,
 };
 use crate::mitigation::{
-    Action, ActionName, CLAIMED_TAG, CREATED_TAG, Delete, DeleteTarget, IfNotOwned, Lookup,
-    OnConflict, Outcome, Ownership, RecordType, Success, UnknownPhysicalId,
+    ActionName, CLAIMED_TAG, CREATED_TAG, Delete, DeleteTarget, IfNotOwned, Lookup, OnConflict,
+    Outcome, Ownership, RecordType, Success, UnknownPhysicalId,
 };
 
 const NO_SUCH_ACTION: &str = "there is no such action";
@@ -38,12 +39,9 @@ async fn delete_named(
     if_not_owned: IfNotOwned,
     lookup: Lookup,
 ) -> Result<Success, Stop> {
-    // An attempt whose response was lost may have deleted the action.
-    let tried: Cell<Option<Action>> = Cell::default();
-    let absent = || match tried.take() {
-        Some(action) => Success::new(Outcome::Deleted, action),
-        None => Success::absent(NO_SUCH_ACTION),
-    };
+    // An attempt whose response was lost may have deleted or released the action.
+    let tried: Cell<Option<Success>> = Cell::default();
+    let absent = || tried.take().unwrap_or_else(|| Success::absent(NO_SUCH_ACTION));
     let attempt = async || {
         let described = match lookup {
             Lookup::Tags => None,
@@ -55,15 +53,19 @@ async fn delete_named(
             }
         };
         let Some(found) = context.find(name).await? else { return Ok(absent()) };
-        let is_of_another = context.ownership(&found) == Ownership::OfAnother;
-        if !is_of_another && context.is_later(&found) {
+        if context.is_later(&found) {
             return Ok(Success::absent(LATER));
         }
         let found = ExistingAction { action: described.unwrap_or(found.action.clone()), ..found };
         if let Some(success) = remove(context, &found, &tried).await? {
             return Ok(success);
         }
-        Ok(leave(name, &found, context.ownership(&found), if_not_owned)?)
+        let ownership = context.ownership(&found);
+        let released = tried.take().filter(|tried| tried.outcome == Outcome::Released);
+        match released.filter(|_| ownership == Ownership::Unowned) {
+            Some(released) => Ok(released),
+            None => Ok(leave(name, &found, ownership, if_not_owned)?),
+        }
     };
     context.iot.retry(attempt).await
 }
@@ -73,14 +75,17 @@ async fn delete_named(
 async fn remove(
     context: &Context<'_>,
     found: &ExistingAction,
-    tried: &Cell<Option<Action>>,
+    tried: &Cell<Option<Success>>,
 ) -> Result<Option<Success>, AttemptError<Stop>> {
     let removed = match context.ownership(found) {
         Ownership::Own | Ownership::Shared => {
-            tried.set(Some(found.action.clone()));
-            found.delete_once(context).await
+            tried.set(Some(found.deleted()));
+            found.delete_once(context.iot).await
         }
-        Ownership::Adopted => found.release_once(context).await,
+        Ownership::Adopted => {
+            tried.set(Some(found.released()));
+            found.release_once(context.iot).await
+        }
         Ownership::Unowned | Ownership::OfEvents | Ownership::OfAnother => return Ok(None),
     };
     removed.map(Some).map_err(|error| error.map(Stop::Failed))

@@ -1,12 +1,12 @@
-//! Looks up actions.
+//! An action that was looked up, and what is done with it in one attempt.
 
 use tokio::time::Instant;
 
-use super::order::{Context, Stop};
 use crate::{
+    iot::Session,
     mitigation::{
-        Action, ActionName, CLAIMED_TAG, CREATED_TAG, Definition, Description, ErrorCode, Failure,
-        OWNER_TAG, Outcome, Records, Success, TagChange, Tags, owned_by,
+        Action, CLAIMED_TAG, CREATED_TAG, Definition, Description, ErrorCode, Failure, OWNER_TAG,
+        Outcome, Records, Success, TagChange, Tags, owned_by,
     },
     sdk::CallError,
 };
@@ -46,22 +46,30 @@ impl ExistingAction {
 
     /// One attempt to delete the action. `DeleteMitigationAction` succeeds if there is no such
     /// action; a `ResourceNotFoundException` means the same.
-    pub async fn delete_once(&self, context: &Context<'_>) -> Result<Success, CallError> {
-        absent_is_done(context.iot.delete(&self.action.name).await)?;
-        Ok(Success::new(Outcome::Deleted, self.action.clone()))
+    pub async fn delete_once(&self, iot: &Session<'_>) -> Result<Success, CallError> {
+        absent_is_done(iot.delete(&self.action.name).await)?;
+        Ok(self.deleted())
+    }
+
+    pub fn deleted(&self) -> Success {
+        Success::new(Outcome::Deleted, self.action.clone())
     }
 
     /// One attempt to release the action, which stays: the provider's own tags are removed.
-    pub async fn release_once(&self, context: &Context<'_>) -> Result<Success, CallError> {
-        let Action { name, arn, .. } = &self.action;
+    pub async fn release_once(&self, iot: &Session<'_>) -> Result<Success, CallError> {
         let own = [OWNER_TAG, CLAIMED_TAG, CREATED_TAG].into_iter();
         let keys: Vec<String> =
             own.filter(|key| self.tags.contains(key)).map(str::to_owned).collect();
-        absent_is_done(context.iot.untag(arn, &keys).await)?;
+        absent_is_done(iot.untag(&self.action.arn, &keys).await)?;
+        Ok(self.released())
+    }
+
+    pub fn released(&self) -> Success {
+        let name = &self.action.name;
         let notice = format!(
             "the action {name} was taken over, not created: it loses its owner tag and stays"
         );
-        Ok(Success::new(Outcome::Released, self.action.clone()).with_notice(notice))
+        Success::new(Outcome::Released, self.action.clone()).with_notice(notice)
     }
 
     pub fn not_owned(&self, verb: &str) -> Failure {
@@ -69,50 +77,6 @@ impl ExistingAction {
         let owner = owned_by(self.tags.owner());
         let text = format!("this request may not {verb} the action {name} ({arn}), {owner}");
         Failure::refusal(ErrorCode::InvalidRequest, text)
-    }
-}
-
-impl Context<'_> {
-    /// Looks up an action and its tags. Absence is believed only if `DescribeMitigationAction`
-    /// confirms it, because the tags of a new action lag behind.
-    ///
-    /// # Errors
-    /// That a later request supersedes this one: the action was there a moment ago and is gone, or
-    /// it is watched and has changed hands.
-    pub async fn find(&self, name: &ActionName) -> Result<Option<ExistingAction>, Stop> {
-        let mut attempts = 0;
-        loop {
-            let read_at = Instant::now();
-            let found = unless_absent(self.find_tags(name).await)?;
-            if found.is_some() || unless_absent(self.iot.describe(name).await)?.is_none() {
-                let was_there = attempts > 0 && self.record().is_some();
-                if found.is_none() && was_there {
-                    return Err(Stop::Superseded);
-                }
-                self.check(name, found.as_ref(), read_at)?;
-                return Ok(found);
-            }
-            attempts += 1;
-            self.iot.wait_for_tags(name, attempts).await?;
-        }
-    }
-
-    /// Looks up an action and its tags, with one call if its ARN is known beforehand.
-    ///
-    /// # Errors
-    /// `ResourceNotFoundException` if there is no such action, or if its tags lag behind.
-    pub async fn find_tags(&self, name: &ActionName) -> Result<ExistingAction, Failure> {
-        let read_at = Instant::now();
-        let action = match &self.request.location {
-            Some(location) => {
-                Action { name: name.clone(), arn: name.arn(location), id: None, action_type: None }
-            }
-            None => self.iot.describe(name).await?.0,
-        };
-        let tags = self.iot.tags(&action.arn).await?;
-        let records = tags.records(self.now());
-        self.remember_physical_records(name, &records);
-        Ok(ExistingAction { action, tags, records, read_at })
     }
 }
 

@@ -18,43 +18,21 @@ use std::{
 
 use tokio::time::Instant;
 
-use super::existing::ExistingAction;
+use super::{
+    Stop,
+    existing::{ExistingAction, unless_absent},
+};
 use crate::{
     iot::Session,
     mitigation::{
         Action, ActionName, CLAIMED_TAG, Definition, ErrorCode, Failure, Ownership, Record,
-        RecordType, Records, Request, TagChange, Tags, Task,
+        Records, Request, TagChange, Tags,
     },
     sdk::CallError,
 };
 
 /// For how long what was read is fresh enough for a change.
 const FRESH: Duration = Duration::from_secs(1);
-
-#[derive(Debug)]
-pub enum Stop {
-    Failed(Failure),
-    /// A later request for the resource decides.
-    Superseded,
-}
-
-impl From<Failure> for Stop {
-    fn from(failure: Failure) -> Self {
-        Self::Failed(failure)
-    }
-}
-
-pub const SUPERSEDED: &str =
-    "superseded: a later request for this resource has taken over, so nothing more is changed";
-
-impl From<Stop> for Failure {
-    fn from(stop: Stop) -> Self {
-        match stop {
-            Stop::Failed(failure) => failure,
-            Stop::Superseded => Self::refusal(ErrorCode::InternalFailure, SUPERSEDED),
-        }
-    }
-}
 
 /// A request that is being executed.
 pub struct Context<'r> {
@@ -89,11 +67,6 @@ impl<'r> Context<'r> {
         self.request.stack.as_ref()?.physical_name.as_ref()
     }
 
-    /// The name at which an Update cleans up after one that failed.
-    pub fn previous_name(&self) -> Option<&ActionName> {
-        self.request.stack.as_ref()?.previous_name.as_ref()
-    }
-
     /// The records of the action with the physical id, as they were before this request.
     pub fn physical_records(&self) -> Option<&Records> {
         self.physical_records.get()
@@ -101,7 +74,7 @@ impl<'r> Context<'r> {
 
     /// Remembers the records of the action with the physical id, as first read, for the clean-up
     /// after this request.
-    pub fn remember_physical_records(&self, name: &ActionName, records: &Records) {
+    fn remember_physical_records(&self, name: &ActionName, records: &Records) {
         if self.physical_name() == Some(name) {
             self.physical_records.get_or_init(|| records.clone());
         }
@@ -120,28 +93,67 @@ impl<'r> Context<'r> {
         self.request.stack.as_ref().is_some_and(|stack| stack.digest == record.request)
     }
 
-    /// Whether this is an Update with a new name.
-    pub fn is_rename(&self) -> bool {
-        let is_update = |record: Record| record.request_type == RecordType::Update;
-        matches!(self.request.task, Task::Create(_)) && self.record().is_some_and(is_update)
-    }
-
     /// Whether the last record of an action is of a request that was sent later than this one.
     pub fn is_later(&self, found: &ExistingAction) -> bool {
         self.compare(found).is_some_and(Ordering::is_gt)
     }
 
     /// How the request of the last record compares with this one, by when they were sent; `None` if
-    /// the record is of this request, or if there is none.
+    /// there is no record, or if it is this request's or of another resource.
     fn compare(&self, found: &ExistingAction) -> Option<Ordering> {
         let sent = self.request.stack.as_ref()?.sent;
         let last = found.records.last().filter(|last| !self.is_own_record(last))?;
+        if self.ownership(found) == Ownership::OfAnother {
+            return None;
+        }
         Some(last.sent.cmp(&sent))
+    }
+
+    /// Looks up an action and its tags. Absence is believed only if `DescribeMitigationAction`
+    /// confirms it, because the tags of a new action lag behind.
+    ///
+    /// # Errors
+    /// That a later request supersedes this one: the action was there a moment ago and is gone, or
+    /// it is watched and has changed hands.
+    pub async fn find(&self, name: &ActionName) -> Result<Option<ExistingAction>, Stop> {
+        let mut attempts = 0;
+        loop {
+            let read_at = Instant::now();
+            let found = unless_absent(self.find_tags(name).await)?;
+            if found.is_some() || unless_absent(self.iot.describe(name).await)?.is_none() {
+                let was_there = attempts > 0 && self.record().is_some();
+                if found.is_none() && was_there {
+                    return Err(Stop::Superseded);
+                }
+                self.check(name, found.as_ref(), read_at)?;
+                return Ok(found);
+            }
+            attempts += 1;
+            self.iot.wait_for_tags(name, attempts).await?;
+        }
+    }
+
+    /// Looks up an action and its tags, with one call if its ARN is known beforehand.
+    ///
+    /// # Errors
+    /// `ResourceNotFoundException` if there is no such action, or if its tags lag behind.
+    pub async fn find_tags(&self, name: &ActionName) -> Result<ExistingAction, Failure> {
+        let read_at = Instant::now();
+        let action = match &self.request.location {
+            Some(location) => {
+                Action { name: name.clone(), arn: name.arn(location), id: None, action_type: None }
+            }
+            None => self.iot.describe(name).await?.0,
+        };
+        let tags = self.iot.tags(&action.arn).await?;
+        let records = tags.records(self.now());
+        self.remember_physical_records(name, &records);
+        Ok(ExistingAction { action, tags, records, read_at })
     }
 
     /// The time by which a record is of the future, in seconds since 1970. A request that is dated
     /// by the expiry of its URL is ahead of the clock, as are the others of its resource.
-    pub fn now(&self) -> u64 {
+    fn now(&self) -> u64 {
         let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
         let sent = self.request.stack.as_ref().map_or(0, |stack| stack.sent);
         let by_requests = sent.saturating_add(self.began.elapsed().as_secs());
@@ -149,7 +161,7 @@ impl<'r> Context<'r> {
     }
 
     /// Checks what was read of a watched action.
-    pub fn check(
+    fn check(
         &self,
         name: &ActionName,
         found: Option<&ExistingAction>,

@@ -1,8 +1,9 @@
 //! The response of a Create or an Update that a later request of the resource supersedes.
 
 use super::{
+    SUPERSEDED, Stop,
     existing::{is_defined_as, unless_absent},
-    order::{Context, SUPERSEDED, Stop},
+    order::Context,
 };
 use crate::mitigation::{Change, Create, Definition, Failure, Outcome, Success, Task, Update};
 
@@ -24,7 +25,9 @@ pub async fn respond(context: &Context<'_>, last: Option<Failure>) -> Result<Suc
 async fn find_desired(context: &Context<'_>) -> Result<Option<Success>, Stop> {
     let (name, definition, tags, previous_keys, outcome): (_, &Definition, _, &[String], _) =
         match &context.request.task {
-            Task::Create(Create { name, definition, tags, .. }) => {
+            Task::Create(wanted) => {
+                // A new part of the definition has to be compared, too.
+                let Create { name, definition, tags, on_conflict: _, if_owned: _ } = wanted;
                 (name, definition, tags, &[], Outcome::Created)
             }
             Task::Update(Update { name, change, tags, previous_keys }) => match change {

@@ -1,8 +1,9 @@
 //! Update: in place, with a new name, and in parts.
 
 use super::{
+    Stop,
     create::create,
-    order::{Context, Stop, superseded_if_absent},
+    order::{Context, superseded_if_absent},
 };
 use crate::mitigation::{
     Action, ActionName, Create, Definition, ErrorCode, Failure, IfOwned, OWNER_TAG, OnConflict,

@@ -51,6 +51,8 @@ async fn every_record_that_fails_is_logged() {
     for error_type in ["UnrecognizedEvent", "ForbiddenResponseUrl"] {
         assert!(output.contains(error_type), "{output} lacks {error_type}");
     }
+    let failed = output.lines().find(|line| line.contains("notification failed")).unwrap();
+    assert!(failed.contains("BlankPolicyByTopic") && failed.contains("Create"), "{failed}");
 }
 
 #[tokio::test]

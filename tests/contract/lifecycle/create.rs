@@ -11,8 +11,8 @@ use stand_ins::{
     stack::merged,
 };
 
-use super::{NAME, OURS, create, create_of};
-use crate::{sample, world};
+use super::{NAME, OURS, create, create_of, deny};
+use crate::{sample, world, world_with};
 
 #[tokio::test]
 async fn a_create_makes_one_call_and_returns_every_attribute() {
@@ -173,4 +173,22 @@ async fn a_create_that_succeeds_without_an_arn_proves_nothing() {
         world.send(&create()).await.failed("ResourceAlreadyExistsException");
         assert_eq!(world.aws.iot.actions(), before);
     }
+}
+
+#[tokio::test]
+async fn a_create_that_is_refused_looks_nothing_up() {
+    for (status, name) in [(400, "InvalidRequestException"), (403, "AccessDeniedException")] {
+        let world = world_with(&[("ROLE_PROPAGATION_SECONDS", "0")]).await;
+        let refused = Fault::Refuse(status, name);
+        world.aws.iot.faults.set("CreateMitigationAction", refused, 1);
+        world.send(&create()).await.failed(name).called(&["CreateMitigationAction"]);
+    }
+}
+
+#[tokio::test]
+async fn a_create_whose_response_was_lost_and_whose_retry_is_denied_finds_its_action() {
+    let world = world_with(&[("ROLE_PROPAGATION_SECONDS", "0")]).await;
+    world.aws.iot.faults.set("CreateMitigationAction", Fault::LoseAfter, 1);
+    deny(&world, "CreateMitigationAction", 1000);
+    world.send(&create()).await.succeeded();
 }

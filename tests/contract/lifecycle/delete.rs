@@ -66,6 +66,17 @@ async fn a_redelivered_delete_of_an_adopted_action_is_no_skipped_one() {
 }
 
 #[tokio::test]
+async fn a_release_whose_response_was_lost_is_no_skipped_delete() {
+    let world = world_with(&[("AWS_LAMBDA_LOG_FORMAT", "JSON")]).await;
+    world.plant_identical(NAME, &[(OWNER_TAG, ADOPTED)]);
+    world.aws.iot.faults.set("UntagResource", Fault::FailAfter, 1);
+    world.send(&sample("delete.json")).await.succeeded();
+    let output = world.function.stop().await;
+    assert!(output.contains("\"outcome\":\"RELEASED\""), "{output}");
+    assert!(!output.contains("DeletesSkipped"), "{output}");
+}
+
+#[tokio::test]
 async fn a_delete_of_an_adopted_action_that_lost_only_its_owner_tag_is_skipped() {
     let world = world().await;
     let record = format!("1/{}/Create", "A".repeat(16));
