@@ -80,7 +80,10 @@ async fn only_adopt_and_overwrite_change_an_action_without_an_owner() {
     invoke(&world, &sample("event-describe.json")).await.succeeded("DESCRIBED");
 
     let overwrite = event_with(&json!({ "onConflict": "overwrite" }));
-    invoke(&world, &overwrite).await.succeeded("UPDATED");
+    let overwritten = invoke(&world, &overwrite).await;
+    overwritten.succeeded("UPDATED");
+    let calls = ["CreateMitigationAction", "ListTagsForResource", "UpdateMitigationAction"];
+    assert_eq!(overwritten.operations(), [calls.as_slice(), &["TagResource"]].concat());
     assert_eq!(world.aws.iot.action(NAME).unwrap().tags[OWNER_TAG], EVENTS_TAG);
     invoke(&world, &overwrite).await.succeeded("CREATED");
 }
