@@ -196,27 +196,35 @@ fn many(count: usize) -> Vec<(String, String)> {
 
 #[tokio::test]
 async fn tags_that_would_not_fit_fail_before_anything_is_changed() {
-    for (on_conflict, owner, event) in [
-        ("Overwrite", None, "Create"),
-        ("Adopt", None, "Create"),
-        ("Fail", Some(OURS), "Create"),
-        ("Fail", Some(OURS), "Update"),
-    ] {
-        let world = world().await;
-        let mut tags = many(48);
-        tags.extend(owner.map(|owner| (OWNER_TAG.to_owned(), owner.to_owned())));
-        let tags: Vec<(&str, &str)> =
-            tags.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
-        world.plant_identical(NAME, &tags);
-        let actions = world.aws.iot.actions();
-        let given: Value =
-            (0..3).map(|n| json!({ "Key": format!("ours-{n}"), "Value": "x" })).collect();
-        let request = create_with(&json!({ "OnConflict": on_conflict, "Tags": given }));
-        let patch = json!({ "RequestType": event, "PhysicalResourceId": NAME });
-        let exchange = world.send(&merged(request, &patch)).await;
-        exchange.failed("InvalidRequestException");
-        assert!(exchange.reason().contains("at most 50"), "{}", exchange.reason());
-        assert_eq!(world.aws.iot.actions(), actions, "{on_conflict} {event}");
+    // Beside the tags of others: three of the request, the owner tag and one record.
+    for (others, fits) in [(45, true), (46, false)] {
+        for (on_conflict, owner, event) in [
+            ("Overwrite", None, "Create"),
+            ("Adopt", None, "Create"),
+            ("Fail", Some(OURS), "Create"),
+            ("Fail", Some(OURS), "Update"),
+        ] {
+            let world = world().await;
+            let mut tags = many(others);
+            tags.extend(owner.map(|owner| (OWNER_TAG.to_owned(), owner.to_owned())));
+            let tags: Vec<(&str, &str)> =
+                tags.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
+            world.plant_identical(NAME, &tags);
+            let actions = world.aws.iot.actions();
+            let given: Value =
+                (0..3).map(|n| json!({ "Key": format!("ours-{n}"), "Value": "x" })).collect();
+            let request = create_with(&json!({ "OnConflict": on_conflict, "Tags": given }));
+            let patch = json!({ "RequestType": event, "PhysicalResourceId": NAME });
+            let exchange = world.send(&merged(request, &patch)).await;
+            if fits {
+                exchange.succeeded();
+                assert_eq!(world.aws.iot.action(NAME).unwrap().tags.len(), 50, "{on_conflict}");
+            } else {
+                exchange.failed("InvalidRequestException");
+                assert!(exchange.reason().contains("51 tags"), "{}", exchange.reason());
+                assert_eq!(world.aws.iot.actions(), actions, "{on_conflict} {event}");
+            }
+        }
     }
 }
 

@@ -354,6 +354,18 @@ async fn an_action_that_an_update_had_found_is_not_created_again() {
 }
 
 #[tokio::test]
+async fn an_action_that_was_described_while_its_tags_lagged_is_not_created_again() {
+    let world = world().await;
+    world.send(&create()).await.succeeded();
+    let lag = Fault::Refuse(404, "ResourceNotFoundException");
+    world.aws.iot.faults.set("ListTagsForResource", lag, 100);
+    let played = send_and_tamper(&world, &update(), NAME, |action| *action = None).await;
+    let reason = played.failed("InternalFailureException").reason();
+    assert!(reason.contains(SUPERSEDED), "{reason}");
+    assert_eq!(names(&world), [""; 0]);
+}
+
+#[tokio::test]
 async fn an_action_that_becomes_anothers_meanwhile_is_left_alone() {
     let (world, _) = waiting_world().await;
     deny(&world, "UpdateMitigationAction", 1);
