@@ -24,5 +24,6 @@ for message in received.get("Messages", []):
         exit
     fi
 done 3>&1
-echo "no result of $id within a minute" >&2
+echo "no result of $id within a minute. An event needs exactly the detail-type" >&2
+echo "'Mitigation Action Requested': else no rule matches it, and the bus drops it." >&2
 exit 1

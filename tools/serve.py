@@ -15,7 +15,9 @@ from local_aws import ACCOUNT, PACKAGE, REGION, RESULTS, STACK, STAND_INS, TOOLS
 NEXT = """
 MiniStack runs at {url}, and a stand-in for AWS IoT at {iot_url}.
 The provider is deployed as the stack {stack}. Its result events go to the
-queue {results_name}. Ctrl-C stops everything; nothing is kept. In another terminal, in this folder:
+queue {results_name}. Ctrl-C stops everything; nothing is kept. Roles are not checked here: on AWS
+they have to exist, to trust AWS IoT, and to be in ActionRoleArns. In another terminal, in this
+folder, with AWS CLI 1:
 
 # First, set the path of the tools (tools/local/aws keeps `aws sqs` on this machine, too), and the
 # endpoints that they use
@@ -44,7 +46,7 @@ examples/receive-result.sh {results} "$id"
 # Call the function directly
 aws lambda invoke --function-name {function} \\
   --payload fileb://events/direct-create.json /tmp/returned.json
-cat /tmp/returned.json
+cat /tmp/returned.json; echo
 
 # Read the outcomes, the warnings and the errors in the function's log
 aws logs filter-log-events --log-group-name {log} \\
