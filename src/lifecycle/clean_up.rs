@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::time::timeout;
 
 use super::{Stop, existing::ExistingAction, order::Context};
-use crate::mitigation::{ActionName, Ownership, RecordType, Records, Success, Task};
+use crate::mitigation::{ActionName, Ownership, RecordType, Records, Success};
 
 /// Seconds. What is older than that was retained.
 pub const DAY: u64 = 24 * 60 * 60;
@@ -71,10 +71,10 @@ fn is_of_failed_update(context: &Context<'_>, found: &ExistingAction) -> bool {
         return false;
     };
     let is_recent = stack.sent.saturating_sub(last.sent) <= DAY;
-    let is_rename = matches!(context.request.task, Task::Create(_));
     let is_failed = match context.physical_records() {
-        // Another implementation gave the physical id, so there is nothing to compare with.
-        None => is_recent && is_rename,
+        // Another implementation gave the physical id, or its action is gone: there is nothing to
+        // compare with.
+        None => is_recent,
         // The failed one came after the resource had its action. An earlier delivery of this
         // request may have overwritten what there was to compare with.
         Some(Records { created: Some(created), .. }) => {

@@ -130,6 +130,16 @@ async fn the_rollback_of_a_rename_from_another_implementations_id_cleans_up() {
 }
 
 #[tokio::test]
+async fn the_rollback_of_a_rename_whose_old_action_is_gone_cleans_up() {
+    let world = world().await;
+    world.send(&create()).await.succeeded();
+    fail_create(&world, &rename()).await;
+    world.aws.iot.tamper(NAME, |action| *action = None);
+    world.send(&reverse(&rename())).await.succeeded();
+    assert_eq!(names(&world), [NAME]);
+}
+
+#[tokio::test]
 async fn an_update_to_a_third_name_cleans_up_after_a_failed_rename() {
     let world = world().await;
     world.send(&create()).await.succeeded();

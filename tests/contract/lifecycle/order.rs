@@ -366,20 +366,22 @@ async fn an_action_that_was_described_while_its_tags_lagged_is_not_created_again
 }
 
 #[tokio::test]
-async fn an_action_that_becomes_anothers_meanwhile_is_left_alone() {
-    let (world, _) = waiting_world().await;
-    deny(&world, "UpdateMitigationAction", 1);
-    let event = update();
-    let played = send_and_tamper(&world, &event, NAME, |action| {
-        let owner = super::OTHERS.to_owned();
-        action.as_mut().unwrap().tags.insert(OWNER_TAG.to_owned(), owner);
-    })
-    .await;
-    played.failed("AccessDeniedException");
-    assert_eq!(
-        world.aws.iot.action(NAME).unwrap().params["addThingsToThingGroupParams"]["overrideDynamicGroups"],
-        true
-    );
+async fn an_action_that_becomes_anothers_or_nobodys_meanwhile_is_left_alone() {
+    for owner in [Some(super::OTHERS), None] {
+        let (world, _) = waiting_world().await;
+        deny(&world, "UpdateMitigationAction", 1);
+        let event = update();
+        let played = send_and_tamper(&world, &event, NAME, |action| {
+            let tags = &mut action.as_mut().unwrap().tags;
+            tags.remove(OWNER_TAG);
+            tags.extend(owner.map(|owner| (OWNER_TAG.to_owned(), owner.to_owned())));
+        })
+        .await;
+        played.failed("AccessDeniedException");
+        let action = world.aws.iot.action(NAME).unwrap();
+        let params = &action.params["addThingsToThingGroupParams"];
+        assert_eq!(params["overrideDynamicGroups"], true, "{owner:?}");
+    }
 }
 
 #[tokio::test]
