@@ -200,7 +200,7 @@ impl<'r> Context<'r> {
 
     fn add(&self, new: Watched) {
         let mut watched = self.watched.borrow_mut();
-        if self.record().is_some() && watched.iter().all(|watched| watched.name != new.name) {
+        if watched.iter().all(|watched| watched.name != new.name) {
             watched.push(new);
         }
     }

@@ -44,6 +44,16 @@ async fn send_and_tamper(
     tokio::join!(world.send(event), tamper).0
 }
 
+/// A record of a request that is sent in half a minute.
+fn later(request_type: &str) -> String {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+    format!("{}/8899AABBCCDDEEFF/{request_type}", now.as_secs() + 30)
+}
+
+fn claim_later(action: &mut Option<Action>) {
+    action.as_mut().unwrap().tags.insert(CLAIMED_TAG.to_owned(), later("Update"));
+}
+
 fn tag(world: &World, name: &str, key: &str) -> Option<String> {
     world.aws.iot.action(name).unwrap().tags.get(key).cloned()
 }
@@ -363,6 +373,44 @@ async fn an_action_that_was_described_while_its_tags_lagged_is_not_created_again
     let reason = played.failed("InternalFailureException").reason();
     assert!(reason.contains(SUPERSEDED), "{reason}");
     assert_eq!(names(&world), [""; 0]);
+}
+
+#[tokio::test]
+async fn a_rename_without_an_old_action_ends_when_a_later_request_creates_it() {
+    let world = world().await;
+    world.aws.iot.faults.set("CreateMitigationAction", Fault::Throttle, 5);
+    let event = rename();
+    let (played, ()) = tokio::join!(world.send(&event), async {
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        world.plant_identical(NAME, &[(OWNER_TAG, OURS), (CREATED_TAG, &later("Update"))]);
+    });
+    let reason = played.failed("InternalFailureException").reason();
+    assert!(reason.contains(SUPERSEDED), "{reason}");
+    assert_eq!(names(&world), [NAME]);
+}
+
+#[tokio::test]
+async fn a_rename_to_an_action_of_its_own_ends_when_a_later_request_claims_that() {
+    let world = world().await;
+    world.send(&create()).await.succeeded();
+    world.plant_different(RENAMED, &[(OWNER_TAG, OURS), (CREATED_TAG, &record(90, "Create"))]);
+    let before = world.aws.iot.action(RENAMED).unwrap().params;
+    world.aws.iot.faults.set("UpdateMitigationAction", Fault::Throttle, 5);
+    let played = send_and_tamper(&world, &rename(), RENAMED, claim_later).await;
+    let reason = played.failed("InternalFailureException").reason();
+    assert!(reason.contains(SUPERSEDED), "{reason}");
+    assert_eq!(world.aws.iot.action(RENAMED).unwrap().params, before);
+}
+
+#[tokio::test]
+async fn a_superseded_update_succeeds_if_the_action_is_as_it_asks() {
+    let world = world().await;
+    world.send(&create()).await.succeeded();
+    let properties = &create()["ResourceProperties"];
+    let same = json!({ "ResourceProperties": properties, "OldResourceProperties": properties });
+    world.aws.iot.faults.set("UpdateMitigationAction", Fault::Throttle, 5);
+    let event = merged(update(), &same);
+    send_and_tamper(&world, &event, NAME, claim_later).await.succeeded();
 }
 
 #[tokio::test]
