@@ -269,6 +269,34 @@ async fn a_late_delivery_that_finds_what_it_asks_for_succeeds_and_changes_nothin
 }
 
 #[tokio::test]
+async fn a_late_delivery_of_a_rename_changes_nothing_after_its_rollback() {
+    let world = world().await;
+    world.send(&create()).await.succeeded();
+    world.send(&rename()).await.succeeded();
+    let back = merged(reverse(&rename()), &json!({ "PhysicalResourceId": RENAMED }));
+    world.send(&back).await.succeeded();
+    world.send(&delete_of(&rename(), RENAMED)).await.succeeded();
+    let before = world.aws.iot.actions();
+    let late = world.send(&rename()).await;
+    let reason = late.failed("InternalFailureException").changed_nothing().reason();
+    assert!(reason.contains(SUPERSEDED), "{reason}");
+    assert_eq!(world.aws.iot.actions(), before);
+}
+
+#[tokio::test]
+async fn an_update_whose_action_goes_before_a_change_is_superseded() {
+    for call in ["TagResource", "UpdateMitigationAction"] {
+        let world = world().await;
+        world.send(&create()).await.succeeded();
+        let gone = Fault::Refuse(404, "ResourceNotFoundException");
+        world.aws.iot.faults.set(call, gone, 1);
+        let played = world.send(&update()).await;
+        let reason = played.failed("InternalFailureException").reason();
+        assert!(reason.contains(SUPERSEDED), "{call}: {reason}");
+    }
+}
+
+#[tokio::test]
 async fn a_late_delivery_of_a_create_does_not_undo_an_update() {
     let world = world().await;
     world.send(&create()).await.succeeded();
@@ -476,6 +504,21 @@ async fn adopt_and_overwrite_take_off_the_created_record_of_a_former_owner() {
         world.send(&create_with(&json!({ "OnConflict": on_conflict }))).await.succeeded();
         assert_eq!(tag(&world, NAME, CREATED_TAG), None, "{on_conflict}");
         assert_eq!(record_of(&world, NAME, CLAIMED_TAG).1, "Create");
+    }
+}
+
+#[tokio::test]
+async fn a_rename_from_the_name_of_anothers_action_leaves_that_alone() {
+    for tags in [vec![], vec![(OWNER_TAG, super::OTHERS)], vec![(OWNER_TAG, "event/a/b")]] {
+        let world = world().await;
+        world.plant_identical("somebodys", &tags);
+        let before = world.aws.iot.action("somebodys");
+        // So that the request looks at it again.
+        world.aws.iot.faults.set("CreateMitigationAction", Fault::Throttle, 5);
+        let event = merged(rename(), &json!({ "PhysicalResourceId": "somebodys" }));
+        world.send(&event).await.succeeded();
+        assert_eq!(world.aws.iot.action("somebodys"), before, "{tags:?}");
+        assert!(world.aws.iot.action(RENAMED).is_some());
     }
 }
 
