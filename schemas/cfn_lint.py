@@ -1,5 +1,5 @@
-"""Rules for cfn-lint: the properties of `Custom::IoTMitigationAction` are as the schema says, and
-`!GetAtt` names one of its attributes.
+"""Rules for cfn-lint: the properties of `Custom::IoTMitigationAction` are as the schema says,
+`!GetAtt` names one of its attributes, and a role is given by its ARN.
 
     cfn-lint --append-rules PATH/TO/schemas --template YOUR.yaml
 
@@ -26,6 +26,7 @@ PROPERTIES = {
     "properties": {k: v for k, v in SCHEMA["properties"].items() if k not in READ_ONLY},
 }
 ATTRIBUTES = sorted(["ActionName", *READ_ONLY])
+ROLE = "AWS::IAM::Role"
 
 
 class MitigationActionProperties(CfnLintJsonSchema):
@@ -61,6 +62,21 @@ class MitigationActionAttributes(CloudFormationLintRule):
             if name in actions and attribute not in ATTRIBUTES:
                 expected = f"expected one of {', '.join(ATTRIBUTES)}"
                 yield RuleMatch(path, f"{name}.{attribute}: unknown attribute: {expected}")
+
+
+class MitigationActionRoles(CloudFormationLintRule):
+    id = "E9003"
+    shortdesc = "The name of a role is not its ARN"
+    description = "A !Ref of a role is its name, which the provider rejects"
+    tags = ["resources", "iot"]
+
+    def match(self, cfn):
+        actions, roles = (cfn.get_resources([name]) for name in (SCHEMA["typeName"], ROLE))
+        for *path, name in cfn.search_deep_keys("Ref"):
+            in_action = path[0] == "Resources" and path[1] in actions
+            if in_action and path[-2] in ("RoleArn", "RoleArnForLogging") and name in roles:
+                text = f"{path[-2]}: !Ref of a role is its name: expected !GetAtt {name}.Arn"
+                yield RuleMatch(path, text)
 
 
 def from_get_att(cfn):

@@ -9,14 +9,14 @@ import unittest
 
 import cfnlint.api
 from cfnlint.core import get_rules
-from support import ENVIRONMENT, ROOT, TOOLS, run  # tools/ is on the path by it
+from support import ENVIRONMENT, ROOT, TOOLS, local_aws, run  # tools/ is on the path by it
 
 import registry_schema
 
 PROVIDER = {"Fn::ImportValue": "mitigation-action-provider-ServiceToken"}
 UNUSED = ["W2001", "W8001"]  # a parameter and a condition that only some templates use
 # W1030: an allowed value of a parameter violates the schema.
-RULES = ("E9001", "E9002", "W1030")
+RULES = ("E9001", "E9002", "E9003", "W1030")
 VALID = {
     "ServiceToken": PROVIDER,
     "RoleArn": {"Fn::Sub": "arn:${AWS::Partition}:iam::${AWS::AccountId}:role/quarantine"},
@@ -130,6 +130,22 @@ class Rule(unittest.TestCase):
         template["Outputs"] = {f"O{n}": {"Value": use} for n, use in enumerate(uses)}
         messages = sorted(message.split(":")[0] for _, message in lint(json.dumps(template)))
         self.assertEqual(messages, ["Action.ActionARN"] * 2 + ["Action.Arn"] * 2)
+
+    def test_a_ref_of_a_role_is_its_name(self):
+        template = local_aws.load("examples/minimal.yaml")
+        template = {"Resources": {"Role": template["Resources"]["QuarantineRole"]}}
+        logging = {"LogLevel": "INFO", "RoleArnForLogging": {"Ref": "Role"}}
+        action = VALID | {"RoleArn": {"Ref": "Role"}}
+        action["ActionParams"] = {"EnableIoTLoggingParams": logging}
+        arn = VALID | {"RoleArn": {"Fn::GetAtt": ["Role", "Arn"]}}
+        for name, properties in [("Name", action), ("Arn", arn)]:
+            declared = {"Type": "Custom::IoTMitigationAction", "Properties": properties}
+            template["Resources"][name] = declared
+        problems = lint(json.dumps(template))
+        expected = {"RoleArn.Ref", "ActionParams.EnableIoTLoggingParams.RoleArnForLogging.Ref"}
+        self.assertEqual({path for path, _ in problems}, expected)
+        for _, message in problems:
+            self.assertIn("expected !GetAtt Role.Arn", message)
 
     def test_a_read_only_attribute_is_no_property(self):
         [(path, _)] = self.problems(ActionArn="arn:aws:iot:r:1:mitigationaction/x")
