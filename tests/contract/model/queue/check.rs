@@ -12,9 +12,9 @@ use stand_ins::{
 };
 
 use super::{
-    super::{TestCaseResult, ensure, is_same},
+    super::{TestCaseResult, ensure, is_same, owner_of},
     State, actions,
-    request::{Outcome, Posted, without_digest},
+    request::{Outcome, Posted, without_digest, without_owner},
     step::QueueType,
 };
 
@@ -76,6 +76,7 @@ impl State {
         ensure(world.aws.bucket.take().is_empty(), || "a stack got a response".to_owned())?;
         let requests: Vec<&Posted> =
             worked.iter().filter_map(|message| self.posted[&message.id].as_ref()).collect();
+        self.is_excluded |= self.runs_beside && calls.iter().any(|call| is_race(call, &requests));
         for call in &calls {
             check_call(call, &requests)?;
         }
@@ -168,6 +169,22 @@ fn check_call(call: &Call, requests: &[&Posted]) -> TestCaseResult {
             Some((old, new)) => of_name.any(|posted| posted.may_change(old.as_ref(), new.as_ref())),
         };
     ensure(is_expected, || format!("no request makes this call: {call:?}"))
+}
+
+/// Whether a request took an action over that another, which ran at the same time, had just taken
+/// from nobody. A change between the proof of ownership and a change is not seen.
+fn is_race(call: &Call, requests: &[&Posted]) -> bool {
+    let Some((Some(old), Some(new))) = call.change.as_deref().cloned() else { return false };
+    let (old, new) = (without_digest(old), without_digest(new));
+    let is_of = |posted: &&Posted, action: &Action| owner_of(&action.tags) == Some(&posted.owner);
+    let takes_over = |posted: &&Posted| {
+        is_of(posted, &new)
+            && posted.request.name == call.name()
+            && posted.may_change(Some(&without_owner(&old)), Some(&new))
+    };
+    owner_of(&old.tags) != owner_of(&new.tags)
+        && requests.iter().any(|posted| is_of(posted, &old))
+        && requests.iter().any(takes_over)
 }
 
 /// A result event belongs to a request of the batch and is consistent. Returns the request's id and

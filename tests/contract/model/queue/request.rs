@@ -42,7 +42,7 @@ pub(super) struct Posted {
     pub body: Value,
     /// Whether it has an id of its own, by which it is known in another message.
     pub is_known: bool,
-    owner: String,
+    pub owner: String,
 }
 
 impl Request {
@@ -245,7 +245,7 @@ fn is_unowned(action: &Action) -> bool {
     owner_of(&action.tags).is_none()
 }
 
-fn without_owner(action: &Action) -> Action {
+pub(super) fn without_owner(action: &Action) -> Action {
     let mut action = action.clone();
     action.tags.remove(OWNER_TAG);
     action

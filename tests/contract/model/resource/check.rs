@@ -147,7 +147,7 @@ impl State {
     }
 
     /// Whether the call makes or takes over what a later request has deleted or released, or what
-    /// a later Delete, which has responded, did not find; or if that is the action with the
+    /// a later Delete did not find, and looks for no more; or if that is the action with the
     /// physical id: where there is no action, there is no record.
     fn is_revival(
         &self,
@@ -169,7 +169,7 @@ impl State {
             let request = &self.sent[later];
             request.kind == Kind::Delete
                 && names.iter().any(|name| request.may_remove(name))
-                && self.responded(later).is_some_and(|at| at < call.executed)
+                && self.last_look(later).is_some_and(|at| at < call.executed)
         });
         !is_own(before) && after.is_some() && (is_removed || is_deleted)
     }
@@ -180,6 +180,13 @@ impl State {
             let (before, after) = call.change.as_deref()?;
             Some((number_of(call)?, call, before.as_ref(), after.as_ref()))
         })
+    }
+
+    /// When the last call was sent of the delivery that responded first.
+    fn last_look(&self, number: usize) -> Option<Instant> {
+        let responded = self.responded(number)?;
+        let calls = self.calls.iter().filter(|call| number_of(call) == Some(number));
+        calls.map(|call| call.at).filter(|at| *at < responded).max()
     }
 
     /// When a request responded first.
