@@ -16,6 +16,7 @@ use super::{
     super::{TestCaseResult, ensure},
     Delivered, Resource, Response, State,
     request::{Kind, Request, is_owned},
+    step::OtherId,
 };
 
 impl State {
@@ -147,8 +148,9 @@ impl State {
     }
 
     /// Whether the call makes or takes over what a later request has deleted or released, or what
-    /// a later Delete did not find, and looks for no more; or if that is the action with the
-    /// physical id: where there is no action, there is no record.
+    /// a later Delete, or a rollback from another implementation's id, did not find and no longer
+    /// looks for; or if that is the action with the physical id: where there is no action, there is
+    /// no record.
     fn is_revival(
         &self,
         number: usize,
@@ -157,6 +159,8 @@ impl State {
         after: Option<&Action>,
     ) -> bool {
         let is_own = |action: Option<&Action>| action.is_some_and(is_owned);
+        // There is no action with the physical id that a rollback could claim.
+        let is_from_elsewhere = OtherId::ALL.iter().any(|id| id.text() == self.sent[number].id);
         let names = [call.name(), &self.sent[number].id];
         let is_removed = self.changes().any(|(by, removal, before, after)| {
             by > number
@@ -167,7 +171,7 @@ impl State {
         });
         let is_deleted = (number + 1..self.sent.len()).any(|later| {
             let request = &self.sent[later];
-            request.kind == Kind::Delete
+            (request.kind == Kind::Delete || is_from_elsewhere)
                 && names.iter().any(|name| request.may_remove(name))
                 && self.last_look(later).is_some_and(|at| at < call.executed)
         });
