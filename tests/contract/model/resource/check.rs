@@ -131,9 +131,14 @@ impl State {
             .filter(|other| other.invocation == call.invocation && other.at < call.at)
             .collect();
         earlier.sort_by_key(|call| call.at);
-        let looks = earlier.into_iter().rev().skip_while(|call| call.is_change());
-        let look =
-            looks.take_while(|call| !call.is_change()).last().map_or(call.at, |call| call.at);
+        let look_at = |name: &str| {
+            let is_other = |other: &&&Call| other.is_change() || other.name() != name;
+            let looks = earlier.iter().rev().skip_while(is_other);
+            let looks = looks.take_while(|other| !other.is_change());
+            looks.filter(|other| other.name() == name).map(|look| look.at).last()
+        };
+        let names = [call.name(), &self.sent[number].id];
+        let look = names.into_iter().filter_map(look_at).min().unwrap_or(call.at);
         let since = look.max(call.at.checked_sub(Duration::from_millis(1100)).unwrap());
         (number + 1..self.sent.len()).any(|later| {
             let calls = self.calls.iter().filter(|call| number_of(call) == Some(later));
