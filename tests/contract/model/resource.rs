@@ -191,10 +191,9 @@ impl State {
         if name == request.id || name == request.action_name() {
             return;
         }
+        // What is left and taken over again had been the resource's own before: it is left again.
         if has_failed || is_untagged {
             self.left.insert(name);
-        } else {
-            self.left.remove(&name);
         }
     }
 
