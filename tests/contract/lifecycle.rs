@@ -9,7 +9,7 @@ mod order;
 mod tag_lag;
 mod update;
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use mitigation_action_provider::mitigation::Kind;
 use serde_json::{Value, json};
@@ -106,6 +106,12 @@ fn rename() -> Value {
 /// The Update that CloudFormation sends to roll `event` back.
 fn reverse(event: &Value) -> Value {
     merged(follow_up(event, &json!({})), &json!({ "RequestId": "reverse" }))
+}
+
+/// The record of a request that was sent so many seconds ago, or is sent later if that is negative.
+fn record_sent(seconds_ago: i64, digest: &str, request_type: &str) -> String {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+    format!("{}/{digest}/{request_type}", now.checked_add_signed(-seconds_ago).unwrap())
 }
 
 fn deny(world: &World, call: &str, times: usize) {

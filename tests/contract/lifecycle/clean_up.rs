@@ -12,7 +12,7 @@ use stand_ins::{
 
 use super::{
     ADOPTED, NAME, OURS, RENAMED, canceled, create, create_with, delete_of, deny, follow_up,
-    record_of, rename, reverse, update, with_id,
+    record_of, record_sent, rename, reverse, update, with_id,
 };
 use crate::{names, sample, world};
 
@@ -30,8 +30,7 @@ async fn fail_create(world: &World, event: &Value) -> Exchange {
 
 /// A record that was written so many seconds ago, by the request with that digest.
 fn record(seconds: u64, digest: char, request_type: &str) -> String {
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
-    format!("{}/{}/{request_type}", now.as_secs() - seconds, digest.to_string().repeat(16))
+    record_sent(seconds.try_into().unwrap(), &digest.to_string().repeat(16), request_type)
 }
 
 const DAY: u64 = 24 * 60 * 60;

@@ -1,11 +1,11 @@
 //! A Delete: how it finds the action, and when it deletes nothing.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use stand_ins::{CLAIMED_TAG, CREATED_TAG, OWNER_TAG, fault::Fault, stack::merged};
 
-use super::{ADOPTED, NAME, OTHERS, OURS, create, delete_of, follow_up};
+use super::{ADOPTED, NAME, OTHERS, OURS, create, delete_of, follow_up, record_sent};
 use crate::{sample, world, world_with};
 
 #[tokio::test]
@@ -110,8 +110,7 @@ async fn a_delete_whose_time_runs_out_does_not_take_the_action_for_absent() {
 
 #[tokio::test]
 async fn a_delete_of_an_action_of_another_stack_is_skipped_whatever_its_record_says() {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
-    let later = format!("{}/{}/Create", now + 30, "A".repeat(16));
+    let later = record_sent(-30, &"A".repeat(16), "Create");
     for tags in [vec![(OWNER_TAG, OTHERS)], vec![(OWNER_TAG, OTHERS), (CREATED_TAG, &later)]] {
         let world = world().await;
         world.plant_identical(NAME, &tags);

@@ -13,7 +13,8 @@ use stand_ins::{
 
 use super::{
     ADOPTED, NAME, OURS, RENAMED, WAITING, assert_restored, create, create_with, delete_of, deny,
-    overlap, overlap_after, record_of, rename, reverse, update, waiting_world, with_id,
+    overlap, overlap_after, record_of, record_sent, rename, reverse, update, waiting_world,
+    with_id,
 };
 use crate::{function, names, sample, world, world_with};
 
@@ -26,8 +27,7 @@ fn update_without_tags() -> Value {
 
 /// A record that was written so many seconds before the world began.
 fn record(seconds: u64, request_type: &str) -> String {
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
-    format!("{}/0011223344556677/{request_type}", now.as_secs() - seconds)
+    record_sent(seconds.try_into().unwrap(), "0011223344556677", request_type)
 }
 
 /// Sends a request, and changes an action half a second later, while the request waits.
@@ -46,8 +46,7 @@ async fn send_and_tamper(
 
 /// A record of a request that is sent in half a minute.
 fn later(request_type: &str) -> String {
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
-    format!("{}/8899AABBCCDDEEFF/{request_type}", now.as_secs() + 30)
+    record_sent(-30, "8899AABBCCDDEEFF", request_type)
 }
 
 fn claim_later(action: &mut Option<Action>) {
