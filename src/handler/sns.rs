@@ -21,13 +21,12 @@ impl Handler<'_> {
         let mut documents = Vec::new();
         let mut first_error = None;
         for content in contents {
-            let named = Named::of(&content, invocation);
-            match Box::pin(self.serve(content, invocation)).await {
-                Ok(document) => documents.push(document),
-                Err(error) if first_error.is_none() => first_error = Some(error),
-                // The invocation fails with the first one.
-                Err(error) => {
-                    let Named { id, subject, operation } = &named;
+            // The invocation fails with the first error. Only a later one is logged here.
+            let named = first_error.is_some().then(|| Named::of(&content, invocation));
+            match (Box::pin(self.serve(content, invocation)).await, &named) {
+                (Ok(document), _) => documents.push(document),
+                (Err(error), None) => first_error = Some(error),
+                (Err(error), Some(Named { id, subject, operation })) => {
                     let operation_text = operation.into();
                     let label = Label { operation_text, subject, id, ..invocation.label() };
                     telemetry::record_error(&label, &error, "notification failed");
