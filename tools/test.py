@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Runs all tests (`make test`). A step starts as soon as the steps that it needs are done, so that
 the package is built while the tools are installed and the first tests run. Prints how long each
-step took, and at the end how many tests passed, failed and were skipped, and why."""
+step took, and at the end which tests failed, which were skipped and why, and how many passed."""
 
 import argparse
 import os
@@ -65,12 +65,14 @@ NODE = re.compile(r"# (pass|fail|skipped) (\d+)")
 RAN = re.compile(r"Ran (\d+) tests? in")
 UNITTEST = re.compile(r"(?:FAILED|OK) \((.+)\)")
 SKIPPED = re.compile(r"skipped: .+")
+# How cargo, node and unittest (in `tests/deploy`) name a test that failed.
+FAILED = re.compile(r"---- (\S+) stdout ----|not ok \d+ - (.+)|FAILED +\S+ s  (\S+)")
 
 
 class Counts:
     def __init__(self):
         self.passed = self.failed = self.skipped = 0
-        self.reasons = []
+        self.notes = []
 
     def read(self, line):
         """Adds the totals that cargo, node and unittest print at their end."""
@@ -87,7 +89,9 @@ class Counts:
             skipped = int(numbers.get("skipped", 0))
             self.add(-failed - skipped, failed, skipped)
         elif SKIPPED.match(line):
-            self.reasons.append(line)
+            self.notes.append(line)
+        elif found := FAILED.fullmatch(line):
+            self.notes.append(f"failed: {next(filter(None, found.groups()))}")
 
     def add(self, passed, failed, skipped):
         self.passed += passed
@@ -131,7 +135,7 @@ class Run:
 
     def skip(self, step):
         broken = ", ".join(name for name in step.needs if not self.ended[name])
-        self.counts.reasons.append(f"skipped: {step.what}, because {broken} failed")
+        self.counts.notes.append(f"skipped: {step.what}, because {broken} failed")
         self.ended[step.name] = False
 
     def play_all(self):
@@ -161,8 +165,8 @@ def main():
     failed, counts = run.play_all(), run.counts
     print(f"\n== {'FAILED: ' + ', '.join(failed) if failed else 'all steps done'}", end=" ")
     print(f"in {duration(time.monotonic() - begun)}")
-    for reason in counts.reasons:
-        print(reason)
+    for note in counts.notes:
+        print(note)
     # A step that fails without a failed test counts as one failed test.
     total = max(counts.failed, len(failed))
     print(f"{counts.passed} passed, {total} failed, {counts.skipped} skipped")

@@ -62,10 +62,15 @@ def processes():
 
 
 def run_process(modules):
+    """Prints what the process printed, or returns it if a test failed: then it is printed last."""
     command = [sys.executable, FOLDER, *modules]
     done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    print(f"\n{', '.join(modules)}\n{done.stdout}", end="", flush=True)
-    return done.returncode == 0
+    output = f"\n{', '.join(modules)}\n{done.stdout}"
+    if done.returncode:
+        print(f"\n{', '.join(modules)}\nFAILED: the output is at the end", flush=True)
+        return output
+    print(output, end="", flush=True)
+    return None
 
 
 def main():
@@ -75,8 +80,9 @@ def main():
     if names:
         return 0 if run_named(names) else 1
     with concurrent.futures.ThreadPoolExecutor(2) as both:
-        succeeded = list(both.map(run_process, processes()))
-    return 0 if all(succeeded) else 1
+        failed = [output for output in both.map(run_process, processes()) if output]
+    print(*failed, sep="", end="", flush=True)
+    return 1 if failed else 0
 
 
 if __name__ == "__main__":

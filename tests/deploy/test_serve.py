@@ -196,6 +196,7 @@ case "$2" in
 cdk-test) printf '# pass 3\\n# fail 0\\n# skipped 0\\n' ;;
 deploy-tests)
     echo 'skipped: test_package.Container: no Docker engine is running'
+    echo 'FAILED   0.1 s  test_log.Log.test_a_line_is_short'
     printf 'Ran 5 tests in 1.0s\\n\\nFAILED (failures=1, skipped=2)\\n'
     exit 1
     ;;
@@ -215,12 +216,13 @@ esac
             program = [TOOLS / "aws" / "bin" / "python", ROOT / "tools" / "test.py"]
             return subprocess.run(program, env=environment, capture_output=True, text=True)
 
-    def test_it_ends_with_the_totals_and_the_reason_for_each_skip(self):
+    def test_it_ends_with_the_failed_tests_the_reason_for_each_skip_and_the_totals(self):
         done = self.play("0")
         self.assertEqual(done.returncode, 1)
         self.assertRegex(done.stdout, r"(?m)^== contract: done in \d")
-        reason, counts = done.stdout.splitlines()[-2:]
+        reason, failed, counts = done.stdout.splitlines()[-3:]
         self.assertEqual(reason, "skipped: test_package.Container: no Docker engine is running")
+        self.assertEqual(failed, "failed: test_log.Log.test_a_line_is_short")
         self.assertEqual(counts, "12 passed, 1 failed, 3 skipped")
 
     def test_a_step_starts_when_the_steps_that_it_needs_are_done(self):
