@@ -38,7 +38,7 @@ use tokio::{
 use super::{InjectedFault, Model, Played, TestCaseResult, ensure, is_same, role_arn};
 use crate::{function, world_with};
 use check::check_success;
-use request::{Kind, Request, age, is_owned};
+use request::{Kind, Request, age, is_owned, name_of_failed};
 use step::{Declaration, Delivery, End, Properties, Removal, Step};
 
 const SETTINGS: [(&str, &str); 1] = [("ROLE_PROPAGATION_SECONDS", "3")];
@@ -247,6 +247,8 @@ impl Requests {
     /// The action of a resource stays, for two days.
     async fn retain(&mut self, Resource { id, action, .. }: &Resource) {
         if action.is_none() {
+            // A later delivery of the Create that failed may make it.
+            self.state.left.extend(name_of_failed(id).map(str::to_owned));
             return;
         }
         self.join().await;

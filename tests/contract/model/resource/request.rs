@@ -117,9 +117,7 @@ impl Request {
 
     /// The name at which a Delete cleans up: that of the failed Create, or that of a canceled one.
     fn named_id(&self) -> String {
-        let failed = self.id.strip_prefix("not-created:");
-        let name = failed.and_then(|rest| rest.rsplit_once(':')).map(|(name, _)| name.to_owned());
-        name.unwrap_or_else(|| self.action_name())
+        name_of_failed(&self.id).map_or_else(|| self.action_name(), str::to_owned)
     }
 
     /// Whether one call of the request may turn `before` into `after`.
@@ -186,12 +184,13 @@ impl Request {
     /// Whether the last request that had the action is the one that this request cleans up after.
     fn may_clean_up(&self, name: &str, old: &Action) -> bool {
         let Some(last) = Record::last(&old.tags) else { return false };
-        let failed = self.id.strip_prefix("not-created:").map(|_| format!(":{}", last.digest));
         self.may_remove(name)
-            && match (self.kind, failed) {
-                (Kind::Delete, Some(end)) => self.id.ends_with(&end),
-                (Kind::Delete, None) => last.kind == "Create" && last.sent + DAY >= self.sent,
-                (Kind::Create | Kind::Update, _) => last.kind == "Update",
+            && match self.kind {
+                Kind::Delete if name_of_failed(&self.id).is_some() => {
+                    is_of_failed(&self.id, name, old)
+                }
+                Kind::Delete => last.kind == "Create" && last.sent + DAY >= self.sent,
+                Kind::Create | Kind::Update => last.kind == "Update",
             }
     }
 
@@ -249,6 +248,18 @@ impl Request {
             }
         }
     }
+}
+
+/// The name in the physical id of a failed Create.
+pub(super) fn name_of_failed(id: &str) -> Option<&str> {
+    let (name, _digest) = id.strip_prefix("not-created:")?.rsplit_once(':')?;
+    Some(name)
+}
+
+/// Whether the action is what the failed Create with this physical id made, or took over last.
+pub(super) fn is_of_failed(id: &str, name: &str, action: &Action) -> bool {
+    let last = Record::last(&action.tags);
+    last.is_some_and(|last| id == format!("not-created:{name}:{}", last.digest))
 }
 
 /// Whether the resource made or adopted the action.
