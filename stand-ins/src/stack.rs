@@ -266,10 +266,11 @@ impl World {
         self.send_to(&key, merged(event.clone(), &json!({ "ResponseURL": url }))).await
     }
 
-    /// When the request was sent, in seconds from now.
+    /// When the request was sent, in seconds from now. Its `ResponseURL` plays no part: it is
+    /// replaced.
     fn sent(&self, event: &Value) -> i64 {
         let mut sent = self.sent.lock().unwrap();
-        let text = event.to_string();
+        let text = merged(event.clone(), &json!({ "ResponseURL": null })).to_string();
         let number = sent.iter().position(|other| *other == text).unwrap_or_else(|| {
             sent.push(text);
             sent.len() - 1

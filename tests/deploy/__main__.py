@@ -1,4 +1,4 @@
-"""Runs the tests of this folder, a process for each file and two at a time, or only those named
+"""Runs the tests of this folder, a process for each file and three at a time, or only those named
 (`python tests/deploy test_serve.Doctor`), and prints how long each takes."""
 
 import argparse
@@ -79,8 +79,8 @@ def main():
     names = parser.parse_args().name
     if names:
         return 0 if run_named(names) else 1
-    with concurrent.futures.ThreadPoolExecutor(2) as both:
-        failed = [output for output in both.map(run_process, processes()) if output]
+    with concurrent.futures.ThreadPoolExecutor(3) as pool:
+        failed = [output for output in pool.map(run_process, processes()) if output]
     print(*failed, sep="", end="", flush=True)
     return 1 if failed else 0
 
