@@ -43,7 +43,7 @@ STEPS = [
         "test the binary against the stand-ins",
         [CARGO, "test", "--quiet", "--workspace", "--", "--test-threads", "16"],
         needs=("build",),
-        # Other processes slow tests of deadlines down. On CI nothing else runs meanwhile.
+        # Their processes slow tests of deadlines down. On CI nothing else runs meanwhile.
         after=("tools", "package") if "CI" in os.environ else ("tools",),
     ),
     Step(
@@ -55,9 +55,10 @@ STEPS = [
     Step(
         "deploy",
         "test the package, the template and the documents",
-        ["nice", *MAKE, "deploy-tests"],
+        [*MAKE, "deploy-tests"],
         needs=("package", "build", "tools"),
-        after=("contract", "cdk") if "CI" in os.environ else ("cdk",),
+        # It replaces the binary that the contract tests start, by `make run` and others.
+        after=("contract", "cdk"),
     ),
 ]
 RUST = re.compile(r"test result: \w+\. (\d+) passed; (\d+) failed; (\d+) ignored")

@@ -225,21 +225,23 @@ esac
         self.assertEqual(failed, "failed: test_log.Log.test_a_line_is_short")
         self.assertEqual(counts, "12 passed, 1 failed, 3 skipped")
 
-    def test_on_ci_a_step_starts_when_the_steps_that_it_needs_or_would_slow_are_done(self):
-        lines = self.play("0", CI="true").stdout.splitlines()
-        begun, ended = {}, {}
-        for number, line in enumerate(lines):
-            if found := re.match(r"== (\w+): (done in|FAILED in)?", line):
-                (ended if found[2] else begun).setdefault(found[1], number)
-        for step, needed in [
+    def test_a_step_starts_when_the_steps_that_it_needs_or_would_slow_are_done(self):
+        always = [
             ("package", "sam"),
             ("contract", "build"),
-            ("contract", "package"),
             ("cdk", "tools"),
             ("deploy", "package"),
             ("deploy", "contract"),
-        ]:
-            self.assertLess(ended[needed], begun[step], f"{step} {needed}")
+        ]
+        on_ci = [*always, ("contract", "package")]
+        for variables, order in [({}, always), ({"CI": "true"}, on_ci)]:
+            lines = self.play("0", **variables).stdout.splitlines()
+            begun, ended = {}, {}
+            for number, line in enumerate(lines):
+                if found := re.match(r"== (\w+): (done in|FAILED in)?", line):
+                    (ended if found[2] else begun).setdefault(found[1], number)
+            for step, needed in order:
+                self.assertLess(ended[needed], begun[step], f"{step} {needed}")
 
     def test_a_failed_build_skips_only_what_needs_it(self):
         done = self.play("1")
