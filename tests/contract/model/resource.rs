@@ -272,7 +272,7 @@ impl Requests {
         }
         match self.state.resource.take() {
             None => self.create(desired, declaration).await,
-            Some(old) if old.id.starts_with("not-created:") => {
+            Some(old) if name_of_failed(&old.id).is_some() => {
                 self.replace_failed(old, desired, declaration).await
             }
             Some(old) => self.update(old, desired, declaration).await,

@@ -93,14 +93,14 @@ impl State {
     /// The account holds the action of the resource, what was retained, and what others made.
     fn check_account(&self, actions: &BTreeMap<String, Action>) -> TestCaseResult {
         let resource = self.resource.as_ref().filter(|resource| resource.action.is_some());
-        let failed = self.resource.as_ref().filter(|resource| resource.action.is_none());
+        let id = self.resource.as_ref().map(|resource| resource.id.as_str());
         for (name, action) in actions {
             let is_theirs = self.foreign.contains(&action.id) || self.untagged.contains(&action.id);
             let is_right = match resource.filter(|resource| resource.id == *name) {
                 Some(resource) => self.is_of(resource, action),
                 None if self.retained.contains(name) || self.left.contains(name) => true,
                 // A later delivery of its Create succeeded. Its Delete cleans up.
-                None if failed.is_some_and(|failed| is_of_failed(&failed.id, name, action)) => true,
+                None if id.is_some_and(|id| is_of_failed(id, name, action)) => true,
                 None => !is_owned(action) && is_theirs,
             };
             ensure(is_right, || format!("{name} should not be {action:?}; {resource:?}"))?;
